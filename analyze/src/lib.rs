@@ -1,0 +1,1 @@
+//! From recordings to findings: a DataFusion session, windows, explanation.

@@ -1,0 +1,1 @@
+//! The BPF programs, their wire records, and the generated skeleton.

@@ -1,0 +1,1 @@
+//! Labelled live workloads with fault injection.

@@ -1,0 +1,311 @@
+//! The vocabulary of findings: what `osd analyze` writes as `findings.json` and what a report is drawn from.
+//!
+//! Plain data, no behaviour, so that analysis and report meet in a file and in nothing else. `docs/findings.md` describes the JSON;
+//! [`FINDINGS_VERSION`] changes when the meaning of a field does. Times are UTC nanoseconds, rates are per second.
+
+use serde::{Deserialize, Serialize};
+
+/// Version of the JSON.
+pub const FINDINGS_VERSION: u32 = 1;
+
+/// Everything found in one recording.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Findings {
+    /// [`FINDINGS_VERSION`].
+    pub findings_version: u32,
+    /// Where it comes from.
+    pub recording: RecordingSummary,
+    /// How it was found: every setting that changes the result.
+    pub detector: DetectorSummary,
+    /// The anomalies, in time order.
+    pub windows: Vec<Window>,
+    /// The metrics over the recording. The first four are the headline: CPU, memory, network, syscalls.
+    pub series: Vec<Series>,
+    /// Where events were lost: exact counts, by interval.
+    pub losses: Vec<LossSpan>,
+    /// Syscall rates over time, busiest calls first.
+    pub heatmap: Heatmap,
+    /// Ground truth or marks that the recording holds.
+    pub labels: Vec<LabelSpan>,
+}
+
+/// The recording a finding is about.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RecordingSummary {
+    /// Path as given.
+    pub path: String,
+    /// Its id.
+    pub recording_id: String,
+    /// Node name of the host.
+    pub hostname: String,
+    /// Kernel release.
+    pub kernel: String,
+    /// What was recorded, in words: the command line or the PIDs with their names.
+    pub target: String,
+    /// First instant.
+    pub started_ns: i64,
+    /// Last instant.
+    pub ended_ns: i64,
+    /// Wanted interval.
+    pub interval_ns: u64,
+    /// System calls counted in the kernel: exact.
+    pub n_syscalls: u64,
+    /// Of these, with an event row.
+    pub n_syscall_events: u64,
+    /// Of these, lost as events (still in the counts).
+    pub n_lost: u64,
+    /// Processes seen.
+    pub n_processes: u64,
+    /// What the recording cannot show, in words.
+    pub blind_spots: Vec<String>,
+}
+
+/// How the windows were found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DetectorSummary {
+    /// Name of the detector.
+    pub name: String,
+    /// Stated rate of false windows per hour over all metrics together.
+    pub false_alarms_per_hour: f64,
+    /// Seconds at the start in which it learns and cannot alarm.
+    pub warm_up_s: f64,
+    /// Metrics it watched.
+    pub metrics: Vec<String>,
+    /// What to know when reading the result.
+    pub notes: Vec<String>,
+}
+
+/// One metric over time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Series {
+    /// Machine name: `cpu`, `rss`, `net_rx`, `net_tx`, `syscalls`, `runq` ...
+    pub metric: String,
+    /// Name for people: `CPU`.
+    pub title: String,
+    /// Unit of the values: `cores`, `bytes`, `bytes/s`, `calls/s` ...
+    pub unit: String,
+    /// Start of each point's interval.
+    pub ts_ns: Vec<i64>,
+    /// Value of each point; `None` is a gap.
+    pub values: Vec<Option<f64>>,
+}
+
+/// Events lost in one span.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LossSpan {
+    /// Start.
+    pub ts_ns: i64,
+    /// Length.
+    pub dur_ns: u64,
+    /// What was lost.
+    pub stream: String,
+    /// Why.
+    pub reason: String,
+    /// How many.
+    pub count: u64,
+    /// Share of that stream's events in the span that were kept, 0..=1, where it can be told.
+    pub coverage: Option<f64>,
+}
+
+/// Rates of the busiest calls over time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Heatmap {
+    /// Edges of the time bins; one more than there are columns.
+    pub edges_ns: Vec<i64>,
+    /// One row a syscall.
+    pub rows: Vec<HeatmapRow>,
+}
+
+/// One syscall over time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct HeatmapRow {
+    /// Name of the call.
+    pub syscall: String,
+    /// Calls per second in each bin.
+    pub per_s: Vec<f64>,
+}
+
+/// A named span: ground truth.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LabelSpan {
+    /// Start.
+    pub ts_ns: i64,
+    /// Length.
+    pub dur_ns: u64,
+    /// Name.
+    pub name: String,
+    /// Note.
+    pub note: String,
+}
+
+/// One anomaly.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Window {
+    /// 1, 2, 3 ... in time order.
+    pub id: u32,
+    /// Start.
+    pub start_ns: i64,
+    /// End.
+    pub end_ns: i64,
+    /// The metric that deviates most.
+    pub metric: String,
+    /// Every metric that deviates, strongest first.
+    pub metrics: Vec<MetricShift>,
+    /// Strength of the strongest metric: its score over its threshold, > 1.
+    pub severity: f64,
+    /// Probability, by the detector's own tail model, that a window this strong is not noise; 0..=1.
+    pub confidence: f64,
+    /// What the pattern looks like, as a short name: `fsync storm`, `CPU burn`, `memory growth` ...
+    pub pattern: String,
+    /// The sentence a person can act on.
+    pub sentence: String,
+    /// More sentences, ranked.
+    pub details: Vec<String>,
+    /// Calls whose rate differs, ranked by share of the excess.
+    pub syscalls: Vec<SyscallShift>,
+    /// Threads whose call rate differs, ranked by share of the excess.
+    pub threads: Vec<ThreadShift>,
+    /// Errors whose rate differs, ranked by share of the excess.
+    pub errors: Vec<ErrorShift>,
+    /// Processes first seen in the window, or seen only in it.
+    pub new_processes: Vec<NewProcess>,
+    /// First syscalls of the window's busiest thread.
+    pub sequence: Vec<SequenceCall>,
+    /// That thread, in words: `redis-server/1234`.
+    pub sequence_thread: String,
+    /// Rate comparisons made, before correction for their number.
+    pub hypotheses: u64,
+    /// Seconds of baseline compared with.
+    pub baseline_s: f64,
+}
+
+/// A metric inside a window against its baseline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MetricShift {
+    /// Machine name.
+    pub metric: String,
+    /// Unit.
+    pub unit: String,
+    /// Median outside.
+    pub before: f64,
+    /// Median inside.
+    pub during: f64,
+    /// Most extreme value inside.
+    pub peak: f64,
+    /// Score over threshold.
+    pub severity: f64,
+}
+
+/// A syscall inside a window against its baseline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SyscallShift {
+    /// Name.
+    pub syscall: String,
+    /// Calls per second in the baseline.
+    pub before_per_s: f64,
+    /// Calls per second in the window.
+    pub during_per_s: f64,
+    /// The rate ratio with its 95 % interval.
+    pub ratio: Ratio,
+    /// Share of the window's whole excess of calls (or, if `by_time`, of time in calls); negative if the rate fell.
+    pub share: f64,
+    /// Ranked by time in the call, not by its rate.
+    pub by_time: bool,
+    /// Adjusted for the number of comparisons (Benjamini-Hochberg).
+    pub q_value: f64,
+    /// Errors per second in the baseline.
+    pub errors_before_per_s: f64,
+    /// Errors per second in the window.
+    pub errors_during_per_s: f64,
+    /// 99th percentile of duration in the baseline, ns.
+    pub p99_before_ns: Option<f64>,
+    /// 99th percentile of duration in the window, ns.
+    pub p99_during_ns: Option<f64>,
+    /// Seconds in the call per second, in the baseline.
+    pub time_before: f64,
+    /// Seconds in the call per second, in the window.
+    pub time_during: f64,
+    /// The paths or file descriptors it touched most in the window.
+    pub objects: Vec<String>,
+}
+
+/// A ratio with its 95 % interval.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Ratio {
+    /// Best estimate.
+    pub value: f64,
+    /// Lower bound.
+    pub low: f64,
+    /// Upper bound.
+    pub high: f64,
+}
+
+/// A thread inside a window against its baseline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ThreadShift {
+    /// Process name.
+    pub comm: String,
+    /// Process.
+    pub pid: u32,
+    /// Thread.
+    pub tid: u32,
+    /// Calls per second in the baseline.
+    pub before_per_s: f64,
+    /// Calls per second in the window.
+    pub during_per_s: f64,
+    /// The rate ratio.
+    pub ratio: Ratio,
+    /// Share of the excess.
+    pub share: f64,
+    /// The call it made most in the window.
+    pub top_syscall: String,
+}
+
+/// An error inside a window against its baseline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ErrorShift {
+    /// The call that failed.
+    pub syscall: String,
+    /// Symbolic name: `ENOENT`.
+    pub errno: String,
+    /// Per second in the baseline.
+    pub before_per_s: f64,
+    /// Per second in the window.
+    pub during_per_s: f64,
+    /// The rate ratio.
+    pub ratio: Ratio,
+    /// Share of the excess of errors.
+    pub share: f64,
+}
+
+/// A process that the window brought.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct NewProcess {
+    /// Name.
+    pub comm: String,
+    /// Program.
+    pub exe: String,
+    /// Arguments.
+    pub argv: String,
+    /// How many of this name and program.
+    pub count: u64,
+    /// PID of the first.
+    pub first_pid: u32,
+}
+
+/// One call of an exemplar sequence.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SequenceCall {
+    /// After the start of the window.
+    pub offset_ns: i64,
+    /// Name.
+    pub syscall: String,
+    /// Path or file descriptor, if any.
+    pub object: String,
+    /// Result: the value or the error's name.
+    pub result: String,
+    /// Duration.
+    pub dur_ns: u64,
+    /// Equal calls in a row that this line stands for.
+    pub repeats: u64,
+}

@@ -1,0 +1,1 @@
+//! The recorder: preflight, session, decoding, accounting, sinks.

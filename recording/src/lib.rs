@@ -1,0 +1,32 @@
+//! The waist of osd: what a recording is.
+//!
+//! A recording is one Parquet file, a *wide-event table*: each row has a [`Kind`], the common columns and the columns of that
+//! kind; the rest are null. Row groups hold one kind each, so the statistics of `kind` and `ts` prune. The footer key
+//! [`METADATA_KEY`] holds [`Metadata`] as JSON. `docs/recording-format.md` is the normative text; [`schema`] is its table.
+//!
+//! Data goes through this crate one way: typed [`rows`] → Arrow batches → [`Writer`] → file → [`Recording`] → Arrow batches.
+//! Nothing here knows a kernel, SQL or a tensor, and nothing here prints.
+
+mod batch;
+mod clock;
+mod error;
+mod identity;
+mod metadata;
+pub mod names;
+mod reader;
+pub mod rows;
+pub mod schema;
+pub mod synth;
+mod writer;
+
+pub use clock::{ClockPoint, ClockTable};
+pub use error::{Error, Result};
+pub use identity::ProcId;
+pub use metadata::{Family, Host, LossTotal, METADATA_KEY, Metadata, SelfCost, Target};
+pub use reader::{Batches, Query, Recording, RowGroup};
+pub use rows::Row;
+pub use schema::Kind;
+pub use writer::{Closed, Writer, WriterOptions};
+
+/// The newest recording format this crate writes, and the newest it reads.
+pub const FORMAT_VERSION: u32 = 1;

@@ -1,0 +1,1 @@
+//! From findings to one incident page: PNG, SVG and self-contained HTML.

@@ -1,0 +1,66 @@
+//! The subcommands, one file each. Help texts are the doc comments here and there.
+
+mod info;
+#[cfg(feature = "record")]
+mod doctor;
+#[cfg(feature = "record")]
+mod record;
+#[cfg(feature = "analyze")]
+mod analyze;
+#[cfg(feature = "analyze")]
+mod sql;
+
+use crate::failure::Result;
+use std::process::ExitCode;
+
+/// Record what a process does, find what is wrong with it, and see why.
+#[derive(clap::Parser)]
+#[command(name = "osd", version, max_term_width = 100, after_help = EXAMPLES)]
+pub(crate) struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXAMPLES: &str = "EXAMPLES:
+  osd record -p 1234 -o run.parquet               record a running process until Ctrl-C
+  osd record -o run.parquet -- ./server --port 1  start a command and record all of it
+  osd analyze run.parquet --report                find and explain what was unusual
+  osd sql run.parquet \"SELECT kind, count(*) FROM recording GROUP BY kind\"
+  osd doctor                                      what this host allows, and how to fix what it does not";
+
+/// The subcommands.
+#[derive(clap::Subcommand)]
+pub(crate) enum Command {
+    /// Record processes with eBPF into a Parquet file.
+    #[cfg(feature = "record")]
+    Record(record::Args),
+    /// Show what a recording holds, what it lost and what it cost.
+    Info(info::Args),
+    /// Query recordings with SQL; without a statement, interactively.
+    #[cfg(feature = "analyze")]
+    Sql(sql::Args),
+    /// Find the anomalies of a recording and explain them.
+    #[cfg(feature = "analyze")]
+    Analyze(analyze::Args),
+    /// Check what this host allows to record, and how to fix what it does not.
+    #[cfg(feature = "record")]
+    Doctor(doctor::Args),
+}
+
+impl Command {
+    /// Runs it. `Ok` carries 0 or 1, `Err` becomes 2.
+    pub(crate) fn run(self) -> Result<ExitCode> {
+        match self {
+            #[cfg(feature = "record")]
+            Self::Record(args) => record::run(args),
+            Self::Info(args) => info::run(args),
+            #[cfg(feature = "analyze")]
+            Self::Sql(args) => sql::run(args),
+            #[cfg(feature = "analyze")]
+            Self::Analyze(args) => analyze::run(args),
+            #[cfg(feature = "record")]
+            Self::Doctor(args) => doctor::run(args),
+        }
+    }
+}

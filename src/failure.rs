@@ -1,0 +1,58 @@
+//! What a person sees when osd cannot do what was asked: one `error:` line, its causes, and a `hint:` that says how to fix it.
+
+use std::fmt;
+
+/// A failed command.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    hint: Option<String>,
+}
+
+/// Result of a command.
+pub(crate) type Result<T> = std::result::Result<T, Failure>;
+
+impl Failure {
+    /// A failure with nothing to advise.
+    pub(crate) fn new(message: impl fmt::Display) -> Self {
+        Self { message: message.to_string(), hint: None }
+    }
+
+    /// Adds the advice.
+    pub(crate) fn hint(mut self, hint: impl fmt::Display) -> Self {
+        self.hint = Some(hint.to_string());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "error: {}", sanitize(&self.message))?;
+        self.hint.as_ref().map_or(Ok(()), |hint| writeln!(f, "hint: {}", sanitize(hint)))
+    }
+}
+
+/// Names in messages may come from a traced process or a hostile file: control characters never reach the terminal.
+pub(crate) fn sanitize(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
+}
+
+impl From<osd_recording::Error> for Failure {
+    fn from(error: osd_recording::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
+    }
+}
+
+#[cfg(feature = "record")]
+impl From<osd_record::Error> for Failure {
+    fn from(error: osd_record::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint() }
+    }
+}
+
+#[cfg(feature = "analyze")]
+impl From<osd_analyze::Error> for Failure {
+    fn from(error: osd_analyze::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint() }
+    }
+}

@@ -1,0 +1,89 @@
+//! Numbers for people: bytes, counts, durations, times.
+
+/// `1536` → `1.5 KiB`.
+pub(crate) fn bytes(n: u64) -> String {
+    const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let mut value = n as f64;
+    let mut unit = 0;
+    while value >= 1024.0 && unit + 1 < UNITS.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", UNITS[unit]) }
+}
+
+/// `1234567` → `1 234 567`.
+pub(crate) fn count(n: u64) -> String {
+    let digits = n.to_string();
+    let mut out = String::with_capacity(digits.len() * 4 / 3);
+    for (i, digit) in digits.chars().enumerate() {
+        if i > 0 && (digits.len() - i) % 3 == 0 {
+            out.push(' ');
+        }
+        out.push(digit);
+    }
+    out
+}
+
+/// `12_345_678_900` ns → `12.3 s`.
+pub(crate) fn duration(ns: u64) -> String {
+    let s = ns as f64 / 1e9;
+    match ns {
+        0..1_000 => format!("{ns} ns"),
+        1_000..1_000_000 => format!("{:.1} us", s * 1e6),
+        1_000_000..1_000_000_000 => format!("{:.1} ms", s * 1e3),
+        1_000_000_000..120_000_000_000 => format!("{s:.1} s"),
+        _ => format!("{} min {:02} s", ns / 60_000_000_000, ns / 1_000_000_000 % 60),
+    }
+}
+
+/// UTC nanoseconds as RFC 3339 with milliseconds.
+pub(crate) fn time(utc_ns: i64) -> String {
+    jiff::Timestamp::from_nanosecond(i128::from(utc_ns))
+        .map_or_else(|_| format!("{utc_ns} ns"), |t| format!("{t:.3}"))
+}
+
+/// A span as a person writes it: `10s`, `100ms`, `5m`, `1h`, or bare seconds; in nanoseconds.
+pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let scale = match unit.trim() {
+        "ns" => 1.0,
+        "us" => 1e3,
+        "ms" => 1e6,
+        "" | "s" => 1e9,
+        "m" | "min" => 60e9,
+        "h" => 3600e9,
+        _ => return Err(format!("`{unit}` is not a unit of time; write 100ms, 10s, 5m or 1h")),
+    };
+    match number.parse::<f64>() {
+        Ok(n) if n.is_finite() && n * scale >= 1.0 && n * scale < u64::MAX as f64 => Ok((n * scale) as u64),
+        _ => Err("write a positive time such as 100ms, 10s, 5m or 1h".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_legible() {
+        assert_eq!(bytes(1023), "1023 B");
+        assert_eq!(bytes(1536), "1.5 KiB");
+        assert_eq!(count(0), "0");
+        assert_eq!(count(1_234_567), "1 234 567");
+        assert_eq!(duration(1_500), "1.5 us");
+        assert_eq!(duration(300_000_000_000), "5 min 00 s");
+        assert_eq!(time(1_767_225_600_123_000_000), "2026-01-01T00:00:00.123Z");
+    }
+
+    #[test]
+    fn durations_are_read_as_written() {
+        assert_eq!(parse_duration("100ms"), Ok(100_000_000));
+        assert_eq!(parse_duration("1.5s"), Ok(1_500_000_000));
+        assert_eq!(parse_duration("10"), Ok(10_000_000_000));
+        assert!(parse_duration("0s").is_err());
+        assert!(parse_duration("ten").is_err());
+        assert!(parse_duration("5 parsecs").is_err());
+    }
+}
