@@ -1,5 +1,13 @@
 //! Pure algorithms on series and counts, and the vocabulary of [`findings`].
 //!
-//! No I/O, no clock, no unseeded randomness: the same input gives the same output.
+//! [`stream`] decides, point by point, what is unusual in one metric; [`threshold`] gives it a limit for a stated rate of false
+//! alarms; [`windows`] turns hits on many metrics into windows with sharp edges; [`rates`] and [`histogram`] compare what happened
+//! inside a window with what happens outside. No I/O, no clock, no unseeded randomness: the same input gives the same output.
 
 pub mod findings;
+pub mod histogram;
+pub mod rates;
+pub mod robust;
+pub mod stream;
+pub mod threshold;
+pub mod windows;
