@@ -1,1 +1,123 @@
 //! From findings to one incident page: PNG, SVG and self-contained HTML.
+//!
+//! Findings become a `View` (every word and number of the page, decided once), which becomes a `Scene` (shapes) painted as
+//! PNG and SVG, and an HTML page with the same content as tables and live charts. The same findings give the same bytes.
+
+mod boxes;
+mod cards;
+mod chart;
+mod decimate;
+mod heatmap;
+mod html;
+mod paint;
+mod picture;
+#[doc(hidden)]
+pub mod sample;
+mod scene;
+mod style;
+#[cfg(test)]
+mod tests;
+mod text;
+mod units;
+mod view;
+
+use osd_detect::findings::Findings;
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+/// How to write a report.
+#[derive(Clone, Debug, Default)]
+pub struct Options {
+    /// Replace files that are there.
+    pub force: bool,
+}
+
+/// Why no report was written.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file of the report is there already.
+    #[error("{}: the report would overwrite it", .path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The directory could not be made or a file not be written.
+    #[error("cannot write {}: {source}", .path.display())]
+    Write {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The findings do not fit into JSON.
+    #[error("cannot write findings as JSON: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Error {
+    /// What a person can do about it.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Exists { .. } => Some("choose another directory, or replace the report with --force".into()),
+            Self::Write { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
+                Some("choose a directory that you may write to".into())
+            }
+            Self::Write { source, .. } if source.kind() == ErrorKind::StorageFull => {
+                Some("make room, or choose a directory on another disk".into())
+            }
+            Self::Write { .. } | Self::Json(_) => None,
+        }
+    }
+}
+
+/// Writes `index.html`, `incident.png`, `incident.svg` and `findings.json` into `dir`, which is made if it is missing.
+///
+/// Returns their paths, the page first. Each file appears whole or not at all.
+///
+/// # Errors
+/// [`Error::Exists`], before anything is written, if a file is there and `options.force` is not set; [`Error::Write`].
+pub fn write(dir: &Path, findings: &Findings, options: &Options) -> Result<Vec<PathBuf>, Error> {
+    let names = ["index.html", "incident.png", "incident.svg", "findings.json"];
+    let paths = names.map(|name| dir.join(name));
+    if let Some(path) = paths.iter().find(|path| !options.force && fs::symlink_metadata(path).is_ok()) {
+        return Err(Error::Exists { path: path.clone() });
+    }
+    let failed = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Write { path, source }
+    };
+    let mut json = serde_json::to_vec_pretty(findings)?;
+    json.push(b'\n');
+    let contents = [html(findings).into_bytes(), png(findings), svg(findings).into_bytes(), json];
+    fs::create_dir_all(dir).map_err(failed(dir))?;
+    for (path, content) in paths.iter().zip(contents) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let part = dir.join(format!(".{name}.{}.part", std::process::id()));
+        let written = fs::write(&part, content).and_then(|()| fs::rename(&part, path));
+        if written.is_err() {
+            fs::remove_file(&part).ok(); // the first error is the one to tell
+        }
+        written.map_err(failed(path))?;
+    }
+    Ok(paths.to_vec())
+}
+
+/// The page as a PNG, 1600 px wide.
+pub fn png(findings: &Findings) -> Vec<u8> {
+    let page = picture::page(&view::View::new(findings));
+    paint::png(&page.scene, picture::WIDTH as u32, page.height as u32)
+}
+
+/// The same picture as SVG text.
+pub fn svg(findings: &Findings) -> String {
+    let view = view::View::new(findings);
+    let page = picture::page(&view);
+    paint::svg(&page.scene, picture::WIDTH as u32, page.height as u32, &format!("{}. {}", view.title, view.verdict))
+}
+
+/// The page as one HTML file that needs nothing else: live charts, and a picture where scripts are off.
+pub fn html(findings: &Findings) -> String {
+    html::page(&view::View::new(findings), findings)
+}

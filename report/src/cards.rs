@@ -1,0 +1,178 @@
+//! A window as words and tables: one card of the page.
+
+use crate::text::clean;
+use crate::units;
+use crate::view::since;
+use osd_detect::findings::{ErrorShift, Findings, Ratio, SequenceCall, SyscallShift, Window};
+
+/// Calls in a card's table.
+const MAX_CALLS: usize = 6;
+const MAX_ERRORS: usize = 4;
+const MAX_PROCESSES: usize = 4;
+const MAX_SEQUENCE: usize = 10;
+const MAX_DETAILS: usize = 2;
+
+/// One window, as text.
+pub(crate) struct Card {
+    pub(crate) id: u32,
+    pub(crate) from_s: f64,
+    pub(crate) to_s: f64,
+    pub(crate) when: String,
+    pub(crate) pattern: String,
+    pub(crate) strength: String,
+    /// Machine names of the metrics that deviate.
+    pub(crate) metrics: Vec<String>,
+    /// `CPU 0.4 → 1.9 cores`.
+    pub(crate) shifts: Vec<String>,
+    pub(crate) sentence: String,
+    pub(crate) details: Vec<String>,
+    pub(crate) calls: Vec<CallRow>,
+    pub(crate) calls_left_out: usize,
+    pub(crate) errors: Vec<String>,
+    pub(crate) processes: Vec<String>,
+    pub(crate) thread: String,
+    pub(crate) sequence: Vec<SequenceRow>,
+    pub(crate) basis: String,
+}
+
+/// A line of the table: see [`CALL_COLUMNS`].
+pub(crate) struct CallRow {
+    pub(crate) call: String,
+    pub(crate) cells: [String; 5],
+    /// Share of the excess, for a bar; -1..=1.
+    pub(crate) share: f64,
+}
+
+/// Heads of the columns after the call's name.
+pub(crate) const CALL_COLUMNS: [&str; 5] =
+    ["calls/s, before → during", "ratio [95 %]", "share of excess", "errors/s", "p99 latency"];
+
+/// A line of a thread's sequence.
+pub(crate) struct SequenceRow {
+    pub(crate) offset: String,
+    pub(crate) call: String,
+    pub(crate) object: String,
+    pub(crate) result: String,
+    pub(crate) duration: String,
+}
+
+impl Card {
+    pub(crate) fn new(window: &Window, findings: &Findings, span_s: f64) -> Self {
+        let start = findings.recording.started_ns;
+        let from_s = since(start, window.start_ns).clamp(0.0, span_s);
+        let to_s = since(start, window.end_ns).clamp(from_s, span_s);
+        let shifts = window.metrics.iter().take(4).map(|m| {
+            let series = findings.series.iter().find(|s| s.metric == m.metric);
+            let title = series.map_or(&m.metric, |s| if s.title.is_empty() { &s.metric } else { &s.title });
+            let (before, during) = (units::quantity(m.before, &m.unit), units::quantity(m.during, &m.unit));
+            format!("{} {}, peak {}", clean(title, 30), arrow(&before, &during), units::quantity(m.peak, &m.unit))
+        });
+        let confidence = window.confidence;
+        let sure =
+            if confidence > 0.0 { format!(", confidence {}", units::percent(confidence.min(1.0))) } else { "".into() };
+        let mut metrics: Vec<String> = window.metrics.iter().map(|m| clean(&m.metric, 40)).collect();
+        if !metrics.contains(&window.metric) {
+            metrics.push(clean(&window.metric, 40));
+        }
+        Self {
+            id: window.id,
+            from_s,
+            to_s,
+            when: format!("{} s – {} s ({})", units::digits(from_s), units::digits(to_s), units::span(to_s - from_s)),
+            pattern: clean(if window.pattern.is_empty() { "unnamed pattern" } else { &window.pattern }, 60),
+            strength: format!("{}× threshold{sure}", units::digits(window.severity)),
+            metrics,
+            shifts: shifts.collect(),
+            sentence: clean(&window.sentence, 600),
+            details: window.details.iter().take(MAX_DETAILS).map(|d| clean(d, 400)).collect(),
+            calls: window.syscalls.iter().take(MAX_CALLS).map(call_row).collect(),
+            calls_left_out: window.syscalls.len().saturating_sub(MAX_CALLS),
+            errors: window.errors.iter().take(MAX_ERRORS).map(error_line).collect(),
+            processes: window.new_processes.iter().take(MAX_PROCESSES).map(process_line).collect(),
+            thread: clean(&window.sequence_thread, 60),
+            sequence: window.sequence.iter().take(MAX_SEQUENCE).map(sequence_row).collect(),
+            basis: format!(
+                "against {} of baseline; {} comparisons, corrected for their number",
+                units::span(window.baseline_s),
+                units::grouped(window.hypotheses)
+            ),
+        }
+    }
+
+    /// Whether any call of the table failed or any p99 is known, that is, whether these columns say something.
+    pub(crate) fn has(&self, column: usize) -> bool {
+        self.calls.iter().any(|row| row.cells[column] != "–")
+    }
+}
+
+fn process_line(p: &osd_detect::findings::NewProcess) -> String {
+    let times = if p.count > 1 { format!(" × {}", units::grouped(p.count)) } else { String::new() };
+    let what = if p.argv.is_empty() { &p.exe } else { &p.argv };
+    format!("{}{times} (first PID {}): {}", clean(&p.comm, 20), p.first_pid, clean(what, 120))
+}
+
+fn arrow(before: &str, during: &str) -> String {
+    // The unit once, when both sides have the same.
+    match (before.split_once('\u{a0}'), during.split_once('\u{a0}')) {
+        (Some((a, unit)), Some((_, other))) if unit == other => format!("{a} → {during}"),
+        _ => format!("{before} → {during}"),
+    }
+}
+
+fn rate(per_s: f64) -> String {
+    match per_s {
+        r if r == 0.0 => "0".into(),
+        r if r.abs() < 0.01 => "< 0.01".into(),
+        r => units::si(r),
+    }
+}
+
+/// `×12.3 [11–13.7]`; a call that the baseline does not have is new.
+fn ratio(ratio: Ratio, before: f64) -> String {
+    let factor =
+        |v: f64| if v.is_finite() { if v >= 1000.0 { units::si(v) } else { units::digits(v) } } else { "∞".into() };
+    if before <= 0.0 && !(ratio.value.is_finite() && ratio.value > 0.0) {
+        return "new".into();
+    }
+    format!("×{} [{}–{}]", factor(ratio.value), factor(ratio.low), factor(ratio.high))
+}
+
+fn call_row(shift: &SyscallShift) -> CallRow {
+    let share = if shift.share.is_finite() { shift.share.clamp(-1.0, 1.0) } else { 0.0 };
+    let of = if shift.by_time { " of time" } else { "" };
+    let errors = (shift.errors_before_per_s, shift.errors_during_per_s);
+    let errors = if errors == (0.0, 0.0) { "–".into() } else { format!("{} → {}", rate(errors.0), rate(errors.1)) };
+    let p99 = |ns: Option<f64>| ns.filter(|v| v.is_finite()).map(|v| units::seconds(v / 1e9));
+    let p99 = match (p99(shift.p99_before_ns), p99(shift.p99_during_ns)) {
+        (None, None) => "–".into(),
+        (before, during) => arrow(&before.unwrap_or("–".into()), &during.unwrap_or("–".into())),
+    };
+    CallRow {
+        call: clean(&shift.syscall, 32),
+        cells: [
+            format!("{} → {}", rate(shift.before_per_s), rate(shift.during_per_s)),
+            ratio(shift.ratio, shift.before_per_s),
+            format!("{}{of}", units::percent(shift.share)),
+            errors,
+            p99,
+        ],
+        share,
+    }
+}
+
+fn error_line(e: &ErrorShift) -> String {
+    let change = ratio(e.ratio, e.before_per_s);
+    let rates = format!("{} → {}", rate(e.before_per_s), rate(e.during_per_s));
+    format!("{} fails with {}: {rates} /s, {change}", clean(&e.syscall, 32), clean(&e.errno, 24))
+}
+
+fn sequence_row(call: &SequenceCall) -> SequenceRow {
+    let times = if call.repeats > 1 { format!(" ×{}", call.repeats) } else { String::new() };
+    SequenceRow {
+        offset: format!("+{}", units::seconds(call.offset_ns as f64 / 1e9)),
+        call: format!("{}{times}", clean(&call.syscall, 32)),
+        object: clean(&call.object, 120),
+        result: clean(&call.result, 40),
+        duration: units::seconds(call.dur_ns as f64 / 1e9),
+    }
+}
