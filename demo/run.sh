@@ -19,7 +19,7 @@ fail() { printf 'error: %s\n' "$1" >&2; [ $# -lt 2 ] || printf 'hint: %s\n' "$2"
 [ -f demo/run.sh ] || fail "demo/run.sh is not below $PWD" "run it from the repository root: sudo make demo"
 [ "$(id -u)" -eq 0 ] || fail "the demo records with eBPF and needs root" "run: sudo make demo"
 for program in "$OSD" "$OSD_WORKLOAD"; do
-    [ -x "$(command -v "$program" || true)" ] || fail "$program is not there" "build first: make build"
+    [ -x "$(command -v "$program" || true)" ] || fail "$program is not there" "build first: cargo build --release --workspace"
 done
 
 mkdir -p "$run"

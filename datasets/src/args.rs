@@ -10,10 +10,13 @@ use crate::workload::Config;
 
 const EXAMPLES: &str = "\
 EXAMPLES
-  osd-workload --duration 2m                            a steady service, nothing wrong with it
-  osd-workload --demo-faults --labels labels.ndjson     every fault once, with the ground truth
-  osd-workload --fault cpu_burn@20s+5s --fault fsync_storm@40s+5sx0.5 --duration 1m --labels labels.ndjson
-  sudo osd record -o run.parquet --labels labels.ndjson -- osd-workload --demo-faults --labels labels.ndjson
+  osd-workload --duration 2m
+      a steady service, nothing wrong with it
+  osd-workload --fault cpu_burn@20s+5s --fault fsync_storm@40s+5sx0.5 --labels labels.ndjson
+      two faults, one of them weak, and the ground truth
+  sudo osd record -o run.parquet --labels labels.ndjson -- \\
+      osd-workload --demo-faults --labels labels.ndjson
+      every fault once, recorded
 
 Ends by itself, or cleanly on SIGINT or SIGTERM. Exit status: 0 done, 2 error or misuse.";
 

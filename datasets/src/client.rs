@@ -129,9 +129,11 @@ fn read_reply(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> io::Result<u8> {
     buffer.resize(16 << 10, 0);
     let mut n_received = 0;
     loop {
-        match stream.read(&mut buffer[n_received..])? {
-            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
-            n => n_received += n,
+        match stream.read(&mut buffer[n_received..]) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(n) => n_received += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
         }
         if let Some([status, n0, n1, n2, n3]) = buffer[..n_received].first_chunk::<REPLY_HEAD>() {
             let n_reply = REPLY_HEAD + u32::from_le_bytes([*n0, *n1, *n2, *n3]) as usize;

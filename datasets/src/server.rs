@@ -116,6 +116,8 @@ impl Connection {
                     self.answer(store, log)?;
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
+                // A tracer that stops the thread does this.
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
         }

@@ -89,5 +89,12 @@ fn accept(listener: &TcpListener) {
 
 fn discard(mut stream: TcpStream) {
     let mut buffer = vec![0; 256 << 10];
-    while !matches!(stream.read(&mut buffer), Ok(0) | Err(_)) {}
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
 }

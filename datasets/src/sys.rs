@@ -53,6 +53,16 @@ pub(crate) fn trim_heap() {
     }
 }
 
+/// Makes all threads allocate from one heap. Values that wander between the heaps of many threads would make memory creep
+/// up for minutes, and the steady run is to have no trend.
+pub(crate) fn use_one_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: mallopt takes plain numbers; before the first thread, as its manual wants.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1);
+    }
+}
+
 /// SIGINT and SIGTERM, blocked in the caller and in all threads it starts, to be taken with [`Signals::wait`].
 pub(crate) struct Signals(libc::sigset_t);
 

@@ -83,7 +83,8 @@ pub struct Summary {
 /// If it cannot start, or a fault could not do its work (the run goes on to its end first).
 pub fn run(config: &Config, on_ready: impl FnOnce(Ready)) -> Result<Summary, Error> {
     let labels = config.labels.as_deref().map(LabelFile::create).transpose()?.map(Arc::new);
-    // Before the first thread: all inherit the mask, and only `Timetable::keep` takes the signals.
+    // Both before the first thread. All inherit the mask, and only `Timetable::keep` takes the signals.
+    sys::use_one_heap();
     let signals = Signals::block().map_err(Error::of("block signals"))?;
     let open_files_limit = sys::raise_open_files_limit().map_err(Error::of("raise the limit of open files"))?;
     let folder = TempFolder::new(config.parent_folder.as_deref())?;

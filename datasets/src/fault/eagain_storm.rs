@@ -20,6 +20,7 @@ pub(super) fn run(site: &Site, done: &mut Done) -> Result<(), Error> {
             done.0 += 1;
             Ok(())
         }
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(()),
         Err(error) => Err(Error::new("read a silent socket", error)),
         // A stray datagram of another program on this machine.
         Ok(_) => Ok(()),
