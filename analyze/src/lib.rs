@@ -1,1 +1,18 @@
-//! From recordings to findings: a DataFusion session, windows, explanation.
+//! From recordings to findings: a DataFusion [`Session`] over recordings for questions a person asks, and [`analyze`] for the one
+//! that osd answers by itself: what was unusual, when, and which calls, threads and errors came with it.
+//!
+//! Nothing here prints. The same recording and [`Config`] give the same [`osd_detect::findings::Findings`], byte for byte.
+
+mod error;
+mod evidence;
+mod explain;
+mod functions;
+mod metrics;
+mod pattern;
+mod say;
+mod series;
+mod session;
+
+pub use error::{Error, Result};
+pub use explain::{Config, analyze};
+pub use session::{Answer, Session, write_parquet};

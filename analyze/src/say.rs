@@ -1,0 +1,285 @@
+//! Findings in words. The first sentence says what rose, by how much, for how long, and what to look at.
+
+use osd_detect::findings::{MetricShift, Ratio, SyscallShift, Window};
+
+/// What the window itself does not hold.
+pub(crate) struct Extra {
+    /// Cores beyond the usual by process.
+    pub(crate) cpu_by_process: Vec<(String, f64)>,
+    /// The recording has event rows.
+    pub(crate) events: bool,
+    /// Calls per second beyond the usual.
+    pub(crate) calls_excess: f64,
+    /// What the leading error was about.
+    pub(crate) error_objects: Vec<String>,
+}
+
+/// Three significant digits at most, thousands grouped by thin spaces of ASCII.
+pub(crate) fn number(value: f64) -> String {
+    let size = value.abs();
+    if size >= 1_000.0 {
+        let digits = format!("{:.0}", value.abs());
+        let mut out = if value < 0.0 { "-".to_owned() } else { String::new() };
+        for (i, digit) in digits.chars().enumerate() {
+            if i > 0 && (digits.len() - i).is_multiple_of(3) {
+                out.push(' ');
+            }
+            out.push(digit);
+        }
+        return out;
+    }
+    let text = match size {
+        100.0.. => format!("{value:.0}"),
+        10.0..100.0 => format!("{value:.1}"),
+        0.0995..10.0 => format!("{value:.2}"),
+        0.0005..0.0995 => format!("{value:.3}"),
+        _ => "0".to_owned(),
+    };
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+fn bytes(value: f64) -> String {
+    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
+    let (mut value, mut unit) = (value, 0);
+    while value.abs() >= 1024.0 && unit + 1 < units.len() {
+        value /= 1024.0;
+        unit += 1;
+    }
+    format!("{} {}", number(value), units[unit])
+}
+
+fn time(ns: f64) -> String {
+    match ns {
+        0.0..1e3 => format!("{} ns", number(ns)),
+        1e3..1e6 => format!("{} us", number(ns / 1e3)),
+        1e6..1e9 => format!("{} ms", number(ns / 1e6)),
+        _ => format!("{} s", number(ns / 1e9)),
+    }
+}
+
+/// A value with its unit.
+fn amount(value: f64, unit: &str) -> String {
+    match unit {
+        "bytes" => bytes(value),
+        "bytes/s" => format!("{}/s", bytes(value)),
+        _ => match unit.strip_suffix("/s") {
+            Some("s") => format!("{} s per second", number(value)),
+            Some(_) => format!("{}/s", number(value)),
+            None => format!("{} {unit}", number(value)),
+        },
+    }
+}
+
+fn ratio(r: &Ratio) -> String {
+    if r.high >= 1e8 {
+        return format!("at least x{}", number(r.low));
+    }
+    format!("x{}, 95 % CI {}-{}", number(r.value), number(r.low), number(r.high))
+}
+
+fn subject(metric: &str) -> &str {
+    match metric {
+        "cpu" => "CPU",
+        "rss" => "memory",
+        "net_rx" => "incoming network traffic",
+        "net_tx" => "outgoing network traffic",
+        "syscalls" => "system calls",
+        "runq" => "waiting for a processor",
+        "errors" => "failed calls",
+        "write" => "writes to storage",
+        "read" => "reads from storage",
+        "faults" => "page faults",
+        "ctx" => "context switches",
+        "threads" => "threads",
+        "fds" => "open files",
+        "processes_started" => "process starts",
+        "syscall_time" => "time in system calls",
+        "calls_sync" => "flushes to storage",
+        "calls_files" => "file name calls (open, stat ...)",
+        "calls_locks" => "locking calls",
+        "calls_memory" => "memory mapping calls",
+        "calls_connections" => "connection calls",
+        other => other,
+    }
+}
+
+fn moved(shift: &MetricShift, seconds: f64) -> String {
+    let MetricShift { before, during, peak, .. } = *shift;
+    let (what, unit) = (subject(&shift.metric), shift.unit.as_str());
+    // A ramp is told by its end, anything else by its middle.
+    if matches!(shift.metric.as_str(), "rss" | "fds" | "threads") {
+        return format!("{what} grew from {} to {} in {seconds:.1} s", amount(before, unit), amount(peak, unit));
+    }
+    let to = if (during - before).abs() < 0.2 * (peak - before).abs() { peak } else { during };
+    let verb = if to >= before { "rose" } else { "fell" };
+    let peaked = if to == peak && to != during { " at its peak" } else { "" };
+    format!("{what} {verb} from {} to {}{peaked} for {seconds:.1} s", amount(before, unit), amount(to, unit))
+}
+
+fn call(s: &SyscallShift) -> String {
+    let objects = match s.objects.as_slice() {
+        [] => String::new(),
+        [one] => format!(", on {one}"),
+        [one, ..] => format!(", most on {one}"),
+    };
+    if s.by_time {
+        let p99 = match (s.p99_before_ns, s.p99_during_ns) {
+            (Some(a), Some(b)) => format!(", p99 {} -> {}", time(a), time(b)),
+            _ => String::new(),
+        };
+        return format!(
+            "time in {} {} -> {} s per second ({}){p99}, {:.0} % of the excess time{objects}",
+            s.syscall,
+            number(s.time_before),
+            number(s.time_during),
+            ratio(&s.ratio),
+            s.share * 100.0
+        );
+    }
+    let share = if s.share > 0.0 { format!(", {:.0} % of the excess calls", s.share * 100.0) } else { String::new() };
+    format!(
+        "{} {} -> {}/s ({}){share}{objects}",
+        s.syscall,
+        number(s.before_per_s),
+        number(s.during_per_s),
+        ratio(&s.ratio)
+    )
+}
+
+fn seconds(window: &Window) -> f64 {
+    (window.end_ns - window.start_ns) as f64 / 1e9
+}
+
+/// The sentence a person can act on.
+pub(crate) fn sentence(window: &Window, extra: &Extra) -> String {
+    let head = window.metrics.iter().find(|m| m.metric == window.metric).or(window.metrics.first());
+    let head = head.map_or_else(|| "something changed".to_owned(), |m| moved(m, seconds(window)));
+    let evidence = evidence(window, extra);
+    let text = if evidence.is_empty() { head } else { format!("{head}: {evidence}") };
+    capital(&text)
+}
+
+fn evidence(window: &Window, extra: &Extra) -> String {
+    let first = window.syscalls.first().filter(|s| s.share > 0.0);
+    if window.pattern == "CPU burn" {
+        let who = extra
+            .cpu_by_process
+            .first()
+            .map_or_else(String::new, |(name, cores)| format!("{name} used {} cores more; ", number(*cores)));
+        return match first.filter(|s| s.share > 0.3 && !s.by_time && s.during_per_s > 200.0) {
+            Some(s) => format!("{who}it co-occurs with {}", call(s)),
+            None => format!("{who}no system call explains it: the time is spent computing, not in calls"),
+        };
+    }
+    if window.pattern.starts_with("error storm")
+        && let Some(e) = window.errors.first()
+    {
+        let on = extra.error_objects.first().map_or_else(String::new, |o| format!(", most on {o}"));
+        return format!(
+            "{} failed with {} {} -> {}/s ({}), {:.0} % of the excess errors{on}",
+            e.syscall,
+            e.errno,
+            number(e.before_per_s),
+            number(e.during_per_s),
+            ratio(&e.ratio),
+            e.share * 100.0
+        );
+    }
+    if window.pattern == "fork burst"
+        && let Some(p) = window.new_processes.first()
+    {
+        let total: u64 = window.new_processes.iter().map(|p| p.count).sum();
+        return format!("{total} processes started, most of them `{}` ({} times)", p.comm, p.count);
+    }
+    let leading = first.map(call).unwrap_or_default();
+    if window.pattern == "memory growth" {
+        let faults = window.metrics.iter().find(|m| m.metric == "faults");
+        let faults = faults.map(|m| format!("page faults {} -> {}/s", number(m.before), number(m.during)));
+        return [faults, Some(leading)].into_iter().flatten().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("; ");
+    }
+    leading
+}
+
+/// More, ranked.
+pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
+    let mut out = vec![];
+    let mut others: Vec<&MetricShift> = window.metrics.iter().filter(|m| m.metric != window.metric).collect();
+    others.truncate(4);
+    let span = seconds(window);
+    out.extend(others.into_iter().map(|m| capital(&moved(m, span))));
+    let said = window.syscalls.first().filter(|s| s.share > 0.0).map(|s| &s.syscall);
+    out.extend(
+        window.syscalls.iter().filter(|s| Some(&s.syscall) != said || window.pattern == "CPU burn").take(4).map(call),
+    );
+    for t in window.threads.iter().take(2) {
+        out.push(format!(
+            "thread {}/{} made {:.0} % of the excess calls: {} -> {}/s, mostly {}",
+            t.comm,
+            t.tid,
+            t.share * 100.0,
+            number(t.before_per_s),
+            number(t.during_per_s),
+            t.top_syscall
+        ));
+    }
+    if !window.pattern.starts_with("error storm") {
+        out.extend(window.errors.iter().take(2).map(|e| {
+            format!(
+                "{} failed with {} {} -> {}/s ({})",
+                e.syscall,
+                e.errno,
+                number(e.before_per_s),
+                number(e.during_per_s),
+                ratio(&e.ratio)
+            )
+        }));
+    }
+    for p in window.new_processes.iter().take(2) {
+        let times = if p.count > 1 { format!("{} times", p.count) } else { format!("pid {}", p.first_pid) };
+        out.push(format!("new process `{}` ({times}): {}", p.comm, if p.argv.is_empty() { &p.exe } else { &p.argv }));
+    }
+    if window.pattern != "CPU burn"
+        && !extra.cpu_by_process.is_empty()
+        && window.metrics.iter().any(|m| m.metric == "cpu")
+    {
+        let list: Vec<String> = extra.cpu_by_process.iter().map(|(n, c)| format!("{n} {} cores", number(*c))).collect();
+        out.push(format!("CPU beyond the usual: {}", list.join(", ")));
+    }
+    if !extra.events {
+        out.push("no event rows: which thread and which file is not known".into());
+    }
+    out.push(format!(
+        "these co-occur with the window ({} calls/s beyond the usual; {} comparisons made, {:.0} s of baseline); that is no proof of a cause",
+        number(extra.calls_excess), window.hypotheses, window.baseline_s
+    ));
+    out
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        for (value, text) in [
+            (0.0, "0"),
+            (0.21, "0.21"),
+            (1.0, "1"),
+            (812.4, "812"),
+            (12_345.6, "12 346"),
+            (40.04, "40"),
+            (0.012, "0.012"),
+            (0.0, "0"),
+        ] {
+            assert_eq!(number(value), text);
+        }
+        assert_eq!(amount(1_572_864.0, "bytes/s"), "1.5 MiB/s");
+        assert_eq!(amount(1.18, "cores"), "1.18 cores");
+        assert_eq!(amount(0.5, "s/s"), "0.5 s per second");
+    }
+}

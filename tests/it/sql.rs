@@ -1,0 +1,247 @@
+//! `osd sql`: statement in, text out.
+
+use osd_recording::rows::{Label, Owner, Process, ProcessEvent};
+use osd_recording::synth::Synth;
+use osd_recording::{Metadata, ProcId, Writer, WriterOptions};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+fn synth(dir: &Path, name: &str, seed: u64) -> PathBuf {
+    let path = dir.join(name);
+    let synth = Synth { seed, duration_s: 12, syscalls_per_s: 200, fault_s: Some((6, 8)), ..Synth::default() };
+    synth.write(&path).unwrap();
+    path
+}
+
+/// Runs `osd sql` in `dir`; returns status, stdout, stderr.
+fn run(dir: &Path, args: &[&str]) -> (i32, String, String) {
+    let out = Command::new(env!("CARGO_BIN_EXE_osd")).arg("sql").args(args).current_dir(dir).output().unwrap();
+    let text = |b: Vec<u8>| String::from_utf8(b).unwrap();
+    (out.status.code().unwrap(), text(out.stdout), text(out.stderr))
+}
+
+fn answer(args: &[&str]) -> String {
+    let dir = tempfile::tempdir().unwrap();
+    synth(dir.path(), "run.parquet", 1);
+    let mut all = vec!["run.parquet"];
+    all.extend(args);
+    let (code, stdout, stderr) = run(dir.path(), &all);
+    assert_eq!(code, 0, "{stderr}");
+    stdout
+}
+
+#[test]
+fn every_kind_has_its_view() {
+    insta::assert_snapshot!(answer(&["--format", "csv", "
+        SELECT 'samples' AS v, count(*) AS n FROM samples UNION ALL SELECT 'systems', count(*) FROM systems
+        UNION ALL SELECT 'labels', count(*) FROM labels UNION ALL SELECT 'losses', sum(count) FROM losses
+        UNION ALL SELECT 'processes', count(*) FROM processes ORDER BY v"]), @"
+    v,n
+    labels,1
+    losses,250
+    processes,1
+    samples,120
+    systems,120
+    ");
+}
+
+#[test]
+fn counted_is_recorded_plus_lost() {
+    insta::assert_snapshot!(answer(&["--format", "csv", "
+        SELECT (SELECT sum(count) FROM tallies) - (SELECT count(*) FROM syscalls) AS missing,
+               (SELECT sum(count) FROM losses WHERE stream = 'syscall') AS lost"]), @"
+    missing,lost
+    250,250
+    ");
+}
+
+#[test]
+fn functions_answer() {
+    insta::assert_snapshot!(answer(&["
+        SELECT time_bucket('5s', ts) AS t, errno_name(2) AS e, errno_name(0) AS none,
+               histogram_quantile(make_array(0, 0, 0, 10), 0.5) BETWEEN 8 AND 16 AS inside, count(*) AS n
+        FROM samples GROUP BY t ORDER BY t"]), @"
+    +----------------------+--------+------+--------+----+
+    | t                    | e      | none | inside | n  |
+    +----------------------+--------+------+--------+----+
+    | 2026-01-01T00:00:00Z | ENOENT |      | true   | 50 |
+    | 2026-01-01T00:00:05Z | ENOENT |      | true   | 50 |
+    | 2026-01-01T00:00:10Z | ENOENT |      | true   | 20 |
+    +----------------------+--------+------+--------+----+
+    ");
+}
+
+#[test]
+fn merged_histograms_hold_every_call() {
+    let out = answer(&[
+        "--format",
+        "ndjson",
+        "
+        SELECT syscall, sum(count) AS n, array_to_string(histogram_merge(latency_log2), '+') AS h,
+               histogram_quantile(histogram_merge(latency_log2), 0.99) AS p99
+        FROM tallies GROUP BY syscall ORDER BY n DESC",
+    ]);
+    for line in out.lines() {
+        let row: serde_json::Value = serde_json::from_str(line).unwrap();
+        let sum: u64 = row["h"].as_str().unwrap().split('+').map(|n| n.parse::<u64>().unwrap()).sum();
+        assert_eq!(Some(sum), row["n"].as_u64(), "{row}");
+        assert!(row["p99"].as_f64().unwrap() > 100.0, "{row}");
+    }
+    assert_eq!(out.lines().count(), 6);
+}
+
+#[test]
+fn lists_are_json_in_csv_and_in_json() {
+    let list = "SELECT latency_log2 AS h FROM tallies WHERE syscall = 'read' ORDER BY ts LIMIT 1";
+    let csv = answer(&["--format", "csv", list]);
+    assert!(csv.starts_with("h\n\"[0,0,"), "{csv}");
+    let json: serde_json::Value = serde_json::from_str(&answer(&["--format", "json", list])).unwrap();
+    assert_eq!(json[0]["h"][0], 0);
+    assert_eq!(answer(&["--format", "csv", "SELECT ts FROM samples WHERE false"]), "ts\n");
+    assert_eq!(answer(&["--format", "json", "SELECT ts FROM samples WHERE false"]).trim(), "[]");
+}
+
+#[test]
+fn files_are_told_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    // Names that a URL or a glob would take apart.
+    synth(dir.path(), "a b%20*.parquet", 1);
+    synth(dir.path(), "ü#?.parquet", 2);
+    let (code, stdout, stderr) = run(
+        dir.path(),
+        &[
+            "a b%20*.parquet",
+            "ü#?.parquet",
+            "--format",
+            "csv",
+            "SELECT recording, count(*) AS n FROM samples GROUP BY 1 ORDER BY 1",
+        ],
+    );
+    assert_eq!(code, 0, "{stderr}");
+    assert_eq!(stdout, "recording,n\na b%20*.parquet,120\nü#?.parquet,120\n");
+}
+
+#[test]
+fn bad_sql_is_one_line_with_what_there_is() {
+    let dir = tempfile::tempdir().unwrap();
+    synth(dir.path(), "run.parquet", 1);
+    let error = |statement: &str| {
+        let (code, stdout, stderr) = run(dir.path(), &["run.parquet", statement]);
+        assert_eq!((code, stdout.as_str()), (2, ""), "{stderr}");
+        stderr
+    };
+    insta::assert_snapshot!(error("SELECT 1 FROM smaples"), @"
+    error: no table `smaples`
+    hint: there are: recording, samples, tallies, syscalls, processes, systems, losses, labels
+    ");
+    insta::assert_snapshot!(error("SELECT nam FROM labels"), @"
+    error: no column `nam`
+    hint: did you mean `name`? there are: ts, dur_ns, name, note, recording
+    ");
+    let parse = error("SELECT FROM WHERE");
+    assert!(parse.starts_with("error: ") && parse.lines().count() <= 2, "{parse}");
+    let copy = error("COPY samples TO 'x.csv'");
+    assert!(copy.starts_with("error: ") && !dir.path().join("x.csv").exists(), "{copy}");
+}
+
+#[test]
+fn what_is_no_recording_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("x.parquet"), "not parquet").unwrap();
+    let (code, stdout, stderr) = run(dir.path(), &["x.parquet", "SELECT 1"]);
+    assert_eq!((code, stdout.as_str()), (2, ""));
+    insta::assert_snapshot!(stderr, @"
+    error: x.parquet is not a Parquet file
+    hint: osd reads what `osd record -o FILE` wrote
+    ");
+}
+
+#[test]
+fn losses_are_told_where_they_matter() {
+    let dir = tempfile::tempdir().unwrap();
+    synth(dir.path(), "run.parquet", 1);
+    let warnings = |statement: &str| run(dir.path(), &["run.parquet", statement]).2;
+    insta::assert_snapshot!(warnings("SELECT count(*) FROM syscalls"), @"warning: run.parquet: rows not recorded: 250 syscall (ring_full); `tallies` are exact");
+    assert_eq!(warnings("SELECT count(*) FROM tallies"), "");
+}
+
+#[test]
+fn an_output_file_is_whole_and_never_replaced_unasked() {
+    let dir = tempfile::tempdir().unwrap();
+    synth(dir.path(), "run.parquet", 1);
+    let write = |extra: &[&str]| {
+        let mut args =
+            vec!["run.parquet", "SELECT ts, cpu_ns FROM samples", "--format", "parquet", "-o", "out.parquet"];
+        args.extend(extra);
+        run(dir.path(), &args)
+    };
+    assert_eq!(write(&[]), (0, String::new(), String::new()));
+    let (code, _, stderr) = write(&[]);
+    assert_eq!(code, 2);
+    assert!(stderr.contains("out.parquet exists already") && stderr.contains("--force"), "{stderr}");
+    assert_eq!(write(&["--force"]).0, 0);
+    let file = std::fs::File::open(dir.path().join("out.parquet")).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    assert_eq!(reader.metadata().file_metadata().num_rows(), 120);
+    let left: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+}
+
+#[test]
+fn statements_come_from_a_file_too() {
+    let dir = tempfile::tempdir().unwrap();
+    synth(dir.path(), "run.parquet", 1);
+    std::fs::write(
+        dir.path().join("q.sql"),
+        "-- two; statements\nSELECT ';' AS a;\nSELECT count(*) AS b FROM labels;\n",
+    )
+    .unwrap();
+    let (code, stdout, stderr) = run(dir.path(), &["run.parquet", "-f", "q.sql", "--format", "csv"]);
+    assert_eq!((code, stdout.as_str()), (0, "a\n;\nb\n1\n"), "{stderr}");
+}
+
+#[test]
+fn hostile_names_do_not_reach_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut writer = Writer::create(dir.path().join("run.parquet"), WriterOptions::default()).unwrap();
+    writer
+        .push(Process {
+            ts_ns: 1,
+            owner: Owner { proc: ProcId(1), pid: 1, cgroup_id: 0 },
+            tid: 1,
+            event: ProcessEvent::Running,
+            ppid: 0,
+            parent: None,
+            comm: "a\u{1b}[2Jb\nc".into(),
+            exe: None,
+            argv: None,
+            uid: 0,
+            exit_code: None,
+            exit_signal: None,
+            start_ts_ns: 0,
+        })
+        .unwrap();
+    writer.push(Label { ts_ns: 1, dur_ns: 1, name: "x".into(), note: String::new() }).unwrap();
+    writer.close(Metadata::default()).unwrap();
+    let (code, stdout, stderr) = run(dir.path(), &["run.parquet", "SELECT comm FROM processes"]);
+    assert_eq!(code, 0, "{stderr}");
+    insta::assert_snapshot!(stdout, @"
+    +---------+
+    | comm    |
+    +---------+
+    | a�[2Jb�c |
+    +---------+
+    ");
+}
+
+#[test]
+fn other_kinds_are_pruned_by_statistics() {
+    let plan = answer(&[
+        "--format",
+        "csv",
+        "EXPLAIN ANALYZE SELECT sum(cpu_ns) FROM samples WHERE ts > TIMESTAMP '2026-01-01T00:00:01Z'",
+    ]);
+    let pruned = plan.split("row_groups_pruned_statistics=").nth(1).unwrap().split(',').next().unwrap();
+    // Seven row groups, one kind each: six are not touched.
+    assert!(pruned.starts_with("7 total") && pruned.contains("1 matched"), "{pruned}");
+}
