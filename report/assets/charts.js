@@ -32,8 +32,11 @@ function canvasOf(figure, height, axis) {
     el("line", { class: "grid", x1: x, x2: x, y1: 0, y2: height }, inner);
     if (!axis) continue;
     el("line", { class: "axis", x1: scale.left + x, x2: scale.left + x, y1: height, y2: height + 5 }, svg);
-    const label = { class: "tick", x: scale.left + x, y: height + 17, "text-anchor": "middle" };
-    el("text", label, svg, timeLabel(at, shown, data.span));
+    const text = timeLabel(at, shown, data.span);
+    // The last one leans on the edge instead of crossing it.
+    const leans = scale.width - x + RIGHT < text.length * 3.4;
+    const label = { class: "tick", x: leans ? plot.clientWidth : scale.left + x, y: height + 17 };
+    el("text", { ...label, "text-anchor": leans ? "end" : "middle" }, svg, text);
   }
   if (axis) {
     el("line", { class: "axis", x1: scale.left, x2: scale.left + scale.width, y1: height, y2: height }, svg);
@@ -249,7 +252,7 @@ function drawColorBar(box, dark) {
   const stops = Array.from({ length: 11 }, (_, i) => rateColor(i / 10, dark)).join(",");
   const marks = Array.from({ length: decades + 1 }, (_, i) => {
     const mark = document.createElement("span");
-    mark.textContent = si(heat.low * 10 ** i) + (i === decades ? " calls/s" : "");
+    mark.textContent = si(heat.low * 10 ** i);
     mark.style.left = (i / decades) * 100 + "%";
     return mark;
   });

@@ -78,7 +78,12 @@ impl Card {
             id: window.id,
             from_s,
             to_s,
-            when: format!("{} s – {} s ({})", units::digits(from_s), units::digits(to_s), units::span(to_s - from_s)),
+            when: format!(
+                "{}\u{a0}s – {}\u{a0}s ({})",
+                units::digits(from_s),
+                units::digits(to_s),
+                units::span(to_s - from_s)
+            ),
             pattern: clean(if window.pattern.is_empty() { "unnamed pattern" } else { &window.pattern }, 60),
             strength: format!("{}× threshold{sure}", units::digits(window.severity)),
             metrics,

@@ -33,7 +33,8 @@ pub(crate) fn panel(scene: &mut Scene, view: &View, panel: &Panel, axis: TimeAxi
         let color = LINES[if panel.id == "rss" { 2 } else { i % LINES.len() }];
         for run in runs(&line.points, view.span_s, (RIGHT - LEFT) as usize) {
             let path: Vec<(f64, f64)> = run.iter().map(|(at, value)| (axis.x(*at), y(*value))).collect();
-            if panel.lines.len() == 1 {
+            // An area means "from zero".
+            if panel.lines.len() == 1 && low == 0.0 {
                 let (first, last) = (path[0].0, path[path.len() - 1].0);
                 let floor = plot + height;
                 let outline = path.iter().copied().chain([(last, floor), (first, floor)]).collect();
@@ -44,7 +45,7 @@ pub(crate) fn panel(scene: &mut Scene, view: &View, panel: &Panel, axis: TimeAxi
                 _ => scene.line(path, 1.5, color),
             }
         }
-        summary(scene, line, &panel.unit, color, plot + 10.0 + 44.0 * i as f64, height < 80.0);
+        summary(scene, line, &panel.unit, color, plot + 10.0 + 50.0 * i as f64, height < 80.0);
     }
     plot + height + 12.0
 }
@@ -86,7 +87,9 @@ fn summary(scene: &mut Scene, line: &crate::view::Line, unit: &str, color: crate
 
 /// Time grid, learning period and window tints, behind the lines; the tint runs from `top` so that panels join up.
 fn backdrop(scene: &mut Scene, view: &View, panel: Option<&Panel>, axis: TimeAxis, top: f64, plot: f64, bottom: f64) {
-    scene.rect(LEFT, plot, axis.x(view.warm_up_s) - LEFT, bottom - plot, WASH);
+    if panel.is_some() && view.warm_up_s > 0.0 {
+        scene.rect(LEFT, plot, axis.x(view.warm_up_s) - LEFT, bottom - plot, WASH);
+    }
     for tick in axis.ticks() {
         scene.rect(axis.x(tick) - 0.5, plot, 1.0, bottom - plot, GRID);
     }

@@ -41,7 +41,8 @@ pub(crate) fn draw(scene: &mut Scene, view: &View, axis: TimeAxis, top: f64) -> 
         // Equal neighbours are one rectangle: a tenth of the shapes.
         for equal in steps.chunk_by(|a, b| a.2 == b.2 && a.1 == b.0) {
             if let (Some(step), Some(last)) = (equal[0].2, equal.last()) {
-                let (from, to) = (axis.x(equal[0].0), axis.x(last.1));
+                // Whole px: neighbours meet without a seam.
+                let (from, to) = (axis.x(equal[0].0).round(), axis.x(last.1).round());
                 scene.rect(from, y, to - from, ROW - 1.0, rate_color(step));
             }
         }

@@ -20,7 +20,7 @@ impl Rng {
 }
 
 fn at(seconds: f64) -> i64 {
-    START_NS + (seconds * 1e9) as i64
+    START_NS + (seconds * 1e3).round() as i64 * 1_000_000
 }
 
 /// Findings with three windows, a label each for two of them, a loss span, a gap in a series and a heat map.

@@ -90,13 +90,14 @@ impl Panel {
         self.lines.iter().flat_map(|line| &line.points).filter_map(|point| point.1)
     }
 
-    /// Ends of the value axis and its ticks: from zero, except where a level in bytes moves by less than half of itself.
+    /// Ends of the value axis and its ticks: from zero, except where a level in bytes moves by less than half of itself; then
+    /// over at least a seventh of it, so that noise looks like noise.
     pub(crate) fn scale(&self, wanted: usize) -> (f64, f64, Vec<f64>) {
         let high = self.values().fold(0.0, f64::max);
         let least = self.values().fold(f64::INFINITY, f64::min);
         let low = if least.is_finite() { least.min(0.0) } else { 0.0 };
-        let low =
-            if self.unit == "bytes" && high > 0.0 && least > high / 2.0 { least - (high - least) * 0.15 } else { low };
+        let near = (least - (high - least) * 0.15).min(high * 0.85);
+        let low = if self.unit == "bytes" && high > 0.0 && least > high / 2.0 { near } else { low };
         let flat = if high > low { high } else { low + 1.0 };
         let high = flat + (flat - low) * 0.08;
         (low, high, units::ticks(low, high, wanted, self.unit.starts_with("bytes")))
@@ -206,11 +207,13 @@ impl View {
 
 /// The stated rate, as a sentence.
 pub(crate) fn false_alarms(findings: &Findings) -> String {
-    let rate = findings.detector.false_alarms_per_hour;
-    format!(
-        "The detector's stated rate of false windows is {} per hour over all metrics together.",
-        units::digits(rate)
-    )
+    match findings.detector.false_alarms_per_hour {
+        rate if rate > 0.0 => {
+            let rate = units::digits(rate);
+            format!("The detector's stated rate of false windows is {rate} per hour over all metrics together.")
+        }
+        _ => "The detector states no rate of false windows.".into(),
+    }
 }
 
 fn points(series: &Series, start_ns: i64, interval_ns: u64) -> Vec<Point> {
@@ -224,7 +227,10 @@ fn points(series: &Series, start_ns: i64, interval_ns: u64) -> Vec<Point> {
 
 fn origin(findings: &Findings) -> String {
     let recording = &findings.recording;
-    let mut parts = vec![format!("recording {}", clean(&recording.recording_id, 48))];
+    let mut parts = Vec::new();
+    if !recording.recording_id.is_empty() {
+        parts.push(format!("recording {}", clean(&recording.recording_id, 48)));
+    }
     if !recording.hostname.is_empty() {
         parts.push(format!("host {}", clean(&recording.hostname, 64)));
     }
@@ -253,7 +259,10 @@ fn tiles(findings: &Findings) -> Vec<Tile> {
         tile(units::grouped(recording.n_lost), "events lost", "still in the counts".into()),
         tile(units::grouped(recording.n_processes), "processes", "seen while recording".into()),
         tile(
-            format!("{}\u{a0}/\u{a0}h", units::digits(findings.detector.false_alarms_per_hour)),
+            match findings.detector.false_alarms_per_hour {
+                rate if rate > 0.0 => format!("{}\u{a0}/\u{a0}h", units::digits(rate)),
+                _ => "–".into(),
+            },
             "false windows, stated",
             "over all metrics together".into(),
         ),
@@ -307,12 +316,15 @@ fn notes(findings: &Findings) -> Vec<(String, String)> {
     let detector = &findings.detector;
     let mut notes = Vec::new();
     let metrics = detector.metrics.iter().take(20).map(|m| clean(m, 30)).collect::<Vec<_>>().join(", ");
+    let learning = match detector.warm_up_s {
+        s if s > 0.0 => format!(" It learns for the first {} and cannot alarm there.", units::span(s)),
+        _ => String::new(),
+    };
     let found = format!(
-        "Detector {}, watching {}. {} It learns for the first {} and cannot alarm there.",
+        "Detector {}, watching {}. {}{learning}",
         if detector.name.is_empty() { "unnamed".into() } else { clean(&detector.name, 80) },
         if metrics.is_empty() { "no metric".into() } else { metrics },
         false_alarms(findings),
-        units::span(detector.warm_up_s)
     );
     notes.push(("How it was found".into(), found));
     let read = "Shaded and numbered spans are windows; hatched where that metric deviates. Brackets above the charts are labels \
@@ -324,9 +336,8 @@ fn notes(findings: &Findings) -> Vec<(String, String)> {
     if !blind.is_empty() {
         notes.push(("What it cannot show".into(), blind.join(" ")));
     }
-    notes.push((
-        "Source".into(),
-        format!("{}; every number is in findings.json.", clean(&findings.recording.path, 200)),
-    ));
+    let path = &findings.recording.path;
+    let source = if path.is_empty() { "a recording".into() } else { clean(path, 200) };
+    notes.push(("Source".into(), format!("{source}; every number is in findings.json.")));
     notes
 }
