@@ -10,7 +10,6 @@ mod failure;
 mod format;
 
 use clap::Parser;
-use failure::Failure;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

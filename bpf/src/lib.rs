@@ -1,1 +1,15 @@
-//! The BPF programs, their wire records, and the generated skeleton.
+//! The BPF programs of the recorder (`c/osd.bpf.c`), their wire records (`c/wire.h`) and the skeleton generated from both.
+//!
+//! Nothing is decided here: `osd-record` opens the skeleton, sets its knobs, attaches and reads.
+
+/// The skeleton, as `libbpf-cargo` generates it.
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::undocumented_unsafe_blocks, clippy::unwrap_used)]
+mod skeleton {
+    include!(concat!(env!("OUT_DIR"), "/osd.skel.rs"));
+}
+pub use skeleton::{OsdSkel, OsdSkelBuilder};
+
+pub use libbpf_rs;
+
+/// The wire records: `c/wire.h`, seen from Rust.
+pub mod wire;

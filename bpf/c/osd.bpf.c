@@ -1,0 +1,510 @@
+// SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause)
+/*
+ * The flight recorder's kernel side: system calls, socket bytes, process life, and the per-interval pass over threads.
+ *
+ * A thread is a target if and only if it has an entry in `threads` (task storage). The entry is made by `seed_threads` for what
+ * runs already and by `process_forked`, in the kernel, for what a target starts; so a child's first system call is seen and
+ * nothing races with user space. Everything counted per thread lives in that one entry, written only by its own thread: no atomics.
+ *
+ * Attach points: BTF-typed raw tracepoints (tp_btf, Linux 5.5; task storage in tracing programs 5.11). sock_send_length and
+ * sock_recv_length exist since 6.3 and are switched off by autoload where they are missing. No kprobes, no fentry: refused under
+ * lockdown, and dearer.
+ */
+#include "kernel.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_tracing.h>
+
+#include "wire.h"
+
+char LICENSE[] SEC("license") = "Dual BSD/GPL";
+
+/* Knobs, set before load. What is off is removed by the verifier and costs nothing. */
+const volatile bool record_calls = true; /* one record a call; off: tallies only */
+const volatile bool follow = true; /* children become targets */
+const volatile __u8 call_args[512] = {}; /* CALL_* by number */
+
+/* Makes the wire structs part of this object's BTF, from which the Rust side is generated. */
+struct usage *unused_usage __attribute__((unused));
+struct call_with_path *unused_call __attribute__((unused));
+struct life_exec *unused_exec __attribute__((unused));
+struct life_thread_exit *unused_thread_exit __attribute__((unused));
+enum loss unused_loss __attribute__((unused));
+
+struct thread {
+	__u64 enter_ns; /* 0: not inside a call whose entry was seen */
+	__u64 path; /* user pointer to the path argument */
+	__u32 nr;
+	__s32 fd;
+	__u32 process_seq;
+	__u32 pad;
+	__u64 thread_seq;
+	__u64 n_syscalls;
+	__u64 n_syscall_errors;
+	__u64 syscall_ns;
+	__u64 net_rx_bytes;
+	__u64 net_tx_bytes;
+	__u64 net_rx_msgs;
+	__u64 net_tx_msgs;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, int);
+	__type(value, struct thread);
+} threads SEC(".maps");
+
+/* PID -> process_seq of the processes to seed; filled by user space, read once. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, __u32);
+	__type(value, __u32);
+} wanted SEC(".maps");
+
+/* Size set by user space. Woken by nobody: the reader looks on a timer, which costs the traced process nothing. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 16 * 1024 * 1024);
+} calls SEC(".maps");
+
+/* Apart from the calls, so that a storm of those never costs a fork, exec or exit. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4 * 1024 * 1024);
+} lives SEC(".maps");
+
+/* Memory is taken on first use; 200 bytes x CPUs an entry. Entries of ended processes are deleted by user space. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__uint(max_entries, 65536);
+	__type(key, struct tally_key);
+	__type(value, struct tally);
+} tallies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, N_LOSSES);
+	__type(key, __u32);
+	__type(value, __u64);
+} losses SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u64);
+} sequence SEC(".maps");
+
+/* An exec record is too big for the stack. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct life_exec);
+} exec_scratch SEC(".maps");
+
+static const struct tally zero_tally = {};
+
+/* Tracepoint programs run with preemption off, so a per-CPU counter needs no atomic. Returns 0, for tail use. */
+static __always_inline int count_lost(enum loss what)
+{
+	__u32 key = what;
+	__u64 *n = bpf_map_lookup_elem(&losses, &key);
+
+	if (n)
+		*n += 1;
+	return 0;
+}
+
+/* A number nobody else gets: counter of this CPU above, CPU below. Those under 65536 are user space's (see `wanted`). */
+static __always_inline __u64 next_seq(void)
+{
+	__u32 key = 0;
+	__u64 *n = bpf_map_lookup_elem(&sequence, &key);
+
+	if (!n)
+		return 0;
+	*n += 1;
+	return (*n + 64) << 10 | (bpf_get_smp_processor_id() & 1023);
+}
+
+static __always_inline __u32 log2_bucket(__u64 v)
+{
+	__u32 r = 0;
+
+	if (v >> 32) { v >>= 32; r += 32; }
+	if (v >> 16) { v >>= 16; r += 16; }
+	if (v >> 8) { v >>= 8; r += 8; }
+	if (v >> 4) { v >>= 4; r += 4; }
+	if (v >> 2) { v >>= 2; r += 2; }
+	if (v >> 1) { r += 1; }
+	return r < HIST_BUCKETS ? r : HIST_BUCKETS - 1;
+}
+
+/* ---- system calls ---- */
+
+#if defined(__TARGET_ARCH_x86)
+#define ARG0(regs) ((regs)->di)
+#define ARG1(regs) ((regs)->si)
+#define ARG2(regs) ((regs)->dx)
+#else
+#define ARG0(regs) ((regs)->regs[0])
+#define ARG1(regs) ((regs)->regs[1])
+#define ARG2(regs) ((regs)->regs[2])
+#endif
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(call_entered, struct pt_regs *regs, long nr)
+{
+	struct thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
+	__u8 path;
+
+	if (!t)
+		return 0;
+	t->nr = nr;
+	if (record_calls) {
+		/* Arguments are taken here: on arm64 the first is gone at exit, and exec replaces them all. */
+		t->fd = ARG0(regs);
+		path = call_args[nr & 511] & CALL_PATH;
+		if (path)
+			t->path = path == 1 ? ARG0(regs) : path == 2 ? ARG1(regs) : ARG2(regs);
+	}
+	t->enter_ns = bpf_ktime_get_boot_ns();
+	return 0;
+}
+
+static __always_inline void tally_call(const struct thread *t, __u64 dur_ns, bool failed)
+{
+	struct tally_key key = { .process_seq = t->process_seq, .nr = t->nr };
+	struct tally *tally = bpf_map_lookup_elem(&tallies, &key);
+
+	if (!tally) {
+		bpf_map_update_elem(&tallies, &key, &zero_tally, BPF_NOEXIST);
+		tally = bpf_map_lookup_elem(&tallies, &key);
+		if (!tally) {
+			count_lost(LOSS_TALLY_MAP_FULL);
+			return;
+		}
+	}
+	tally->count += 1;
+	tally->errors += failed;
+	tally->total_ns += dur_ns;
+	tally->hist[log2_bucket(dur_ns)] += 1;
+}
+
+static __always_inline void fill_call(struct call *c, const struct thread *t, __u64 now, __u64 dur_ns, long ret)
+{
+	c->exit_ns = now;
+	c->dur_ns = dur_ns;
+	c->ret = ret;
+	c->process_seq = t->process_seq;
+	c->tid = (__u32)bpf_get_current_pid_tgid();
+	c->nr = t->nr;
+	c->fd = t->fd;
+}
+
+static __noinline int record_call_with_path(struct thread *t, __u64 now, __u64 dur_ns, long ret)
+{
+	struct call_with_path *e;
+
+	if (!t)
+		return 0;
+	e = bpf_ringbuf_reserve(&calls, sizeof(*e), 0);
+	if (!e)
+		return count_lost(LOSS_CALL_RING_FULL);
+	fill_call(&e->call, t, now, dur_ns, ret);
+	e->pad = 0;
+	e->path_len = bpf_probe_read_user_str(e->path, sizeof(e->path), (const void *)t->path);
+	if (e->path_len < 0)
+		count_lost(LOSS_PATH_FAULT);
+	else if (e->path_len == PATH_BYTES)
+		count_lost(LOSS_PATH_CUT);
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	t->path = 0;
+	return 0;
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(call_returned, struct pt_regs *regs, long ret)
+{
+	struct thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
+	__u64 now, dur_ns;
+	struct call *e;
+	bool failed;
+
+	/* No entry time: the call began before its thread was a target. It is in neither the counts nor the events. */
+	if (!t || !t->enter_ns)
+		return 0;
+	now = bpf_ktime_get_boot_ns();
+	dur_ns = now - t->enter_ns;
+	t->enter_ns = 0;
+	failed = ret < 0 && ret >= -4095;
+	t->n_syscalls += 1;
+	t->n_syscall_errors += failed;
+	t->syscall_ns += dur_ns;
+	tally_call(t, dur_ns, failed);
+	if (!record_calls)
+		return 0;
+	/* After a successful exec the pointer is into memory that is gone; the process row has the path. */
+	if (t->path)
+		return record_call_with_path(t, now, dur_ns, ret);
+	e = bpf_ringbuf_reserve(&calls, sizeof(*e), 0);
+	if (!e)
+		return count_lost(LOSS_CALL_RING_FULL);
+	fill_call(e, t, now, dur_ns, ret);
+	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+/* ---- network: at the socket call, where the current task is the one that asked ---- */
+
+static __always_inline bool is_internet(const struct sock *sk)
+{
+	unsigned short family = sk->__sk_common.skc_family;
+
+	return family == AF_INET || family == AF_INET6;
+}
+
+SEC("tp_btf/sock_send_length")
+int BPF_PROG(socket_sent, struct sock *sk, int ret, int flags)
+{
+	struct thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
+
+	if (!t || ret <= 0 || !is_internet(sk))
+		return 0;
+	t->net_tx_bytes += ret;
+	t->net_tx_msgs += 1;
+	return 0;
+}
+
+SEC("tp_btf/sock_recv_length")
+int BPF_PROG(socket_received, struct sock *sk, int ret, int flags)
+{
+	struct thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
+
+	/* A peek leaves the bytes to be received again; the error queue holds our own packets. */
+	if (!t || ret <= 0 || flags & (MSG_PEEK | MSG_ERRQUEUE) || !is_internet(sk))
+		return 0;
+	t->net_rx_bytes += ret;
+	t->net_rx_msgs += 1;
+	return 0;
+}
+
+/* ---- usage of a thread ---- */
+
+/* A macro, because a CO-RE access path needs its index as a constant. `counter` is the first and only field of atomic_long_t. */
+#define PAGES(mm, member)                                                                                              \
+	({                                                                                                             \
+		struct mm_struct___old *old = (void *)(mm);                                                            \
+		__s64 n = 0;                                                                                           \
+		if (bpf_core_field_exists(struct mm_struct, rss_stat[0].count))                                        \
+			n = (mm)->rss_stat[member].count;                                                              \
+		else                                                                                                   \
+			bpf_core_read(&n, sizeof(n), &old->rss_stat.count[member]);                                    \
+		n;                                                                                                     \
+	})
+
+static __always_inline void fill_usage(struct usage *u, struct task_struct *task, const struct thread *t)
+{
+	struct mm_struct *mm = task->mm;
+
+	u->thread_seq = t->thread_seq;
+	u->process_seq = t->process_seq;
+	u->tid = task->pid;
+	u->cpu_ns = task->se.sum_exec_runtime;
+	u->runq_ns = task->sched_info.run_delay;
+	u->ctx_voluntary = task->nvcsw;
+	u->ctx_involuntary = task->nivcsw;
+	u->minor_faults = task->min_flt;
+	u->major_faults = task->maj_flt;
+	u->read_chars = task->ioac.rchar;
+	u->write_chars = task->ioac.wchar;
+	u->read_bytes = task->ioac.read_bytes;
+	u->write_bytes = task->ioac.write_bytes;
+	u->n_syscalls = t->n_syscalls;
+	u->n_syscall_errors = t->n_syscall_errors;
+	u->syscall_ns = t->syscall_ns;
+	u->net_rx_bytes = t->net_rx_bytes;
+	u->net_tx_bytes = t->net_tx_bytes;
+	u->net_rx_msgs = t->net_rx_msgs;
+	u->net_tx_msgs = t->net_tx_msgs;
+	u->rss_file_pages = mm ? PAGES(mm, 0) : 0;
+	u->rss_anon_pages = mm ? PAGES(mm, 1) : 0;
+	u->swap_pages = mm ? PAGES(mm, 2) : 0;
+	u->rss_shmem_pages = mm ? PAGES(mm, 3) : 0;
+	u->pid = task->tgid;
+	u->leader = task->pid == task->tgid;
+}
+
+/* ---- life ---- */
+
+static __always_inline void fill_life(struct life *l, struct task_struct *task, __u32 what, __u32 process_seq)
+{
+	struct task_struct *parent = task->real_parent;
+
+	l->ts_ns = bpf_ktime_get_boot_ns();
+	l->start_boottime_ns = task->group_leader->start_boottime;
+	l->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+	l->what = what;
+	l->process_seq = process_seq;
+	l->parent_seq = 0;
+	l->pid = task->tgid;
+	l->tid = task->pid;
+	l->ppid = parent->tgid;
+	l->uid = task->cred->uid.val;
+	l->exit_code = task->exit_code;
+	bpf_probe_read_kernel_str(l->comm, sizeof(l->comm), what == LIFE_THREAD_EXIT ? task->comm : task->group_leader->comm);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *child)
+{
+	struct thread *p = bpf_task_storage_get(&threads, parent, 0, 0);
+	struct thread *c;
+	struct life *l;
+	bool process;
+
+	if (!p)
+		return 0;
+	process = child->tgid != parent->tgid;
+	if (process && !follow)
+		return 0;
+	c = bpf_task_storage_get(&threads, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!c)
+		return count_lost(LOSS_FOLLOW_FAILED);
+	c->thread_seq = next_seq();
+	c->process_seq = process ? (__u32)c->thread_seq : p->process_seq;
+	if (!process)
+		return 0;
+	l = bpf_ringbuf_reserve(&lives, sizeof(*l), 0);
+	if (!l)
+		return count_lost(LOSS_LIFE_RING_FULL);
+	fill_life(l, child, LIFE_FORK, c->process_seq);
+	l->parent_seq = p->process_seq;
+	bpf_ringbuf_submit(l, 0);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(process_execed, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+{
+	struct thread *t = bpf_task_storage_get(&threads, task, 0, 0);
+	unsigned long start, len;
+	struct life_exec *e;
+	__u32 zero = 0;
+	long n;
+
+	if (!t)
+		return 0;
+	t->path = 0;
+	e = bpf_map_lookup_elem(&exec_scratch, &zero);
+	if (!e)
+		return 0;
+	fill_life(&e->life, task, LIFE_EXEC, t->process_seq);
+	n = bpf_probe_read_kernel_str(e->text, PATH_BYTES, bprm->filename);
+	e->file_len = n > 0 && n <= PATH_BYTES ? n : 0;
+	start = task->mm->arg_start;
+	len = task->mm->arg_end - start;
+	e->argv_full = len;
+	e->argv_len = 0;
+	if (len > ARGV_BYTES)
+		len = ARGV_BYTES;
+	/* The mask tells the verifier what the lines above ensure. */
+	n = e->file_len & (2 * PATH_BYTES - 1);
+	if (n <= PATH_BYTES && len > 0) {
+		if (bpf_probe_read_user(e->text + n, len & (2 * ARGV_BYTES - 1), (const void *)start) == 0)
+			e->argv_len = len;
+		else
+			count_lost(LOSS_ARGV_FAULT);
+	}
+	n = sizeof(*e) - sizeof(e->text) + e->file_len + e->argv_len;
+	if (n < 0 || n > sizeof(*e))
+		return 0;
+	if (bpf_ringbuf_output(&lives, e, n, 0))
+		count_lost(LOSS_LIFE_RING_FULL);
+	return 0;
+}
+
+/* Fires for every thread; the last one of a process ends it too. Kernels since 6.16 pass that as a second argument. */
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(thread_exited, struct task_struct *task)
+{
+	struct thread *t = bpf_task_storage_get(&threads, task, 0, 0);
+	struct life_thread_exit *x;
+	struct life *l;
+
+	if (!t)
+		return 0;
+	x = bpf_ringbuf_reserve(&lives, sizeof(*x), 0);
+	if (x) {
+		fill_life(&x->life, task, LIFE_THREAD_EXIT, t->process_seq);
+		fill_usage(&x->usage, task, t);
+		bpf_ringbuf_submit(x, BPF_RB_NO_WAKEUP);
+	} else {
+		count_lost(LOSS_LIFE_RING_FULL);
+	}
+	if (task->signal->live.counter != 0)
+		return 0;
+	l = bpf_ringbuf_reserve(&lives, sizeof(*l), 0);
+	if (!l)
+		return count_lost(LOSS_LIFE_RING_FULL);
+	fill_life(l, task, LIFE_EXIT, t->process_seq);
+	bpf_ringbuf_submit(l, 0);
+	return 0;
+}
+
+/* ---- passes over all threads of the host; what is not a target costs one look-up ---- */
+
+/* Makes targets of the threads of the processes in `wanted`; writes a `struct life` for each process whose leader it meets. */
+SEC("iter/task")
+int seed_threads(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct thread *t;
+	__u32 *process_seq, pid;
+	struct life l;
+
+	if (!task)
+		return 0;
+	pid = task->tgid;
+	process_seq = bpf_map_lookup_elem(&wanted, &pid);
+	if (!process_seq)
+		return 0;
+	t = bpf_task_storage_get(&threads, task, 0, 0);
+	if (t)
+		return 0;
+	t = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!t)
+		return count_lost(LOSS_FOLLOW_FAILED);
+	t->thread_seq = next_seq();
+	t->process_seq = *process_seq;
+	if (task->pid != task->tgid)
+		return 0;
+	__builtin_memset(&l, 0, sizeof(l));
+	fill_life(&l, task, LIFE_RUNNING, *process_seq);
+	bpf_seq_write(ctx->meta->seq, &l, sizeof(l));
+	return 0;
+}
+
+/* Writes a `struct usage` for each target. */
+SEC("iter/task")
+int sample_threads(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct thread *t;
+	struct usage u;
+
+	if (!task)
+		return 0;
+	t = bpf_task_storage_get(&threads, task, 0, 0);
+	if (!t)
+		return 0;
+	__builtin_memset(&u, 0, sizeof(u));
+	fill_usage(&u, task, t);
+	bpf_seq_write(ctx->meta->seq, &u, sizeof(u));
+	return 0;
+}

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: (GPL-2.0 OR BSD-2-Clause) */
+/*
+ * The records between kernel and user space: the one definition. The Rust side is generated from the BTF of these structs
+ * (osd_bpf::wire). Integers only, padding explicit, so that every bit pattern is a valid value. Times: CLOCK_BOOTTIME, ns.
+ *
+ * `process_seq` and `thread_seq` name a process and a thread for the length of one recording and are never reused, unlike PIDs
+ * and TIDs; a thread keeps its own when it takes over the leader's TID at exec.
+ */
+#pragma once
+
+#define HIST_BUCKETS 40 /* 2^40 ns = 18 min; longer calls land in the last bucket */
+#define PATH_BYTES 256
+#define ARGV_BYTES 4096
+#define COMM_BYTES 16
+
+/* What a thread used so far, from its birth or (the counts of calls and sockets) from the start of the recording. */
+struct usage {
+	__u64 thread_seq;
+	__u32 process_seq;
+	__u32 tid;
+	__u64 cpu_ns;
+	__u64 runq_ns;
+	__u64 ctx_voluntary;
+	__u64 ctx_involuntary;
+	__u64 minor_faults;
+	__u64 major_faults;
+	__u64 read_chars;
+	__u64 write_chars;
+	__u64 read_bytes;
+	__u64 write_bytes;
+	__u64 n_syscalls;
+	__u64 n_syscall_errors;
+	__u64 syscall_ns;
+	__u64 net_rx_bytes;
+	__u64 net_tx_bytes;
+	__u64 net_rx_msgs;
+	__u64 net_tx_msgs;
+	/* of its process, in pages; 0 when it has let go of its memory */
+	__s64 rss_file_pages;
+	__s64 rss_anon_pages;
+	__s64 swap_pages;
+	__s64 rss_shmem_pages;
+	__u32 pid;
+	__u32 leader; /* 1: this thread's TID is the PID */
+};
+_Static_assert(sizeof(struct usage) == 192, "wire size");
+
+/* One system call, at exit. The first thing in every record of the call ring. */
+struct call {
+	__u64 exit_ns;
+	__u64 dur_ns;
+	__s64 ret;
+	__u32 process_seq;
+	__u32 tid;
+	__u32 nr;
+	__s32 fd; /* first argument; meaningful for the calls marked CALL_FD */
+};
+_Static_assert(sizeof(struct call) == 40, "wire size");
+
+/* The same for a call with a path argument. */
+struct call_with_path {
+	struct call call;
+	__s32 path_len; /* with the closing NUL; negative: could not be read */
+	__u32 pad;
+	char path[PATH_BYTES];
+};
+_Static_assert(sizeof(struct call_with_path) == 304, "wire size");
+
+/* In the table of calls: what the arguments are. */
+#define CALL_FD 0x80 /* the first is a file descriptor */
+#define CALL_PATH 0x07 /* 1 + index of the path argument, 0: none */
+
+/* Kinds of life records. */
+#define LIFE_RUNNING 0
+#define LIFE_FORK 1
+#define LIFE_EXEC 2
+#define LIFE_EXIT 3
+#define LIFE_THREAD_EXIT 4
+
+/* One event in the life of a process or thread; the first thing in every record of the life ring. */
+struct life {
+	__u64 ts_ns;
+	__u64 start_boottime_ns;
+	__u64 cgroup_id;
+	__u32 what; /* LIFE_* */
+	__u32 process_seq;
+	__u32 parent_seq; /* 0: not recorded */
+	__u32 pid;
+	__u32 tid;
+	__u32 ppid;
+	__u32 uid;
+	__s32 exit_code; /* as the kernel holds it: status << 8 | signal */
+	char comm[COMM_BYTES];
+};
+_Static_assert(sizeof(struct life) == 72, "wire size");
+
+struct life_exec {
+	struct life life;
+	__u32 file_len; /* in `text`, with its NUL; then the arguments, each with its NUL */
+	__u32 argv_len; /* bytes of arguments in `text` */
+	__u32 argv_full; /* bytes the process had: more than argv_len if cut */
+	__u32 pad;
+	char text[PATH_BYTES + ARGV_BYTES];
+};
+
+struct life_thread_exit {
+	struct life life;
+	struct usage usage;
+};
+
+/* Exact counts of one (process, call) on one CPU. */
+struct tally_key {
+	__u32 process_seq;
+	__u32 nr;
+};
+struct tally {
+	__u64 count;
+	__u64 errors;
+	__u64 total_ns;
+	__u32 hist[HIST_BUCKETS]; /* of log2(ns); wraps, user space takes differences */
+};
+
+/* Index into the loss counters. */
+enum loss {
+	LOSS_CALL_RING_FULL, /* syscall event not recorded; tallied all the same */
+	LOSS_PATH_FAULT, /* path not readable when the call returned */
+	LOSS_PATH_CUT, /* path longer than PATH_BYTES */
+	LOSS_LIFE_RING_FULL, /* fork, exec or exit not recorded */
+	LOSS_ARGV_FAULT, /* arguments not readable */
+	LOSS_TALLY_MAP_FULL, /* call not tallied */
+	LOSS_FOLLOW_FAILED, /* child not followed: no memory */
+	N_LOSSES,
+};

@@ -1,0 +1,55 @@
+//! Reads wire records out of the bytes the kernel hands over.
+
+pub use crate::skeleton::types::{call, call_with_path, life, life_exec, life_thread_exit, tally, tally_key, usage};
+
+/// A record of fixed layout made of integers only, so that any bytes of the right length are one.
+///
+/// # Safety
+/// The type must be `repr(C)`, without padding that matters, references or invalid bit patterns.
+pub unsafe trait Wire: Copy {
+    /// The record at the start of `bytes`; `None` if they are too few.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        // SAFETY: the length is checked, any alignment is allowed, and any bit pattern is valid (see the trait).
+        (bytes.len() >= size_of::<Self>()).then(|| unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
+    }
+}
+
+macro_rules! wire {
+    ($($name:ident: $size:expr),*) => {$(
+        // SAFETY: integers and arrays of integers only, see `wire.h`.
+        unsafe impl Wire for $name {}
+        const _: () = assert!(size_of::<$name>() == $size, "wire size");
+    )*};
+}
+wire!(call: 40, call_with_path: 304, life: 72, life_thread_exit: 264, usage: 192, tally_key: 8, tally: 184);
+
+/// Bytes of a [`life_exec`] before its text, which is sent only as far as it is filled.
+pub const EXEC_TEXT_OFFSET: usize = std::mem::offset_of!(life_exec, text);
+/// Bytes of a path in [`call_with_path`].
+pub const PATH_BYTES: usize = 256;
+
+/// `HIST_BUCKETS` of `wire.h`.
+pub const HIST_BUCKETS: usize = 40;
+/// `CALL_FD` of `wire.h`.
+pub const CALL_FD: u8 = 0x80;
+/// `LIFE_RUNNING` of `wire.h`.
+pub const LIFE_RUNNING: u32 = 0;
+/// `LIFE_FORK` of `wire.h`.
+pub const LIFE_FORK: u32 = 1;
+/// `LIFE_EXEC` of `wire.h`.
+pub const LIFE_EXEC: u32 = 2;
+/// `LIFE_EXIT` of `wire.h`.
+pub const LIFE_EXIT: u32 = 3;
+/// `LIFE_THREAD_EXIT` of `wire.h`.
+pub const LIFE_THREAD_EXIT: u32 = 4;
+
+/// Index into the loss counters (`enum loss` of `wire.h`), with the stream and reason a recording calls them by.
+pub const LOSSES: [(&str, &str); 7] = [
+    ("syscall", "ring_full"),
+    ("path", "copy_fault"),
+    ("path", "truncated"),
+    ("process", "ring_full"),
+    ("argv", "copy_fault"),
+    ("tally", "map_full"),
+    ("process", "follow_failed"),
+];

@@ -1,0 +1,114 @@
+//! Wire records to text and values. Everything here comes from a traced process and is hostile: bounded, perhaps not UTF-8.
+
+use osd_bpf::wire::{self, Wire, call, call_with_path, life, life_exec, usage};
+
+/// A record of the life ring.
+pub(crate) enum Life {
+    Fork(life),
+    Exec(life, ExecText),
+    Exit(life),
+    ThreadExit(usage),
+}
+
+/// Program and arguments of an exec.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct ExecText {
+    pub(crate) exe: Option<String>,
+    pub(crate) argv: Option<String>,
+    /// More arguments than fit.
+    pub(crate) cut: bool,
+}
+
+/// Reads a life record; `None` for one this version does not know, or too short.
+pub(crate) fn life_record(bytes: &[u8]) -> Option<Life> {
+    let head = life::read(bytes)?;
+    match head.what {
+        wire::LIFE_FORK => Some(Life::Fork(head)),
+        wire::LIFE_EXIT => Some(Life::Exit(head)),
+        wire::LIFE_THREAD_EXIT => {
+            usage::read(bytes.get(std::mem::offset_of!(wire::life_thread_exit, usage)..)?).map(Life::ThreadExit)
+        }
+        wire::LIFE_EXEC => {
+            let number = |offset: usize| Some(u32::from_ne_bytes(bytes.get(offset..offset + 4)?.try_into().ok()?) as usize);
+            let file_len = number(std::mem::offset_of!(life_exec, file_len))?;
+            let argv_len = number(std::mem::offset_of!(life_exec, argv_len))?;
+            let argv_full = number(std::mem::offset_of!(life_exec, argv_full))?;
+            let text = bytes.get(wire::EXEC_TEXT_OFFSET..)?;
+            let file = text.get(..file_len)?;
+            let argv = text.get(file_len..file_len.checked_add(argv_len)?)?;
+            let exe = (file_len > 1).then(|| until_nul(file));
+            let cut = argv_full > argv_len && argv_len > 0;
+            let argv = (argv_len > 0).then(|| quote_args(argv, cut));
+            Some(Life::Exec(head, ExecText { exe, argv, cut }))
+        }
+        _ => None,
+    }
+}
+
+/// Reads a record of the call ring: the call, and its path if it has one that could be read.
+pub(crate) fn call_record(bytes: &[u8]) -> Option<(call, Option<Box<str>>)> {
+    let head = call::read(bytes)?;
+    let path = call_with_path::read(bytes).and_then(|e| {
+        let length = usize::try_from(e.path_len).ok().filter(|n| (1..=wire::PATH_BYTES).contains(n))?;
+        let start = std::mem::offset_of!(call_with_path, path);
+        Some(until_nul(bytes.get(start..start + length)?).into_boxed_str())
+    });
+    Some((head, path))
+}
+
+/// A fixed-size C string.
+pub(crate) fn comm(bytes: &[i8; 16]) -> String {
+    until_nul(&bytes.map(|b| b as u8))
+}
+
+/// Bytes up to the first NUL as text: what is not UTF-8 becomes U+FFFD, control characters stay (a recording is faithful; printers
+/// sanitise).
+fn until_nul(bytes: &[u8]) -> String {
+    let end = bytes.iter().position(|b| *b == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
+}
+
+/// NUL-separated arguments to one line a shell would split the same way.
+pub(crate) fn quote_args(bytes: &[u8], cut: bool) -> String {
+    let bytes = bytes.strip_suffix(b"\0").unwrap_or(bytes);
+    let mut line = bytes.split(|b| *b == 0).map(quote).collect::<Vec<_>>().join(" ");
+    if cut {
+        line.push('…');
+    }
+    line
+}
+
+fn quote(arg: &[u8]) -> String {
+    let arg = String::from_utf8_lossy(arg);
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%^".contains(c) || !c.is_ascii();
+    if !arg.is_empty() && arg.chars().all(plain) {
+        arg.into_owned()
+    } else {
+        format!("'{}'", arg.replace('\'', r"'\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_keep_their_borders() {
+        assert_eq!(quote_args(b"ls\0-l\0a b\0\0it's\0", false), r"ls -l 'a b' '' 'it'\''s'");
+        assert_eq!(quote_args(b"x\0trunc", true), "x trunc…");
+        assert_eq!(quote_args(b"\xff\0", false), "\u{fffd}");
+    }
+
+    proptest::proptest! {
+        /// Whatever bytes the ring hands over, decoding ends in a record or in nothing.
+        #[test]
+        fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..5000), what in 0u32..6) {
+            let mut bytes = bytes;
+            if let Some(slot) = bytes.get_mut(24..28) {
+                slot.copy_from_slice(&what.to_ne_bytes());
+            }
+            let _ = life_record(&bytes);
+            let _ = call_record(&bytes);
+        }
+    }
+}

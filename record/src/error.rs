@@ -1,0 +1,110 @@
+//! Why a recording could not be made, and what to do about it.
+
+use std::path::PathBuf;
+
+/// A result whose error is [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What stopped the recorder. [`Error::hint`] says how to fix it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Missing capabilities.
+    #[error("not allowed to load BPF programs: {} {} missing", .missing.join(" and "), if .missing.len() == 1 { "is" } else { "are" })]
+    Privilege {
+        /// Names of the missing capabilities.
+        missing: Vec<&'static str>,
+    },
+    /// The kernel does not describe its types.
+    #[error("this kernel has no BTF: {} cannot be read: {source}", .path.display())]
+    NoBtf {
+        /// Where it was looked for.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// No such process.
+    #[error("no process with PID {pid}")]
+    NoProcess {
+        /// As given.
+        pid: u32,
+    },
+    /// A thread was named instead of its process.
+    #[error("{tid} is a thread of process {pid}")]
+    NotAProcess {
+        /// As given.
+        tid: u32,
+        /// The process it belongs to.
+        pid: u32,
+    },
+    /// The command could not be started.
+    #[error("cannot run `{command}`: {source}")]
+    Command {
+        /// The program.
+        command: String,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The kernel refused a program or map.
+    #[error("cannot {action}: {source}")]
+    Bpf {
+        /// What was being done.
+        action: String,
+        /// What libbpf said.
+        source: osd_bpf::libbpf_rs::Error,
+    },
+    /// The operating system refused something else.
+    #[error("cannot {action}: {source}")]
+    Os {
+        /// What was being done.
+        action: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A line of the labels file is not a label.
+    #[error("{}:{line}: {detail}", .path.display())]
+    Labels {
+        /// The labels file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// What is wrong.
+        detail: String,
+    },
+    /// The recording could not be written.
+    #[error(transparent)]
+    Recording(#[from] osd_recording::Error),
+    /// This host's architecture has no syscall table.
+    #[error("osd records on x86_64 and aarch64, not on {arch}")]
+    Architecture {
+        /// This host's.
+        arch: &'static str,
+    },
+}
+
+impl Error {
+    /// One line that says how to fix it, where there is a fix.
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::Privilege { missing } => Some(format!(
+                "run `sudo osd record ...`, or grant them once: `sudo setcap {}=ep \"$(command -v osd)\"`",
+                missing.join(",").to_lowercase()
+            )),
+            Self::NoBtf { .. } => Some(
+                "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (any distribution's since 2021); `osd doctor` shows what is missing".into(),
+            ),
+            Self::NoProcess { .. } => Some("list processes with `ps -e`; it may have ended".into()),
+            Self::NotAProcess { pid, .. } => Some(format!("record the process: -p {pid}")),
+            Self::Command { .. } => Some("check the spelling and that the file is executable".into()),
+            Self::Bpf { source, .. } if source.kind() == osd_bpf::libbpf_rs::ErrorKind::PermissionDenied => {
+                Some("run `osd doctor`: it shows what this host refuses and how to allow it".into())
+            }
+            Self::Bpf { .. } => Some("run `osd doctor`: it shows what this kernel lacks".into()),
+            Self::Labels { .. } => {
+                Some(r#"one JSON object a line: {"name": "...", "start_ns": UTC ns, "end_ns": UTC ns, "note": "..."}"#.into())
+            }
+            Self::Recording(error) => error.hint().map(str::to_owned),
+            Self::Os { .. } | Self::Architecture { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,356 @@
+//! Who is who, and what each used: turns running totals of threads and of (process, call) pairs into rows of one interval.
+//!
+//! A process is known by its `process_seq` from the kernel side, a thread by its `thread_seq`; neither is ever reused, so nothing is
+//! charged to the wrong one when the kernel hands a PID out again. Totals only grow: a value read late is never counted twice.
+
+use crate::decode::{self, ExecText};
+use osd_bpf::wire::{HIST_BUCKETS, life, tally, tally_key, usage};
+use osd_recording::rows::{Owner, Process, ProcessEvent, Sample, Tally};
+use osd_recording::{ClockTable, ProcId};
+use std::collections::HashMap;
+
+/// A process, as far as it is known.
+struct Known {
+    owner: Owner,
+    ppid: u32,
+    parent: Option<ProcId>,
+    comm: String,
+    exe: Option<String>,
+    argv: Option<String>,
+    uid: u32,
+    start_ts_ns: i64,
+    /// Used since the last interval ended.
+    used: Sample,
+    /// Start of what `used` covers.
+    since_ns: i64,
+    exited_ns: Option<i64>,
+    /// Intervals since its exit: late events still find their owner for a while.
+    gone_for: u8,
+}
+
+struct Thread {
+    last: usage,
+    exited: bool,
+    pass: u64,
+}
+
+/// The books.
+pub(crate) struct Ledger {
+    boot_id: String,
+    page_bytes: u64,
+    processes: HashMap<u32, Known>,
+    threads: HashMap<u64, Thread>,
+    tallies: HashMap<(u32, u32), tally>,
+    pass: u64,
+    n_processes: u64,
+}
+
+/// What closing an interval gives.
+#[derive(Default)]
+pub(crate) struct Interval {
+    pub(crate) samples: Vec<Sample>,
+    pub(crate) tallies: Vec<Tally>,
+    /// Keys of ended processes, to be deleted in the kernel.
+    pub(crate) dead_tallies: Vec<(u32, u32)>,
+}
+
+/// Intervals for which an ended process is still known.
+const KEEP_GONE: u8 = 3;
+
+impl Ledger {
+    pub(crate) fn new(boot_id: &str, page_bytes: u64) -> Self {
+        Self {
+            boot_id: boot_id.to_owned(),
+            page_bytes,
+            processes: HashMap::new(),
+            threads: HashMap::new(),
+            tallies: HashMap::new(),
+            pass: 0,
+            n_processes: 0,
+        }
+    }
+
+    /// Processes seen so far.
+    pub(crate) fn n_processes(&self) -> u64 {
+        self.n_processes
+    }
+
+    /// Processes that have not ended.
+    pub(crate) fn n_live(&self) -> usize {
+        self.processes.values().filter(|p| p.exited_ns.is_none()).count()
+    }
+
+    /// PIDs of the live ones.
+    pub(crate) fn live_pids(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.processes.iter().filter(|(_, p)| p.exited_ns.is_none()).map(|(seq, p)| (*seq, p.owner.pid))
+    }
+
+    /// The owner that rows of `process_seq` carry; `None` until its first record arrives.
+    pub(crate) fn owner(&self, process_seq: u32) -> Option<Owner> {
+        self.processes.get(&process_seq).map(|p| p.owner)
+    }
+
+    /// The owner of something whose process never introduced itself, because its fork record was lost.
+    pub(crate) fn stranger(&mut self, process_seq: u32, now_ns: i64) -> Owner {
+        let id = ProcId::new(&format!("{}?", self.boot_id), process_seq, now_ns.unsigned_abs());
+        let known = self.processes.entry(process_seq).or_insert_with(|| Known {
+            owner: Owner { proc: id, pid: 0, cgroup_id: 0 },
+            ppid: 0,
+            parent: None,
+            comm: String::new(),
+            exe: None,
+            argv: None,
+            uid: 0,
+            start_ts_ns: now_ns,
+            used: Sample::default(),
+            since_ns: now_ns,
+            exited_ns: None,
+            gone_for: 0,
+        });
+        known.owner
+    }
+
+    /// A process that was there (with its program and arguments, if known) or was forked.
+    pub(crate) fn arrived(&mut self, l: &life, event: ProcessEvent, text: ExecText, clock: &ClockTable) -> Process {
+        let ts_ns = clock.utc_ns(l.ts_ns as i64);
+        let owner =
+            Owner { proc: ProcId::new(&self.boot_id, l.pid, l.start_boottime_ns), pid: l.pid, cgroup_id: l.cgroup_id };
+        let parent = self.processes.get(&l.parent_seq);
+        // A fork runs its parent's program until it execs.
+        let (exe, argv) = match (event, parent) {
+            (ProcessEvent::Fork, Some(p)) => (p.exe.clone(), p.argv.clone()),
+            _ => (text.exe, text.argv),
+        };
+        let known = Known {
+            owner,
+            ppid: l.ppid,
+            parent: parent.map(|p| p.owner.proc),
+            comm: decode::comm(&l.comm),
+            exe,
+            argv,
+            uid: l.uid,
+            start_ts_ns: clock.utc_ns(l.start_boottime_ns as i64),
+            used: Sample::default(),
+            since_ns: ts_ns,
+            exited_ns: None,
+            gone_for: 0,
+        };
+        let row = known.row(ts_ns, l.tid, event);
+        self.processes.insert(l.process_seq, known);
+        self.n_processes += 1;
+        row
+    }
+
+    /// A known process replaced its program.
+    pub(crate) fn execed(&mut self, l: &life, text: ExecText, clock: &ClockTable) -> Process {
+        let ts_ns = clock.utc_ns(l.ts_ns as i64);
+        self.stranger(l.process_seq, ts_ns);
+        let known = self.known(l);
+        known.comm = decode::comm(&l.comm);
+        known.exe = text.exe;
+        known.argv = text.argv;
+        known.row(ts_ns, l.tid, ProcessEvent::Exec)
+    }
+
+    /// A known process ended.
+    pub(crate) fn exited(&mut self, l: &life, clock: &ClockTable) -> Process {
+        let ts_ns = clock.utc_ns(l.ts_ns as i64);
+        self.stranger(l.process_seq, ts_ns);
+        let known = self.known(l);
+        known.comm = decode::comm(&l.comm);
+        known.exited_ns = Some(ts_ns);
+        let mut row = known.row(ts_ns, l.tid, ProcessEvent::Exit);
+        // As wait(2) reports it: status << 8 | signal, 0x80 for a core dump.
+        match l.exit_code & 0x7f {
+            0 => row.exit_code = Some(l.exit_code >> 8 & 0xff),
+            signal => row.exit_signal = Some(signal),
+        }
+        row
+    }
+
+    /// The entry of a process that is in the books, brought up to date with what its record says.
+    fn known(&mut self, l: &life) -> &mut Known {
+        let id = ProcId::new(&self.boot_id, l.pid, l.start_boottime_ns);
+        let Some(known) = self.processes.get_mut(&l.process_seq) else { unreachable!("callers introduce strangers first") };
+        known.owner = Owner { proc: id, pid: l.pid, cgroup_id: l.cgroup_id };
+        (known.ppid, known.uid) = (l.ppid, l.uid);
+        known
+    }
+
+    /// Takes these totals as the zero from which a thread that ran before the recording is counted.
+    pub(crate) fn baseline(&mut self, usages: &[usage]) {
+        for u in usages {
+            self.threads.insert(u.thread_seq, Thread { last: *u, exited: false, pass: self.pass });
+        }
+    }
+
+    /// A thread's last totals.
+    pub(crate) fn thread_exited(&mut self, u: &usage) {
+        self.charge(u);
+        if let Some(thread) = self.threads.get_mut(&u.thread_seq) {
+            thread.exited = true;
+        }
+    }
+
+    /// Adds what a thread used since it was last looked at to its process.
+    fn charge(&mut self, now: &usage) {
+        let pass = self.pass;
+        let thread = self.threads.entry(now.thread_seq).or_insert(Thread { last: usage::default(), exited: false, pass });
+        thread.pass = pass;
+        let last = &mut thread.last;
+        let Some(process) = self.processes.get_mut(&now.process_seq) else { return };
+        let used = &mut process.used;
+        macro_rules! grow {
+            ($($total:ident -> $field:ident),*) => {$(
+                used.$field += now.$total.saturating_sub(last.$total);
+                last.$total = last.$total.max(now.$total);
+            )*};
+        }
+        grow!(cpu_ns -> cpu_ns, runq_ns -> runq_ns, ctx_voluntary -> ctx_voluntary, ctx_involuntary -> ctx_involuntary,
+            minor_faults -> minor_faults, major_faults -> major_faults, read_chars -> read_chars, write_chars -> write_chars,
+            read_bytes -> read_bytes, write_bytes -> write_bytes, n_syscalls -> n_syscalls,
+            n_syscall_errors -> n_syscall_errors, syscall_ns -> syscall_ns, net_rx_bytes -> net_rx_bytes,
+            net_tx_bytes -> net_tx_bytes, net_rx_msgs -> net_rx_msgs, net_tx_msgs -> net_tx_msgs);
+        let bytes = |pages: i64| u64::try_from(pages).unwrap_or(0) * self.page_bytes;
+        // Levels of the whole process, the same in each of its threads; an exiting thread may have let go of its memory.
+        if now.rss_anon_pages > 0 || now.rss_file_pages > 0 {
+            used.rss_anon_bytes = bytes(now.rss_anon_pages);
+            used.rss_file_bytes = bytes(now.rss_file_pages);
+            used.rss_shmem_bytes = bytes(now.rss_shmem_pages);
+            used.swap_bytes = bytes(now.swap_pages);
+        }
+    }
+
+    /// Closes the interval that ends at `end_ns` (UTC) with the totals read at its end. `n_fds` by process_seq.
+    pub(crate) fn close_interval(
+        &mut self,
+        end_ns: i64,
+        usages: &[usage],
+        totals: &[(tally_key, tally)],
+        n_fds: &HashMap<u32, u32>,
+    ) -> Interval {
+        self.pass += 1;
+        let mut n_threads: HashMap<u32, u32> = HashMap::new();
+        for u in usages {
+            if !self.processes.contains_key(&u.process_seq) {
+                // Its fork record is still in the ring, or was lost; the next interval charges it.
+                continue;
+            }
+            self.charge(u);
+            if !self.threads.get(&u.thread_seq).is_some_and(|t| t.exited) {
+                *n_threads.entry(u.process_seq).or_default() += 1;
+            }
+        }
+        let pass = self.pass;
+        self.threads.retain(|_, t| !t.exited || t.pass == pass);
+
+        let mut interval = Interval { tallies: self.tally_rows(end_ns, totals), ..Interval::default() };
+        for (seq, process) in &mut self.processes {
+            if process.gone_for > 0 {
+                continue;
+            }
+            let end = process.exited_ns.unwrap_or(end_ns).max(process.since_ns);
+            let mut sample = std::mem::take(&mut process.used);
+            // Levels carry over: the next interval may not see memory that is still there.
+            process.used.rss_anon_bytes = sample.rss_anon_bytes;
+            process.used.rss_file_bytes = sample.rss_file_bytes;
+            process.used.rss_shmem_bytes = sample.rss_shmem_bytes;
+            process.used.swap_bytes = sample.swap_bytes;
+            sample.ts_ns = process.since_ns;
+            sample.dur_ns = (end - process.since_ns).unsigned_abs();
+            sample.owner = process.owner;
+            sample.n_threads = n_threads.get(seq).copied().unwrap_or(0);
+            sample.n_fds = n_fds.get(seq).copied();
+            process.since_ns = end;
+            interval.samples.push(sample);
+        }
+        self.retire(&mut interval.dead_tallies);
+        // Maps iterate in any order; a recording should not.
+        interval.samples.sort_by_key(|s| (s.ts_ns, s.owner.pid));
+        interval
+    }
+
+    fn tally_rows(&mut self, end_ns: i64, totals: &[(tally_key, tally)]) -> Vec<Tally> {
+        let mut rows = Vec::new();
+        for (key, now) in totals {
+            let known = self.processes.get(&key.process_seq).map(|p| (p.owner, p.since_ns, p.exited_ns));
+            // Counted in the next interval if its process has not been introduced yet.
+            let Some((owner, since_ns, exited_ns)) = known else { continue };
+            let last = self.tallies.entry((key.process_seq, key.nr)).or_default();
+            let count = now.count.saturating_sub(last.count);
+            if count == 0 {
+                continue;
+            }
+            let mut latency_log2: Vec<u64> =
+                (0..HIST_BUCKETS).map(|i| u64::from(now.hist[i].wrapping_sub(last.hist[i]))).collect();
+            while latency_log2.last() == Some(&0) {
+                latency_log2.pop();
+            }
+            rows.push(Tally {
+                ts_ns: since_ns,
+                dur_ns: (exited_ns.unwrap_or(end_ns) - since_ns).max(0).unsigned_abs(),
+                owner,
+                nr: u16::try_from(key.nr).unwrap_or(u16::MAX),
+                count,
+                errors: now.errors.saturating_sub(last.errors),
+                total_ns: now.total_ns.saturating_sub(last.total_ns),
+                latency_log2,
+            });
+            *last = *now;
+        }
+        rows.sort_by_key(|r| (r.ts_ns, r.owner.pid, r.nr));
+        rows
+    }
+
+    /// Forgets processes that ended a while ago.
+    fn retire(&mut self, dead_tallies: &mut Vec<(u32, u32)>) {
+        let mut gone = Vec::new();
+        for (seq, process) in &mut self.processes {
+            if process.exited_ns.is_some() {
+                process.gone_for += 1;
+                if process.gone_for > KEEP_GONE {
+                    gone.push(*seq);
+                }
+            }
+        }
+        if gone.is_empty() {
+            return;
+        }
+        gone.sort_unstable();
+        for seq in &gone {
+            self.processes.remove(seq);
+        }
+        self.tallies.retain(|key, _| {
+            let dead = gone.binary_search(&key.0).is_ok();
+            if dead {
+                dead_tallies.push(*key);
+            }
+            !dead
+        });
+        // A zombie that nobody waits for stays in the pass; its thread must not look new.
+        self.threads.retain(|_, t| !t.exited || gone.binary_search(&t.last.process_seq).is_err());
+    }
+}
+
+impl Known {
+    fn row(&self, ts_ns: i64, tid: u32, event: ProcessEvent) -> Process {
+        Process {
+            ts_ns,
+            owner: self.owner,
+            tid,
+            event,
+            ppid: self.ppid,
+            parent: self.parent,
+            comm: self.comm.clone(),
+            exe: self.exe.clone(),
+            argv: self.argv.clone(),
+            uid: self.uid,
+            exit_code: None,
+            exit_signal: None,
+            start_ts_ns: self.start_ts_ns,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,586 @@
+//! The recording session: attach, follow, drain, account; a second thread encodes and writes.
+//!
+//! The order at the start is what makes counts exact: programs first, then the targets are marked, then (for a command) it is let go.
+//! At the end: programs off, rings drained, last pass, last tallies. So a call is in the tallies if and only if it is in the events or
+//! among the losses.
+
+use crate::decode::{ExecText, Life};
+use crate::error::{Error, Result};
+use crate::host::{self, HostMeter};
+use crate::ledger::Ledger;
+use crate::probes::{self, Call, Knobs, Probes};
+use crate::target::{self, Child, Stopped};
+use crate::{decode, labels, preflight};
+use osd_bpf::wire::LOSSES;
+use osd_recording::names::Arch;
+use osd_recording::rows::{Loss, Owner, ProcessEvent, Row, Syscall};
+use osd_recording::{ClockTable, Closed, LossTotal, Metadata, SelfCost, Target, Writer, WriterOptions};
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// Whom to record.
+#[derive(Clone, Debug)]
+pub enum What {
+    /// Processes that run.
+    Pids(Vec<u32>),
+    /// A command to start.
+    Command(Vec<OsString>),
+}
+
+/// How much of each system call to keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Syscalls {
+    /// One row a call, and tallies.
+    Events,
+    /// Exact tallies only.
+    Tally,
+    /// Nothing.
+    Off,
+}
+
+/// What to record and how.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Whom.
+    pub what: What,
+    /// Where to.
+    pub output: PathBuf,
+    /// Replace an existing output.
+    pub force: bool,
+    /// Children too.
+    pub follow: bool,
+    /// Length of an interval.
+    pub interval: Duration,
+    /// Stop by itself after this.
+    pub duration: Option<Duration>,
+    /// How much of each system call.
+    pub syscalls: Syscalls,
+    /// Bytes of the ring between kernel and recorder: a power of two.
+    pub ring_bytes: u32,
+    /// Labels to put into the recording when it is closed.
+    pub labels: Option<PathBuf>,
+    /// Stands in for the kernel's BTF file in the preflight.
+    pub btf: Option<PathBuf>,
+    /// For the metadata.
+    pub command_line: Vec<String>,
+    /// For the metadata.
+    pub osd_version: String,
+}
+
+/// The way to end a session from outside, e.g. from a signal handler.
+#[derive(Clone, Debug, Default)]
+pub struct Control {
+    stop: Arc<AtomicBool>,
+}
+
+impl Control {
+    /// Asks the session to close the recording and return. Async-signal-safe.
+    pub fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+
+    fn stopped(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+}
+
+/// How it goes, about once a second.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Status {
+    /// Since the targets were marked.
+    pub elapsed: Duration,
+    /// Syscall events recorded.
+    pub events: u64,
+    /// Syscall events lost.
+    pub lost: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Processes alive.
+    pub processes: usize,
+}
+
+/// A finished session.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The file.
+    pub closed: Closed,
+    /// How it ended.
+    pub status: Status,
+    /// Exit code of the command, if it ended by itself.
+    pub exit_code: Option<i32>,
+    /// Processes seen.
+    pub n_processes: u64,
+}
+
+/// Records until the target ends, `duration` is over or `control` says stop. `on_status` is called about once a second.
+///
+/// # Errors
+/// See [`Error`]. Nothing is left behind when it fails before recording began.
+pub fn record(config: &Config, control: &Control, mut on_status: impl FnMut(&Status)) -> Result<Outcome> {
+    let arch = preflight::require(config.btf.as_deref())?;
+    if let What::Pids(pids) = &config.what {
+        target::check_pids(pids)?;
+    }
+    let options = WriterOptions { force: config.force, arch, ..WriterOptions::default() };
+    let writer = Writer::create(&config.output, options)?;
+    let mut session = Session::start(config, arch, writer)?;
+    let mut next_status = Instant::now() + Duration::from_secs(1);
+    loop {
+        let deadline = session.next_tick();
+        let busy = session.drain_until(deadline, control)?;
+        if Instant::now() >= deadline {
+            session.tick()?;
+        }
+        if Instant::now() >= next_status {
+            on_status(&session.status());
+            next_status += Duration::from_secs(1);
+        }
+        if !busy && (control.stopped() || session.over(config)) {
+            break;
+        }
+        if control.stopped() {
+            break;
+        }
+    }
+    session.finish(config)
+}
+
+/// Rows on their way to the writer.
+#[derive(Default)]
+struct Parcel {
+    syscalls: Vec<Syscall>,
+    rows: Vec<Row>,
+}
+
+enum Errand {
+    Rows(Parcel),
+    Close(Box<Metadata>),
+}
+
+struct Session {
+    probes: Probes,
+    ledger: Ledger,
+    host: HostMeter,
+    clock: ClockTable,
+    metadata: Metadata,
+    takes_fd: [bool; 512],
+    arch: Arch,
+    child: Option<Child>,
+    errands: SyncSender<Errand>,
+    writing: JoinHandle<Result<Closed>>,
+    written: Arc<AtomicU64>,
+    interval: Duration,
+    began: Instant,
+    next_tick: Instant,
+    interval_start_ns: i64,
+    last_losses: [u64; LOSSES.len()],
+    /// Calls of a process whose fork record has not been read yet.
+    waiting: Vec<Call>,
+    n_events: u64,
+    n_lost: u64,
+    next_clock: Instant,
+    truncated_argv: u64,
+}
+
+impl Session {
+    fn start(config: &Config, arch: Arch, writer: Writer) -> Result<Self> {
+        let host = host::describe();
+        let probes = Probes::load(Knobs {
+            syscalls: config.syscalls != Syscalls::Off,
+            events: config.syscalls == Syscalls::Events,
+            follow: config.follow,
+            ring_bytes: config.ring_bytes,
+            arch,
+        })?;
+        let clock = ClockTable(vec![host::read_clocks()]);
+        let metadata = Metadata {
+            osd_version: config.osd_version.clone(),
+            recording_id: host::random_id(),
+            command_line: config.command_line.clone(),
+            interval_ns: config.interval.as_nanos() as u64,
+            syscalls: match config.syscalls {
+                Syscalls::Events => "events",
+                Syscalls::Tally => "tally",
+                Syscalls::Off => "off",
+            }
+            .into(),
+            families: probes.families(),
+            blind_spots: blind_spots(&probes, config),
+            host,
+            ..Metadata::default()
+        };
+        let written = Arc::new(AtomicU64::new(0));
+        // A writer that is behind holds the reader back, the ring fills, and the kernel counts what it sheds: memory stays bounded.
+        let (errands, inbox) = sync_channel(16);
+        let progress = Arc::clone(&written);
+        let writing = std::thread::Builder::new()
+            .name("osd-writer".into())
+            .spawn(move || write(writer, &inbox, &progress))
+            .map_err(|source| Error::Os { action: "start the writer thread", source })?;
+        let now = Instant::now();
+        let mut session = Self {
+            ledger: Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes),
+            host: HostMeter::new(),
+            probes,
+            clock,
+            metadata,
+            takes_fd: probes::takes_fd(arch),
+            arch,
+            child: None,
+            errands,
+            writing,
+            written,
+            interval: config.interval,
+            began: now,
+            next_tick: now,
+            interval_start_ns: 0,
+            last_losses: [0; LOSSES.len()],
+            waiting: Vec::new(),
+            n_events: 0,
+            n_lost: 0,
+            next_clock: now + Duration::from_secs(5),
+            truncated_argv: 0,
+        };
+        session.mark_targets(config)?;
+        Ok(session)
+    }
+
+    /// From here on the targets are recorded.
+    fn mark_targets(&mut self, config: &Config) -> Result<()> {
+        self.metadata.target.follow = config.follow;
+        match &config.what {
+            What::Pids(pids) => {
+                self.metadata.target.pids.clone_from(pids);
+                self.seed_all(pids, config.follow)?;
+                if self.ledger.n_live() == 0 {
+                    return Err(Error::NoProcess { pid: pids.first().copied().unwrap_or(0) });
+                }
+                self.open_books()?;
+            }
+            What::Command(command) => {
+                let text = command.iter().map(|a| a.to_string_lossy().into_owned());
+                self.metadata.target.command = text.collect();
+                let stopped = Stopped::spawn(command)?;
+                self.seed_all(&[stopped.pid()], false)?;
+                self.open_books()?;
+                self.child = Some(stopped.release()?);
+            }
+        }
+        Ok(())
+    }
+
+    fn seed_all(&mut self, roots: &[u32], descendants: bool) -> Result<()> {
+        let mut seeded = HashMap::new();
+        let mut rows = Vec::new();
+        loop {
+            let pids = if descendants { target::with_descendants(roots) } else { roots.iter().copied().collect() };
+            let new: Vec<u32> = pids.into_iter().filter(|p| !seeded.contains_key(p)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for pid in new {
+                let seq = seeded.len() as u32 + 1;
+                seeded.insert(pid, seq);
+                if let Some(l) = self.probes.seed(pid, seq)? {
+                    rows.push(self.ledger.arrived(&l, ProcessEvent::Running, running_text(pid), &self.clock).into());
+                }
+            }
+        }
+        self.send(Parcel { rows, ..Parcel::default() })
+    }
+
+    /// Starts the first interval.
+    fn open_books(&mut self) -> Result<()> {
+        let usages = self.probes.sample()?;
+        self.ledger.baseline(&usages);
+        let now = host::boottime_ns();
+        self.interval_start_ns = self.clock.utc_ns(now);
+        self.metadata.started_ns = self.interval_start_ns;
+        self.host.interval(0, 0);
+        self.began = Instant::now();
+        self.next_tick = self.began + self.interval;
+        Ok(())
+    }
+
+    fn next_tick(&self) -> Instant {
+        self.next_tick
+    }
+
+    fn over(&mut self, config: &Config) -> bool {
+        let timed_out = config.duration.is_some_and(|d| self.began.elapsed() >= d);
+        let ended = match &mut self.child {
+            Some(child) => child.ended().is_some(),
+            None => self.ledger.n_live() == 0,
+        };
+        timed_out || ended
+    }
+
+    /// Drains the rings until `deadline`, sleeping while they are quiet. True if there was work to the end.
+    fn drain_until(&mut self, deadline: Instant, control: &Control) -> Result<bool> {
+        // 16 MiB of ring hold 350 000 calls: at 1 M calls/s there is time for a nap of 10 ms thirty times over.
+        const NAP: Duration = Duration::from_millis(10);
+        loop {
+            let more = self.drain()?;
+            let now = Instant::now();
+            if now >= deadline || (control.stopped() && !more) {
+                return Ok(more);
+            }
+            if !more {
+                if let Some(child) = &mut self.child
+                    && child.ended().is_some()
+                {
+                    return Ok(false);
+                }
+                std::thread::sleep(NAP.min(deadline - now));
+            }
+        }
+    }
+
+    /// Takes what the rings hold, lives first so that calls find their process. True if there is more.
+    fn drain(&mut self) -> Result<bool> {
+        let mut parcel = Parcel::default();
+        self.drain_lives(&mut parcel.rows);
+        let (calls, more) = self.probes.drain_calls();
+        if !self.waiting.is_empty() {
+            let waiting = std::mem::take(&mut self.waiting);
+            self.resolve(waiting, &mut parcel.syscalls);
+        }
+        self.resolve(calls, &mut parcel.syscalls);
+        self.send(parcel)?;
+        Ok(more)
+    }
+
+    fn drain_lives(&mut self, rows: &mut Vec<Row>) {
+        for record in self.probes.drain_lives() {
+            match record {
+                Life::Fork(l) => {
+                    rows.push(self.ledger.arrived(&l, ProcessEvent::Fork, ExecText::default(), &self.clock).into());
+                }
+                Life::Exec(l, text) => {
+                    self.truncated_argv += u64::from(text.cut);
+                    rows.push(self.ledger.execed(&l, text, &self.clock).into());
+                }
+                Life::Exit(l) => rows.push(self.ledger.exited(&l, &self.clock).into()),
+                Life::ThreadExit(usage) => self.ledger.thread_exited(&usage),
+            }
+        }
+    }
+
+    fn resolve(&mut self, calls: Vec<Call>, out: &mut Vec<Syscall>) {
+        out.reserve(calls.len());
+        let mut cached: Option<(u32, Owner)> = None;
+        for (c, path) in calls {
+            let owner = match cached {
+                Some((seq, owner)) if seq == c.process_seq => owner,
+                _ => match self.ledger.owner(c.process_seq) {
+                    Some(owner) => {
+                        cached = Some((c.process_seq, owner));
+                        owner
+                    }
+                    None => {
+                        self.waiting.push((c, path));
+                        continue;
+                    }
+                },
+            };
+            self.n_events += 1;
+            out.push(Syscall {
+                ts_ns: self.clock.utc_ns(c.exit_ns.saturating_sub(c.dur_ns) as i64),
+                dur_ns: c.dur_ns,
+                owner,
+                tid: c.tid,
+                nr: u16::try_from(c.nr).unwrap_or(u16::MAX),
+                ret: c.ret,
+                fd: self.takes_fd[c.nr as usize & 511].then_some(c.fd),
+                path,
+            });
+        }
+    }
+
+    /// Ends an interval: samples, tallies, host, losses.
+    fn tick(&mut self) -> Result<()> {
+        let mut parcel = Parcel::default();
+        self.drain_lives(&mut parcel.rows);
+        let usages = self.probes.sample()?;
+        let end_ns = self.clock.utc_ns(host::boottime_ns());
+        let mut totals = Vec::new();
+        if self.metadata.syscalls != "off" {
+            self.probes.read_tallies(|key, total| totals.push((key, total)))?;
+        }
+        // A thousand stats of /proc an interval is where it would begin to cost; beyond that the column is null.
+        let n_fds = self.ledger.live_pids().take(256).filter_map(|(seq, pid)| Some((seq, host::n_fds(pid)?))).collect();
+        let interval = self.ledger.close_interval(end_ns, &usages, &totals, &n_fds);
+        for (seq, nr) in interval.dead_tallies {
+            self.probes.delete_tally(seq, nr);
+        }
+        let dur_ns = (end_ns - self.interval_start_ns).max(0).unsigned_abs();
+        parcel.rows.extend(interval.samples.into_iter().map(Row::from));
+        parcel.rows.extend(interval.tallies.into_iter().map(Row::from));
+        parcel.rows.extend(self.host.interval(self.interval_start_ns, dur_ns).map(Row::from));
+        self.note_losses(dur_ns, &mut parcel.rows)?;
+        self.send(parcel)?;
+        self.interval_start_ns = end_ns;
+        let now = Instant::now();
+        self.next_tick += self.interval;
+        if self.next_tick <= now {
+            // Held up for longer than an interval: the next one is longer, none is skipped.
+            self.next_tick = now + self.interval;
+        }
+        if now >= self.next_clock {
+            self.clock.0.push(host::read_clocks());
+            self.next_clock = now + Duration::from_secs(5);
+        }
+        Ok(())
+    }
+
+    fn note_losses(&mut self, dur_ns: u64, rows: &mut Vec<Row>) -> Result<()> {
+        let totals = self.probes.read_losses()?;
+        let argv_cut = std::mem::take(&mut self.truncated_argv);
+        let counted = LOSSES.iter().zip(totals.iter().zip(&self.last_losses).map(|(now, last)| now - last));
+        let argv = std::iter::once((&("argv", "truncated"), argv_cut));
+        for ((stream, reason), count) in counted.chain(argv).filter(|(_, n)| *n > 0) {
+            if (*stream, *reason) == ("syscall", "ring_full") {
+                self.n_lost += count;
+            }
+            let (stream, reason) = ((*stream).to_owned(), (*reason).to_owned());
+            let sums = &mut self.metadata.losses;
+            match sums.iter_mut().find(|l| l.stream == stream && l.reason == reason) {
+                Some(sum) => sum.count += count,
+                None => sums.push(LossTotal { stream: stream.clone(), reason: reason.clone(), count }),
+            }
+            rows.push(Loss { ts_ns: self.interval_start_ns, dur_ns, stream, reason, count }.into());
+        }
+        self.last_losses = totals;
+        Ok(())
+    }
+
+    fn send(&mut self, parcel: Parcel) -> Result<()> {
+        if parcel.rows.is_empty() && parcel.syscalls.is_empty() {
+            return Ok(());
+        }
+        match self.errands.try_send(Errand::Rows(parcel)) {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full(errand)) => self.errands.send(errand).or(Ok(())),
+            // The writer is gone and its error is fetched at the end.
+            Err(TrySendError::Disconnected(_)) => Err(self.writer_error()),
+        }
+    }
+
+    fn writer_error(&mut self) -> Error {
+        let (closed, _) = sync_channel(1);
+        self.errands = closed;
+        let placeholder = std::thread::spawn(|| Err(Error::Os { action: "write", source: std::io::ErrorKind::Other.into() }));
+        match std::mem::replace(&mut self.writing, placeholder).join() {
+            Ok(Err(error)) => error,
+            _ => Error::Os { action: "write", source: std::io::Error::other("the writer thread ended") },
+        }
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            elapsed: self.began.elapsed(),
+            events: self.n_events,
+            lost: self.n_lost,
+            bytes: self.written.load(Ordering::Relaxed),
+            processes: self.ledger.n_live(),
+        }
+    }
+
+    fn finish(mut self, config: &Config) -> Result<Outcome> {
+        self.probes.detach();
+        while self.drain()? {}
+        self.tick()?;
+        // Whoever is still unknown lost its fork record; its calls are kept under a made-up identity.
+        let strangers = std::mem::take(&mut self.waiting);
+        let now_ns = self.interval_start_ns;
+        for (c, _) in &strangers {
+            self.ledger.stranger(c.process_seq, now_ns);
+        }
+        let mut parcel = Parcel::default();
+        self.resolve(strangers, &mut parcel.syscalls);
+        if !parcel.syscalls.is_empty() {
+            self.send(parcel)?;
+            self.tick()?;
+        }
+        if let Some(path) = &config.labels {
+            let rows = labels::read(path)?.into_iter().map(Row::from).collect();
+            self.send(Parcel { rows, ..Parcel::default() })?;
+        }
+        self.clock.0.push(host::read_clocks());
+        let mut status = self.status();
+        let exit_code = self.child.as_mut().and_then(Child::ended);
+        let (cpu_ns, peak_rss_bytes) = host::own_usage();
+        self.metadata.target = Target { exit_code, ..std::mem::take(&mut self.metadata.target) };
+        self.metadata.ended_ns = self.interval_start_ns;
+        self.metadata.clock = self.clock.clone();
+        self.metadata.self_cost = SelfCost { cpu_ns, peak_rss_bytes, bpf_ns: None, bpf_runs: None };
+        debug_assert_eq!(Some(self.arch), Arch::native());
+        let n_processes = self.ledger.n_processes();
+        // A send to a writer that failed is no error of its own: its join says what happened.
+        let _ = self.errands.send(Errand::Close(Box::new(self.metadata)));
+        drop(self.errands);
+        let closed = match self.writing.join() {
+            Ok(result) => result?,
+            Err(_) => return Err(Error::Os { action: "write", source: std::io::Error::other("the writer thread panicked") }),
+        };
+        status.bytes = closed.bytes;
+        Ok(Outcome { closed, status, exit_code, n_processes })
+    }
+}
+
+fn write(mut writer: Writer, inbox: &std::sync::mpsc::Receiver<Errand>, progress: &AtomicU64) -> Result<Closed> {
+    for errand in inbox {
+        match errand {
+            Errand::Rows(parcel) => {
+                for row in parcel.syscalls {
+                    writer.push(row)?;
+                }
+                for row in parcel.rows {
+                    writer.push(row)?;
+                }
+                progress.store(writer.bytes_written(), Ordering::Relaxed);
+            }
+            Errand::Close(mut metadata) => {
+                let (cpu_ns, peak_rss_bytes) = host::own_usage();
+                (metadata.self_cost.cpu_ns, metadata.self_cost.peak_rss_bytes) = (cpu_ns, peak_rss_bytes);
+                return Ok(writer.close(*metadata)?);
+            }
+        }
+    }
+    Err(Error::Os { action: "write", source: std::io::Error::other("the session ended early") })
+}
+
+/// Program and arguments of a process that runs, from `/proc`.
+fn running_text(pid: u32) -> ExecText {
+    let argv = std::fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|a| !a.is_empty());
+    ExecText {
+        exe: std::fs::read_link(format!("/proc/{pid}/exe")).ok().map(|p| p.to_string_lossy().into_owned()),
+        argv: argv.map(|a| decode::quote_args(&a[..a.len().min(4096)], a.len() > 4096)),
+        cut: false,
+    }
+}
+
+fn blind_spots(probes: &Probes, config: &Config) -> Vec<String> {
+    let off = |name: &str| probes.families().iter().any(|f| f.name == name && f.attach == "off");
+    let mut spots = vec![
+        "work submitted through io_uring is seen as io_uring_enter only".to_owned(),
+        "reads and writes of mapped files are seen as page faults only".to_owned(),
+        "net_*_bytes count internet sockets at the socket call; splice from a socket and kernel TLS receive are not seen".to_owned(),
+        "rss_* may lag by 32 pages or 2 pages per processor, whichever is more, times the number of processors".to_owned(),
+        "exit and exit_group never return, so they are process rows, not syscall rows".to_owned(),
+    ];
+    if off("network") {
+        spots.push("network bytes: this kernel has no sock_send_length tracepoint (Linux 6.3)".into());
+    }
+    if config.syscalls != Syscalls::Events {
+        spots.push(format!("system calls: {}", if config.syscalls == Syscalls::Off { "not recorded" } else { "counted, not listed" }));
+    }
+    spots
+}
+

@@ -1,0 +1,208 @@
+//! Whom to record: processes that run, with their descendants, and a command started under the recorder's eyes.
+
+use crate::error::{Error, Result};
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::{CString, OsStr, OsString};
+use std::io::{self, Read};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+
+/// Checks that each of `pids` is a live process.
+///
+/// # Errors
+/// [`Error::NoProcess`] or [`Error::NotAProcess`].
+pub(crate) fn check_pids(pids: &[u32]) -> Result<()> {
+    for &pid in pids {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).map_err(|_| Error::NoProcess { pid })?;
+        let field = |name: &str| status.lines().find_map(|l| l.strip_prefix(name)).map(str::trim);
+        match field("Tgid:").and_then(|v| v.parse::<u32>().ok()) {
+            Some(tgid) if tgid != pid => return Err(Error::NotAProcess { tid: pid, pid: tgid }),
+            _ => {}
+        }
+        // A zombie has ended; only its parent does not know yet.
+        if field("State:").is_some_and(|s| s.starts_with(['Z', 'X'])) {
+            return Err(Error::NoProcess { pid });
+        }
+    }
+    Ok(())
+}
+
+/// `roots` and all their descendants at this moment.
+pub(crate) fn with_descendants(roots: &[u32]) -> BTreeSet<u32> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    for pid in entries.filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok()) {
+        if let Some(ppid) = parent_of(pid) {
+            children.entry(ppid).or_default().push(pid);
+        }
+    }
+    let mut found: BTreeSet<u32> = BTreeSet::new();
+    let mut todo = roots.to_vec();
+    while let Some(pid) = todo.pop() {
+        if found.insert(pid) {
+            todo.extend(children.get(&pid).into_iter().flatten());
+        }
+    }
+    found
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    // `comm` may hold spaces and parentheses: fields are counted after the last `)`.
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let after = &stat[stat.iter().rposition(|b| *b == b')')? + 1..];
+    std::str::from_utf8(after).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// A command that has been forked but waits, stopped, just before its `execve`.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    pid: libc::pid_t,
+    command: String,
+    failure: std::fs::File,
+}
+
+impl Stopped {
+    /// Forks the child and waits until it has stopped itself.
+    ///
+    /// The program is looked up in `PATH` here, so that the child's only calls are `kill` (begun before anyone looks, hence never
+    /// counted) and one `execve`.
+    ///
+    /// # Errors
+    /// [`Error::Command`] if the program is not found or cannot be forked.
+    pub(crate) fn spawn(command: &[OsString]) -> Result<Self> {
+        let name = command.first().map(|c| c.to_string_lossy().into_owned()).unwrap_or_default();
+        let fail = |source| Error::Command { command: name.clone(), source };
+        let program = find(command.first().ok_or_else(|| fail(io::ErrorKind::InvalidInput.into()))?).map_err(fail)?;
+        let c_string = |s: &OsStr| CString::new(s.as_bytes()).map_err(|e| fail(e.into()));
+        let program = c_string(program.as_os_str())?;
+        let args = command.iter().map(|a| c_string(a)).collect::<Result<Vec<_>>>()?;
+        let mut argv: Vec<_> = args.iter().map(|a| a.as_ptr()).collect();
+        argv.push(std::ptr::null());
+        let (reader, writer) = pipe().map_err(fail)?;
+        // SAFETY: the child calls async-signal-safe functions only (kill, execv, write, _exit) on memory prepared above.
+        let pid = unsafe { libc::fork() };
+        match pid {
+            -1 => return Err(fail(io::Error::last_os_error())),
+            // SAFETY: as above; `argv` ends in null and its strings outlive the call.
+            0 => unsafe {
+                // A shell in the background or a Rust parent may have left these ignored; a child expects defaults.
+                libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+                libc::kill(libc::getpid(), libc::SIGSTOP);
+                libc::execv(program.as_ptr(), argv.as_ptr());
+                let errno = *libc::__errno_location();
+                libc::write(writer.as_raw_fd(), (&raw const errno).cast(), size_of_val(&errno));
+                libc::_exit(127)
+            },
+            _ => {}
+        }
+        drop(writer);
+        let mut status = 0;
+        // SAFETY: plain call on our own child.
+        while unsafe { libc::waitpid(pid, &raw mut status, libc::WUNTRACED) } == -1 {
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(fail(error));
+            }
+        }
+        Ok(Self { pid, command: name, failure: reader.into() })
+    }
+
+    /// PID of the child.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid as u32
+    }
+
+    /// Lets it go on to its `execve`.
+    ///
+    /// # Errors
+    /// [`Error::Command`] if the `execve` failed.
+    pub(crate) fn release(mut self) -> Result<Child> {
+        let fail = |source| Error::Command { command: self.command.clone(), source };
+        // SAFETY: plain call on our own child.
+        if unsafe { libc::kill(self.pid, libc::SIGCONT) } == -1 {
+            return Err(fail(io::Error::last_os_error()));
+        }
+        let mut errno = [0; 4];
+        // End of file: the pipe was closed by a successful exec.
+        match self.failure.read_exact(&mut errno) {
+            Ok(()) => Err(fail(io::Error::from_raw_os_error(i32::from_ne_bytes(errno)))),
+            Err(_) => {
+                let pid = std::mem::take(&mut self.pid);
+                Ok(Child { pid, ended: None })
+            }
+        }
+    }
+}
+
+impl Drop for Stopped {
+    /// A child that is never released is ended: it has not begun to do anything.
+    fn drop(&mut self) {
+        if self.pid > 0 {
+            // SAFETY: plain calls on our own child.
+            unsafe {
+                libc::kill(self.pid, libc::SIGKILL);
+                libc::waitpid(self.pid, std::ptr::null_mut(), 0);
+            }
+        }
+    }
+}
+
+/// The running command.
+#[derive(Debug)]
+pub(crate) struct Child {
+    pid: libc::pid_t,
+    ended: Option<i32>,
+}
+
+impl Child {
+    /// `Some(status)` once it has ended: its exit code, or 128 + the signal.
+    pub(crate) fn ended(&mut self) -> Option<i32> {
+        if self.ended.is_none() {
+            let mut status = 0;
+            // SAFETY: plain call on our own child.
+            if unsafe { libc::waitpid(self.pid, &raw mut status, libc::WNOHANG) } == self.pid {
+                self.ended = Some(if libc::WIFEXITED(status) {
+                    libc::WEXITSTATUS(status)
+                } else {
+                    128 + libc::WTERMSIG(status)
+                });
+            }
+        }
+        self.ended
+    }
+}
+
+fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut fds = [0; 2];
+    // SAFETY: `fds` has room for the two; on success they are new and ours.
+    unsafe {
+        if libc::pipe2(fds.as_mut_ptr(), libc::O_CLOEXEC) == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok((OwnedFd::from_raw_fd(fds[0]), OwnedFd::from_raw_fd(fds[1])))
+    }
+}
+
+fn find(program: &OsStr) -> io::Result<PathBuf> {
+    let executable = |path: &PathBuf| -> io::Result<()> {
+        let c = CString::new(path.as_os_str().as_bytes())?;
+        if !path.is_file() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        // SAFETY: `c` is a NUL-terminated string.
+        if unsafe { libc::access(c.as_ptr(), libc::X_OK) } == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(())
+    };
+    if program.as_bytes().contains(&b'/') {
+        let path = PathBuf::from(program);
+        return executable(&path).map(|()| path);
+    }
+    let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
+    std::env::split_paths(&path)
+        .map(|dir| dir.join(program))
+        .find(|p| executable(p).is_ok())
+        .ok_or_else(|| io::ErrorKind::NotFound.into())
+}

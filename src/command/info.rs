@@ -1,0 +1,116 @@
+//! `osd info`: what a recording holds, what it lost and what it cost. Reads the footer only.
+
+use crate::failure::{Result, sanitize};
+use crate::format;
+use osd_recording::{Kind, Metadata, Recording};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "EXAMPLES:
+  osd info run.parquet                  for people
+  osd info run.parquet --format json    the footer's metadata, for scripts";
+
+/// Show what a recording holds, what it lost and what it cost.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The recordings.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// How to print; json is one object a line.
+    #[arg(long, default_value = "table")]
+    format: Format,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    // All are opened before the first is printed: a bad one among them leaves no half an answer.
+    let recordings = args.files.iter().map(Recording::open).collect::<std::result::Result<Vec<_>, _>>()?;
+    for (i, recording) in recordings.iter().enumerate() {
+        match args.format {
+            Format::Json => println!("{}", serde_json::json!(recording.metadata())),
+            Format::Table => {
+                if i > 0 {
+                    println!();
+                }
+                print!("{}", describe(recording)?);
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn describe(recording: &Recording) -> Result<String> {
+    let m = recording.metadata();
+    let mut out = String::new();
+    let mut line = |name: &str, value: String| out.push_str(&format!("{name:<11} {}\n", sanitize(&value)));
+    line("recording", format!("{} ({})", recording.path().display(), format::bytes(recording.bytes()?)));
+    line("id", format!("{}, format {}, osd {}", m.recording_id, m.format_version, m.osd_version));
+    let host = &m.host;
+    line("host", format!("{}, Linux {}, {}, {} CPUs, {}", host.hostname, host.kernel, host.arch, host.n_cpus, format::bytes(host.memory_bytes)));
+    line("target", target(m));
+    let length = m.ended_ns.saturating_sub(m.started_ns).unsigned_abs();
+    line("time", format!("{} to {} ({})", format::time(m.started_ns), format::time(m.ended_ns), format::duration(length)));
+    line("interval", format!("{}, syscalls: {}", format::duration(m.interval_ns), m.syscalls));
+    for kind in Kind::ALL {
+        let rows = m.rows.get(kind.name()).copied().unwrap_or(0);
+        if rows == 0 {
+            continue;
+        }
+        let bytes = recording.kind_bytes(kind);
+        let each = bytes as f64 / rows as f64;
+        line(kind.name(), format!("{} rows, {}, {each:.1} bytes a row", format::count(rows), format::bytes(bytes)));
+    }
+    if m.losses.is_empty() {
+        line("lost", "nothing".into());
+    }
+    for loss in &m.losses {
+        line("lost", format!("{} {}: {}", format::count(loss.count), loss.stream, loss.reason));
+    }
+    let cost = &m.self_cost;
+    let share = cost.cpu_ns as f64 / length.max(1) as f64 * 100.0;
+    line("cost", format!("{} of CPU ({share:.1} % of one), {} of memory at most", format::duration(cost.cpu_ns), format::bytes(cost.peak_rss_bytes)));
+    for family in &m.families {
+        line("probes", format!("{} by {}: {}", family.name, family.attach, family.probes.join(", ")));
+    }
+    if let Some(point) = m.clock.0.first() {
+        line(
+            "clocks",
+            format!(
+                "read {} times, within {}; the wall clock moved by {} against them",
+                m.clock.0.len(),
+                format::duration(point.uncertainty_ns.unsigned_abs()),
+                format::duration(m.clock.realtime_drift_ns().unsigned_abs()),
+            ),
+        );
+    }
+    for spot in &m.blind_spots {
+        line("blind spot", spot.clone());
+    }
+    if !m.complete {
+        line("note", "not closed properly: the end may be missing".into());
+    }
+    Ok(out)
+}
+
+fn target(m: &Metadata) -> String {
+    let t = &m.target;
+    let mut text = if t.command.is_empty() {
+        format!("PID {}", t.pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))
+    } else {
+        format!("command {}", t.command.join(" "))
+    };
+    if t.follow {
+        text.push_str(" and children");
+    }
+    if let Some(code) = t.exit_code {
+        text.push_str(&format!(" (ended with status {code})"));
+    }
+    text
+}

@@ -1,0 +1,200 @@
+//! `osd record`: runs a recording session, shows how it goes, and says what came of it.
+
+use crate::failure::{Failure, Result, sanitize};
+use crate::format;
+use osd_record::{Config, Control, Status, Syscalls, What};
+use std::ffi::OsString;
+use std::io::{IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+const EXAMPLES: &str = "EXAMPLES:
+  osd record -p 1234 -o run.parquet                      until Ctrl-C or the process ends
+  osd record -p \"$(pgrep -d, nginx)\" --duration 5m -o run.parquet
+  osd record -o run.parquet -- make -j4                  a command and all its children, from the first system call
+  osd record -p 1234 --syscalls tally -o run.parquet     exact counts and latencies, no event rows: cheapest
+
+The first Ctrl-C closes the recording, a second one aborts.";
+
+/// Record processes with eBPF into a Parquet file.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Record these processes and their children, until they end.
+    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
+    pids: Vec<u32>,
+
+    /// Write the recording here.
+    #[arg(short, long, value_name = "FILE")]
+    output: PathBuf,
+
+    /// Replace FILE if it exists.
+    #[arg(long)]
+    force: bool,
+
+    /// Length of an interval (10ms to 1h): one sample a process, one tally a process and call.
+    #[arg(short, long, value_name = "TIME", default_value = "100ms", value_parser = format::parse_duration)]
+    interval: u64,
+
+    /// Stop after this long.
+    #[arg(short, long, value_name = "TIME", value_parser = format::parse_duration)]
+    duration: Option<u64>,
+
+    /// Record only the processes named, not what they start or have started.
+    #[arg(long)]
+    no_follow: bool,
+
+    /// How much of each system call to keep: a row each, exact counts only, or nothing.
+    #[arg(long, value_name = "WHAT", default_value = "events")]
+    syscalls: SyscallsArg,
+
+    /// Ring between kernel and recorder, MiB, a power of two. Bigger loses less when the recorder is held up.
+    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    ring_mib: u32,
+
+    /// Put these labels into the recording when it closes: one JSON object a line with name, start_ns, end_ns, note.
+    #[arg(long, value_name = "FILE")]
+    labels: Option<PathBuf>,
+
+    /// The kernel's BTF, if it is not where kernels put it.
+    #[arg(long, value_name = "FILE")]
+    btf: Option<PathBuf>,
+
+    /// Only errors on stderr.
+    #[arg(short, long)]
+    quiet: bool,
+
+    /// The command to run and record.
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum SyscallsArg {
+    Events,
+    Tally,
+    Off,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let what = match (args.pids.is_empty(), args.command.is_empty()) {
+        (false, true) => What::Pids(args.pids),
+        (true, false) => What::Command(args.command),
+        (true, true) => {
+            return Err(Failure::new("nothing to record").hint("name a process with -p PID, or a command after --"));
+        }
+        (false, false) => {
+            return Err(Failure::new("both -p and a command").hint("record one or the other; two recordings can run at once"));
+        }
+    };
+    if !(10_000_000..=3_600_000_000_000).contains(&args.interval) {
+        return Err(Failure::new(format!("an interval of {} is out of range", format::duration(args.interval)))
+            .hint("use 10ms to 1h"));
+    }
+    if !args.ring_mib.is_power_of_two() {
+        return Err(Failure::new(format!("a ring of {} MiB is not possible", args.ring_mib)).hint("use a power of two: 8, 16, 32"));
+    }
+    let config = Config {
+        what,
+        output: args.output,
+        force: args.force,
+        follow: !args.no_follow,
+        interval: Duration::from_nanos(args.interval),
+        duration: args.duration.map(Duration::from_nanos),
+        syscalls: match args.syscalls {
+            SyscallsArg::Events => Syscalls::Events,
+            SyscallsArg::Tally => Syscalls::Tally,
+            SyscallsArg::Off => Syscalls::Off,
+        },
+        ring_bytes: args.ring_mib << 20,
+        labels: args.labels,
+        btf: args.btf,
+        command_line: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
+        osd_version: env!("CARGO_PKG_VERSION").into(),
+    };
+    let control = Control::default();
+    stop_on_signals(&control);
+    let live = !args.quiet && std::io::stderr().is_terminal();
+    let mut previous = Status::default();
+    let outcome = osd_record::record(&config, &control, |status| {
+        if live {
+            show(status, &previous);
+        }
+        previous = *status;
+    });
+    if live {
+        eprint!("\r\x1b[K");
+    }
+    let outcome = outcome?;
+    if !args.quiet {
+        summarize(&config, &outcome);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(now: &Status, previous: &Status) {
+    let seconds = (now.elapsed - previous.elapsed.min(now.elapsed)).as_secs_f64().max(1e-3);
+    let rate = (now.events - previous.events) as f64 / seconds;
+    eprint!(
+        "\r\x1b[Krecording {}: {} processes, {} events/s, {} lost, {} written (Ctrl-C closes the file)",
+        format::duration(now.elapsed.as_nanos() as u64),
+        now.processes,
+        format::count(rate as u64),
+        format::count(now.lost),
+        format::bytes(now.bytes),
+    );
+    let _ = std::io::stderr().flush();
+}
+
+fn summarize(config: &Config, outcome: &osd_record::Outcome) {
+    let path = outcome.closed.path.display().to_string();
+    let ended = match outcome.exit_code {
+        Some(0) | None => String::new(),
+        Some(code) => format!("; the command ended with status {code}"),
+    };
+    let count = |kind| outcome.closed.metadata.rows.get(kind).copied().unwrap_or(0);
+    eprintln!(
+        "recorded {} of {} processes: {} syscall events ({} lost), {} samples, {} in {}{ended}",
+        format::duration(outcome.status.elapsed.as_nanos() as u64),
+        format::count(outcome.n_processes),
+        format::count(outcome.status.events),
+        format::count(outcome.status.lost),
+        format::count(count("sample")),
+        format::bytes(outcome.closed.bytes),
+        sanitize(&path),
+    );
+    for loss in &outcome.closed.metadata.losses {
+        eprintln!("note: {} {} lost: {}", format::count(loss.count), loss.stream, loss.reason);
+    }
+    if outcome.status.lost > 0 {
+        eprintln!("hint: counts are exact all the same; a bigger ring loses fewer events: --ring-mib 64");
+    }
+    if config.syscalls == Syscalls::Off {
+        eprintln!("hint: osd info {}", sanitize(&path));
+    } else {
+        eprintln!("hint: osd analyze {} --report", sanitize(&path));
+    }
+}
+
+/// The first SIGINT, SIGTERM or SIGHUP closes the recording; the next one ends the process.
+fn stop_on_signals(control: &Control) {
+    static CONTROL: OnceLock<Control> = OnceLock::new();
+    static ASKED: AtomicBool = AtomicBool::new(false);
+    extern "C" fn on_signal(signal: libc::c_int) {
+        if ASKED.swap(true, Ordering::Relaxed) {
+            // SAFETY: async-signal-safe; the unfinished file keeps its temporary name.
+            unsafe { libc::_exit(128 + signal) };
+        }
+        if let Some(control) = CONTROL.get() {
+            control.stop();
+        }
+    }
+    let _ = CONTROL.set(control.clone());
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the handler only touches atomics and calls `_exit`.
+        unsafe { libc::signal(signal, on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+    }
+}
