@@ -59,10 +59,6 @@ function shadeWindows(drawing, panel) {
   if (data.warm_up > 0) {
     const [from, to] = [scale.x(0), scale.x(data.warm_up)];
     el("rect", { class: "learning", x: from, y: 0, width: to - from, height }, inner);
-    const middle = (Math.max(0, from) + Math.min(scale.width, to)) / 2;
-    const room = Math.min(scale.width, to) - Math.max(0, from);
-    const text = room > 130 ? "learning, no alarms" : room > 60 ? "learning" : "";
-    if (panel.id === "cpu") el("text", { class: "tick", x: middle, y: 14, "text-anchor": "middle" }, inner, text);
   }
   for (const w of data.windows) {
     const x = scale.x(w.from);
@@ -71,6 +67,12 @@ function shadeWindows(drawing, panel) {
     el("rect", { class: "window", x, y: 0, width, height }, inner);
     if (deviates) el("rect", { class: "window deviates", fill: "url(#hatch)", x, y: 0, width, height }, inner);
   }
+}
+
+function nameLearning({ inner, scale }) {
+  const [from, to] = [Math.max(0, scale.x(0)), Math.min(scale.width, scale.x(data.warm_up))];
+  const text = to - from > 130 ? "learning, no alarms" : to - from > 60 ? "learning" : "";
+  el("text", { class: "tick halo", x: (from + to) / 2, y: 14, "text-anchor": "middle" }, inner, text);
 }
 
 function edges(drawing) {
@@ -152,6 +154,7 @@ function drawPanel(figure, panel, height, axis) {
     el("text", { class: "tick", x: scale.left - 8, y: at, "text-anchor": "end" }, svg, text);
   }
   edges(drawing);
+  if (panel.id === "cpu") nameLearning(drawing);
   allRuns.forEach((runs, i) => {
     for (const run of runs) {
       const path = "M" + run.map((p) => p[0].toFixed(1) + "," + y(p[1]).toFixed(1)).join("L");

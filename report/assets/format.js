@@ -79,3 +79,9 @@ function timeLabel(at, shown, span) {
   if (span > 7200) return Math.floor(whole / 3600) + ":" + two(Math.floor((whole % 3600) / 60)) + ":" + two(whole % 60);
   return Math.floor(whole / 60) + ":" + two(whole % 60);
 }
+
+// An instant for prose.
+function moment(at, shown, span) {
+  if (span <= 600 || shown < 30) return at.toFixed(shown < 20 ? 3 : 1) + NBSP + "s";
+  return timeLabel(at, Math.min(shown, 1200), span);
+}

@@ -29,8 +29,9 @@ function draw() {
 }
 
 function rest() {
-  const shown = quantity(view.to - view.from, "s");
-  clock.textContent = root.dataset.zoom === "all" ? "whole recording" : `${digits(view.from)} s – ${digits(view.to)} s (${shown})`;
+  const shown = view.to - view.from;
+  const [from, to] = [moment(view.from, shown, data.span), moment(view.to, shown, data.span)];
+  clock.textContent = root.dataset.zoom === "all" ? "whole recording" : `${from} – ${to}`;
 }
 
 // Shows from..to, at least a ten-thousandth of the recording, and names it in the address.
@@ -71,7 +72,7 @@ function zoomFromAddress() {
 
 // What each figure says at `at`; `row` is the heat map's row under the pointer, if any.
 function readAt(at, row) {
-  clock.textContent = `at ${(Math.round(at * 1000) / 1000).toFixed(view.to - view.from < 20 ? 3 : 1)} s`;
+  clock.textContent = "at " + moment(at, view.to - view.from, data.span);
   for (const figure of figures) {
     if (!figure.scale) continue;
     const x = figure.scale.x(at);

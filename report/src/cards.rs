@@ -79,9 +79,9 @@ impl Card {
             from_s,
             to_s,
             when: format!(
-                "{}\u{a0}s – {}\u{a0}s ({})",
-                units::digits(from_s),
-                units::digits(to_s),
+                "{} – {} ({})",
+                units::moment(from_s, span_s),
+                units::moment(to_s, span_s),
                 units::span(to_s - from_s)
             ),
             pattern: clean(if window.pattern.is_empty() { "unnamed pattern" } else { &window.pattern }, 60),
@@ -126,7 +126,7 @@ fn arrow(before: &str, during: &str) -> String {
 
 fn rate(per_s: f64) -> String {
     match per_s {
-        r if r == 0.0 => "0".into(),
+        0.0 => "0".into(),
         r if r.abs() < 0.01 => "< 0.01".into(),
         r => units::si(r),
     }

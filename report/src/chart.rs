@@ -45,7 +45,7 @@ pub(crate) fn panel(scene: &mut Scene, view: &View, panel: &Panel, axis: TimeAxi
                 _ => scene.line(path, 1.5, color),
             }
         }
-        summary(scene, line, &panel.unit, color, plot + 10.0 + 50.0 * i as f64, height < 80.0);
+        summary(scene, line, &panel.unit, color, plot + 10.0 + 50.0 * i as f64, height < 80.0, view.span_s);
     }
     plot + height + 12.0
 }
@@ -72,7 +72,15 @@ fn head(scene: &mut Scene, panel: &Panel, top: f64) {
 }
 
 /// Median and maximum, at the right of the panel.
-fn summary(scene: &mut Scene, line: &crate::view::Line, unit: &str, color: crate::style::Color, y: f64, small: bool) {
+fn summary(
+    scene: &mut Scene,
+    line: &crate::view::Line,
+    unit: &str,
+    color: crate::style::Color,
+    y: f64,
+    small: bool,
+    span_s: f64,
+) {
     let mut values: Vec<(f64, f64)> = line.points.iter().filter_map(|(at, value)| Some(((*value)?, *at))).collect();
     values.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (Some((max, at)), Some((median, _))) = (values.last(), values.get(values.len() / 2)) else { return };
@@ -80,7 +88,7 @@ fn summary(scene: &mut Scene, line: &crate::view::Line, unit: &str, color: crate
     let room = WIDTH - MARGIN - x;
     scene.rect(RIGHT + 4.0, y - 9.0, 3.0, if small { 32.0 } else { 36.0 }, color);
     scene.text(x, y, SMALL.fit(&format!("max {}", units::quantity(*max, unit)), room), Font::bold(11.5), INK);
-    scene.text(x, y + 14.0, SMALL.fit(&format!("at {}\u{a0}s", units::digits(*at)), room), TICK, MUTED);
+    scene.text(x, y + 14.0, SMALL.fit(&format!("at {}", units::moment(*at, span_s)), room), TICK, MUTED);
     let y = y + 28.0;
     scene.text(x, y, TICK.fit(&format!("median {}", units::quantity(*median, unit)), room), TICK, MUTED);
 }
@@ -153,6 +161,6 @@ pub(crate) fn time_axis(scene: &mut Scene, axis: TimeAxis, top: f64) -> f64 {
         scene.rect(axis.x(tick) - 0.5, top, 1.0, 6.0, MUTED);
         scene.text_middle(axis.x(tick), top + 20.0, units::time_label(tick, axis.span_s), SMALL, INK);
     }
-    scene.text(RIGHT + 22.0, top + 20.0, units::time_unit(axis.span_s), TICK, MUTED);
+    scene.text(RIGHT + 27.0, top + 20.0, units::time_unit(axis.span_s), TICK, MUTED);
     top + 26.0
 }

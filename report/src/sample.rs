@@ -295,6 +295,27 @@ pub fn many_windows(n: u32) -> Findings {
     findings
 }
 
+/// [`incident`] stretched to `factor` times its length, with points to match.
+pub fn stretched(factor: usize) -> Findings {
+    let mut findings = incident();
+    let longer = |ts: i64| START_NS + (ts - START_NS) * factor as i64;
+    findings.recording.ended_ns = longer(findings.recording.ended_ns);
+    for series in &mut findings.series {
+        series.values = series.values.iter().flat_map(|v| std::iter::repeat_n(*v, factor)).collect();
+        series.ts_ns = (0..series.values.len()).map(|i| at(i as f64 / 10.0)).collect();
+    }
+    for window in &mut findings.windows {
+        (window.start_ns, window.end_ns) = (longer(window.start_ns), longer(window.end_ns));
+    }
+    for edge in &mut findings.heatmap.edges_ns {
+        *edge = longer(*edge);
+    }
+    for label in &mut findings.labels {
+        (label.ts_ns, label.dur_ns) = (longer(label.ts_ns), label.dur_ns * factor as u64);
+    }
+    findings
+}
+
 /// Nothing wrong: no window, no label, no loss.
 pub fn quiet() -> Findings {
     let mut findings = incident();

@@ -75,6 +75,9 @@ fn ticks_are_round_few_and_inside() {
 fn times_read_as_clock_times_once_long() {
     assert_eq!(time_label(30.0, 120.0), "30");
     assert_eq!(time_label(90.0, 900.0), "1:30");
+    assert_eq!(moment(63.5, 120.0), "63.5\u{a0}s");
+    assert_eq!(moment(1890.0, 3600.0), "31:30");
+    assert_eq!(moment(5490.4, 9000.0), "1:31:30");
     assert_eq!(time_label(5400.0, 10_000.0), "1:30");
     assert_eq!(utc(1_767_225_600_000_000_000), "2026-01-01 00:00:00");
     assert_eq!(utc(-1), "1969-12-31 23:59:59");
@@ -200,6 +203,15 @@ fn spike_of_one_sample_is_in_the_picture() {
 }
 
 #[test]
+fn long_recording_makes_no_long_page() {
+    let findings = sample::stretched(60);
+    assert_eq!(findings.series[0].values.len(), 72_000);
+    let (page, picture) = (html(&findings), svg(&findings));
+    assert!(page.len() < 4_000_000 && picture.len() < 2_000_000, "{} {}", page.len(), picture.len());
+    assert!(picture.contains("min:s since start"));
+}
+
+#[test]
 fn degenerate_recordings_are_drawn() {
     let one = |values: Vec<Option<f64>>| {
         let mut findings = sample::incident();
@@ -264,6 +276,7 @@ fn look() {
         ("incident", sample::incident()),
         ("one", one),
         ("many", sample::many_windows(12)),
+        ("hour", sample::stretched(30)),
         ("quiet", sample::quiet()),
         ("hostile", sample::hostile()),
         ("empty", Findings::default()),

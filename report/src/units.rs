@@ -97,9 +97,9 @@ pub(crate) fn percent(share: f64) -> String {
     }
     let value = share * 100.0;
     let text = match value.abs() {
-        v if v >= 99.95 && v < 100.0 => "> 99.9".into(),
+        v if (99.95..100.0).contains(&v) => "> 99.9".into(),
         v if v > 0.0 && v < 0.05 => "< 0.1".into(),
-        v if v >= 9.95 && v < 90.0 => format!("{value:.0}"),
+        v if (9.95..90.0).contains(&v) => format!("{value:.0}"),
         _ => digits((value * 10.0).round() / 10.0),
     };
     format!("{}\u{a0}%", text.replace('-', "−"))
@@ -170,6 +170,16 @@ pub(crate) fn time_label(at_s: f64, span_s: f64) -> String {
         s if s <= 600.0 => digits((at_s * 1e6).round() / 1e6),
         s if s <= 7200.0 => format!("{}:{:02}", whole / 60, whole % 60),
         _ => format!("{}:{:02}", whole / 3600, whole % 3600 / 60),
+    }
+}
+
+/// An instant for prose, seconds since the start: `63.5 s` or, in a recording longer than ten minutes, `31:30` and `1:31:30`.
+pub(crate) fn moment(at_s: f64, span_s: f64) -> String {
+    let whole = at_s.round().clamp(0.0, 1e12) as u64;
+    match span_s {
+        s if s <= 600.0 => format!("{}\u{a0}s", digits(at_s)),
+        s if s <= 7200.0 => format!("{}:{:02}", whole / 60, whole % 60),
+        _ => format!("{}:{:02}:{:02}", whole / 3600, whole % 3600 / 60, whole % 60),
     }
 }
 
