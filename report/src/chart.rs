@@ -82,7 +82,8 @@ fn summary(
     span_s: f64,
 ) {
     let mut values: Vec<(f64, f64)> = line.points.iter().filter_map(|(at, value)| Some(((*value)?, *at))).collect();
-    values.sort_by(|a, b| a.0.total_cmp(&b.0));
+    // Of equal maxima the first.
+    values.sort_by(|a, b| a.0.total_cmp(&b.0).then(b.1.total_cmp(&a.1)));
     let (Some((max, at)), Some((median, _))) = (values.last(), values.get(values.len() / 2)) else { return };
     let x = RIGHT + 14.0;
     let room = WIDTH - MARGIN - x;

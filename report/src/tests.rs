@@ -6,7 +6,7 @@ use crate::text::{Font, clean, escape};
 use crate::units::*;
 use crate::view::{MAX_WINDOWS, View};
 use crate::{Error, Options, html, png, svg, write};
-use osd_detect::findings::{Findings, Series};
+use osd_detect::findings::{Findings, MetricShift, Series};
 use std::path::PathBuf;
 
 /// An empty place of its own for each test.
@@ -139,6 +139,19 @@ fn page_without_windows_says_so_with_its_false_alarm_rate() {
         );
         assert!(page.contains("nothing lost"));
     }
+}
+
+#[test]
+fn recording_within_the_learning_period_is_not_called_clean() {
+    let mut findings = sample::quiet();
+    findings.detector.warm_up_s = 300.0;
+    let page = html(&findings).replace('\u{a0}', " ");
+    assert!(
+        page.contains(
+            "Nothing could be found: the recording lasts 2 min, and the detector learns for the first 5 min."
+        )
+    );
+    assert!(!page.contains("No anomalous window"));
 }
 
 #[test]
@@ -284,4 +297,19 @@ fn look() {
     for (name, findings) in all {
         write(&dir.join(name), &findings, &Options { force: true }).unwrap();
     }
+}
+
+#[test]
+fn metrics_that_lead_a_window_get_a_panel() {
+    let mut findings = sample::incident();
+    for metric in ["fds", "ctx", "errors", "threads", "calls_sync"] {
+        let series = Series { metric: metric.into(), unit: "calls/s".into(), ..findings.series[4].clone() };
+        findings.series.push(series);
+        findings.windows[1].metrics.push(MetricShift { metric: metric.into(), ..MetricShift::default() });
+    }
+    findings.windows[0].metric = "calls_sync".into();
+    let view = View::new(&findings);
+    let shown: Vec<_> = view.panels[4..].iter().map(|panel| panel.lines[0].metric.as_str()).collect();
+    assert_eq!(shown, ["calls_sync", "fds", "ctx"]);
+    assert!(html(&findings).contains("id=\"fig-extra-3\""));
 }

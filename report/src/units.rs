@@ -84,7 +84,7 @@ pub(crate) fn quantity(value: f64, unit: &str) -> String {
 pub(crate) fn axis_unit(unit: &str) -> String {
     match unit {
         "bytes" => "bytes".into(),
-        "s/s" | "seconds/s" | "ns/s" | "ms/s" => "waiting time per second".into(),
+        "s/s" | "seconds/s" | "ns/s" | "ms/s" => "seconds per second".into(),
         "" | "1" => String::new(),
         other => other.into(),
     }

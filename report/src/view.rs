@@ -134,9 +134,13 @@ impl View {
             panel("syscalls", "System calls", "calls/s", &[("syscalls", "all calls")]),
         ];
         let headline = ["cpu", "rss", "net_rx", "net_tx", "syscalls", "runq"];
+        // Beyond the headline: metrics in which a window deviates, first those that lead one.
+        let leads = |s: &Series| findings.windows.iter().filter(|w| w.metric == s.metric).count();
         let deviates = |s: &&Series| findings.windows.iter().any(|w| w.metrics.iter().any(|m| m.metric == s.metric));
-        let extra = findings.series.iter().filter(|s| !headline.contains(&s.metric.as_str())).filter(deviates);
-        for (i, s) in extra.take(MAX_EXTRA_PANELS).enumerate() {
+        let others = findings.series.iter().filter(|s| !headline.contains(&s.metric.as_str()));
+        let mut extra: Vec<&Series> = others.filter(|s| leads(s) > 0 || deviates(s)).collect();
+        extra.sort_by_key(|s| std::cmp::Reverse(leads(s)));
+        for (i, s) in extra.into_iter().take(MAX_EXTRA_PANELS).enumerate() {
             let title = clean(if s.title.is_empty() { &s.metric } else { &s.title }, 40);
             let lines = vec![line(s, title.clone())];
             panels.push(Panel { id: format!("extra-{}", i + 1), title, unit: clean(&s.unit, 24), lines });
@@ -191,6 +195,14 @@ impl View {
 
     fn verdict(&self, findings: &Findings, strongest: Option<u32>) -> String {
         let Some(card) = self.cards.iter().find(|card| Some(card.id) == strongest) else {
+            let learning = findings.detector.warm_up_s;
+            if learning >= self.span_s {
+                return format!(
+                    "Nothing could be found: the recording lasts {}, and the detector learns for the first {}.",
+                    units::span(self.span_s),
+                    units::span(learning)
+                );
+            }
             return format!("No anomalous window in {}. {}", units::span(self.span_s), false_alarms(findings));
         };
         let n = findings.windows.len();
@@ -312,6 +324,12 @@ fn heat(findings: &Findings) -> Heat {
     }
 }
 
+/// Sentences as they are, phrases between semicolons.
+fn list(parts: &[String]) -> String {
+    let sentences = parts.iter().all(|part| part.ends_with('.'));
+    parts.join(if sentences { " " } else { "; " })
+}
+
 fn notes(findings: &Findings) -> Vec<(String, String)> {
     let detector = &findings.detector;
     let mut notes = Vec::new();
@@ -334,7 +352,7 @@ fn notes(findings: &Findings) -> Vec<(String, String)> {
     notes.extend(detector.notes.iter().take(6).map(|n| ("Note".to_owned(), clean(n, 400))));
     let blind = findings.recording.blind_spots.iter().take(8).map(|b| clean(b, 300)).collect::<Vec<_>>();
     if !blind.is_empty() {
-        notes.push(("What it cannot show".into(), blind.join(" ")));
+        notes.push(("What it cannot show".into(), list(&blind)));
     }
     let path = &findings.recording.path;
     let source = if path.is_empty() { "a recording".into() } else { clean(path, 200) };
