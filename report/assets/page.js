@@ -25,7 +25,7 @@ function draw() {
     const w = data.windows.find((item) => String(item.id) === button.dataset.window);
     button.setAttribute("aria-pressed", String(!whole && w && w.from >= view.from && w.to <= view.to));
   }
-  rest();
+  clearReadings();
 }
 
 function rest() {
@@ -72,6 +72,14 @@ function zoomFromAddress() {
 
 // What each figure says at `at`; `row` is the heat map's row under the pointer, if any.
 function readAt(at, row) {
+  if (!root.classList.contains("reading")) {
+    // Readings take the place of the summaries: captions keep their height, charts stay where the finger is.
+    for (const figure of figures) {
+      const caption = figure.querySelector("figcaption");
+      caption.style.minHeight = caption.offsetHeight + "px";
+    }
+    root.classList.add("reading");
+  }
   clock.textContent = "at " + moment(at, view.to - view.from, data.span);
   for (const figure of figures) {
     if (!figure.scale) continue;
@@ -107,9 +115,11 @@ function heatAt(at, row) {
 }
 
 function clearReadings() {
+  root.classList.remove("reading");
   for (const figure of figures) {
     if (figure.cursor) for (const end of ["x1", "x2"]) figure.cursor.setAttribute(end, -9);
     for (const output of figure.querySelectorAll("output")) output.textContent = "";
+    figure.querySelector("figcaption").style.minHeight = "";
   }
   rest();
 }
@@ -191,7 +201,13 @@ for (const button of document.querySelectorAll("[data-window]")) {
 }
 
 window.addEventListener("hashchange", zoomFromAddress);
-new ResizeObserver(() => draw()).observe(charts);
+let drawnWidth = 0;
+new ResizeObserver(() => {
+  // Only a new width is worth a new drawing; a caption that wraps is not.
+  if (charts.clientWidth === drawnWidth) return;
+  drawnWidth = charts.clientWidth;
+  draw();
+}).observe(charts);
 darkQuery.addEventListener("change", draw);
 for (const [name, on] of [["beforeprint", true], ["afterprint", false]]) {
   window.addEventListener(name, () => { printing = on; draw(); });

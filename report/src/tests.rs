@@ -6,7 +6,7 @@ use crate::text::{Font, clean, escape};
 use crate::units::*;
 use crate::view::{MAX_WINDOWS, View};
 use crate::{Error, Options, html, png, svg, write};
-use osd_detect::findings::{Findings, MetricShift, Series};
+use osd_detect::findings::{Findings, LabelSpan, MetricShift, Series};
 use std::path::PathBuf;
 
 /// An empty place of its own for each test.
@@ -285,7 +285,16 @@ fn look() {
     let Some(dir) = std::env::var_os("OSD_LOOK").map(PathBuf::from) else { return };
     let mut one = sample::incident();
     one.windows.truncate(1);
+    // Twelve windows, each with a label, within twelve seconds.
+    let mut crowded = sample::many_windows(12);
+    let (start, model) = (crowded.recording.started_ns, crowded.labels[0].clone());
+    for (i, window) in crowded.windows.iter_mut().enumerate() {
+        window.start_ns = start + (60 + i as i64) * 1_000_000_000;
+        window.end_ns = window.start_ns + 700_000_000;
+        crowded.labels.push(LabelSpan { ts_ns: window.start_ns, dur_ns: 800_000_000, ..model.clone() });
+    }
     let all = [
+        ("crowded", crowded),
         ("incident", sample::incident()),
         ("one", one),
         ("many", sample::many_windows(12)),
