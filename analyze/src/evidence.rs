@@ -195,8 +195,8 @@ pub(crate) fn verbatim(
             let Some((codes, values)) = names.as_ref() else { continue };
             let Some(code) = codes.key(row) else { continue };
             let object = || match (text(paths.as_ref(), row), signed(&fd)) {
-                (Some(path), _) => Some(path.to_owned()),
-                (None, Some(fd)) => Some(format!("fd {fd}")),
+                (Some(path), _) if !path.is_empty() => Some(path.to_owned()),
+                (_, Some(fd)) => Some(format!("fd {fd}")),
                 _ => None,
             };
             if wanted.get(code).copied().unwrap_or(false)

@@ -418,7 +418,13 @@ impl Context<'_> {
                 objects: vec![],
             });
         }
-        shifts.sort_by(|a, b| b.share.total_cmp(&a.share).then_with(|| a.syscall.cmp(&b.syscall)));
+        // Calls with about the same share, as in a loop of write, fsync and sleep, are told apart by how unusual they are; waiting is
+        // seldom the news.
+        let rank = |s: &SyscallShift| (s.share * if metrics::waits(&s.syscall) { 5.0 } else { 10.0 }).round() as i64;
+        shifts.sort_by(|a, b| {
+            let unusual = b.ratio.low.total_cmp(&a.ratio.low);
+            rank(b).cmp(&rank(a)).then(unusual).then_with(|| a.syscall.cmp(&b.syscall))
+        });
         // The fallen ones at the end make room last.
         let fallen: Vec<SyscallShift> = shifts.iter().filter(|s| s.share < 0.0).rev().take(3).cloned().collect();
         shifts.retain(|s| s.share >= 0.0);

@@ -1,5 +1,6 @@
 //! Findings in words. The first sentence says what rose, by how much, for how long, and what to look at.
 
+use crate::metrics;
 use osd_detect::findings::{MetricShift, Ratio, SyscallShift, Window};
 
 /// What the window itself does not hold.
@@ -70,9 +71,10 @@ fn amount(value: f64, unit: &str) -> String {
     }
 }
 
-fn ratio(r: &Ratio) -> String {
-    if r.high >= 1e8 {
-        return format!("at least x{}", number(r.low));
+fn ratio(r: &Ratio, before_per_s: f64) -> String {
+    // Next to nothing before: the estimate is half an event's doing, the lower bound is not.
+    if before_per_s < 0.05 || r.high >= 1e8 {
+        return format!("new: at least x{}", number(r.low));
     }
     format!("x{}, 95 % CI {}-{}", number(r.value), number(r.low), number(r.high))
 }
@@ -132,7 +134,7 @@ fn call(s: &SyscallShift) -> String {
             s.syscall,
             number(s.time_before),
             number(s.time_during),
-            ratio(&s.ratio),
+            ratio(&s.ratio, 1.0),
             s.share * 100.0
         );
     }
@@ -142,7 +144,7 @@ fn call(s: &SyscallShift) -> String {
         s.syscall,
         number(s.before_per_s),
         number(s.during_per_s),
-        ratio(&s.ratio)
+        ratio(&s.ratio, s.before_per_s)
     )
 }
 
@@ -181,7 +183,7 @@ fn evidence(window: &Window, extra: &Extra) -> String {
             e.errno,
             number(e.before_per_s),
             number(e.during_per_s),
-            ratio(&e.ratio),
+            ratio(&e.ratio, e.before_per_s),
             e.share * 100.0
         );
     }
@@ -191,13 +193,46 @@ fn evidence(window: &Window, extra: &Extra) -> String {
         let total: u64 = window.new_processes.iter().map(|p| p.count).sum();
         return format!("{total} processes started, most of them `{}` ({} times)", p.comm, p.count);
     }
-    let leading = first.map(call).unwrap_or_default();
+    let leading = leading(window).map(call).unwrap_or_default();
     if window.pattern == "memory growth" {
         let faults = window.metrics.iter().find(|m| m.metric == "faults");
         let faults = faults.map(|m| format!("page faults {} -> {}/s", number(m.before), number(m.during)));
         return [faults, Some(leading)].into_iter().flatten().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("; ");
     }
     leading
+}
+
+/// The call that shows the pattern best: of its kind, if there is one, else the first.
+fn leading(window: &Window) -> Option<&SyscallShift> {
+    let class = |place| move |name: &str| metrics::class_of(name) == Some(place);
+    let sends = |name: &str| name.starts_with("send") || matches!(name, "write" | "writev");
+    let receives = |name: &str| name.starts_with("recv") || matches!(name, "read" | "readv");
+    let opens = |name: &str| {
+        name.starts_with("open")
+            || name.starts_with("dup")
+            || name.starts_with("accept")
+            || name.starts_with("pipe")
+            || matches!(
+                name,
+                "socket" | "socketpair" | "eventfd2" | "epoll_create1" | "timerfd_create" | "memfd_create"
+            )
+    };
+    let is_kin: &dyn Fn(&str) -> bool = match window.pattern.as_str() {
+        "fsync storm" => &class(metrics::CALLS_SYNC),
+        "stat/open storm" => &class(metrics::CALLS_FILES),
+        "lock contention" => &class(metrics::CALLS_LOCKS),
+        "memory growth" | "mapping churn" => &class(metrics::CALLS_MEMORY),
+        "fd leak" => &opens,
+        "outgoing transfer" => &sends,
+        "incoming transfer" => &receives,
+        "large values" if window.metric == "net_tx" => &sends,
+        "large values" => &receives,
+        _ => &|_| true,
+    };
+    let rose: Vec<&SyscallShift> = window.syscalls.iter().filter(|s| s.share > 0.0).collect();
+    let kin = |by_time: bool| rose.iter().copied().find(move |s| s.by_time == by_time && is_kin(&s.syscall));
+    let any = rose.iter().copied().find(|s| !s.by_time);
+    kin(false).or_else(|| kin(true)).or(any).or_else(|| rose.first().copied())
 }
 
 /// More, ranked.
@@ -207,7 +242,7 @@ pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
     others.truncate(4);
     let span = seconds(window);
     out.extend(others.into_iter().map(|m| capital(&moved(m, span))));
-    let said = window.syscalls.first().filter(|s| s.share > 0.0).map(|s| &s.syscall);
+    let said = leading(window).map(|s| &s.syscall);
     out.extend(
         window.syscalls.iter().filter(|s| Some(&s.syscall) != said || window.pattern == "CPU burn").take(4).map(call),
     );
@@ -230,7 +265,7 @@ pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
                 e.errno,
                 number(e.before_per_s),
                 number(e.during_per_s),
-                ratio(&e.ratio)
+                ratio(&e.ratio, e.before_per_s)
             )
         }));
     }

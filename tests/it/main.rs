@@ -1,2 +1,10 @@
-#[test] fn t(){}
+//! One integration binary: the built `osd` against real processes, known recordings and bad input.
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
+
+mod analyze;
+mod bad_input;
+mod record;
 mod report;
+mod sql;
+mod support;

@@ -226,11 +226,11 @@ fn hostile_names_do_not_reach_the_terminal() {
     let (code, stdout, stderr) = run(dir.path(), &["run.parquet", "SELECT comm FROM processes"]);
     assert_eq!(code, 0, "{stderr}");
     insta::assert_snapshot!(stdout, @"
-    +---------+
-    | comm    |
-    +---------+
+    +----------+
+    | comm     |
+    +----------+
     | a�[2Jb�c |
-    +---------+
+    +----------+
     ");
 }
 
