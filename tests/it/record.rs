@@ -1,0 +1,295 @@
+//! The recorder against processes whose behaviour is known exactly. Needs root.
+
+use crate::support::{alone, may_record, osd_ok, record, rows, sum, targets, text};
+use osd_recording::{Kind, Recording};
+use std::collections::{BTreeMap, HashMap};
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+type Rows = Vec<HashMap<String, String>>;
+
+fn of<'a>(rows: &'a Rows, column: &str, value: &str) -> Vec<&'a HashMap<String, String>> {
+    rows.iter().filter(|r| r[column] == value).collect()
+}
+
+/// Counted = recorded + lost, for every syscall and in total.
+fn assert_counts_hold(path: &Path) {
+    let tallies = sum(&rows(path, Kind::Tally), "count");
+    let recording = Recording::open(path).unwrap();
+    let events = recording.metadata().rows["syscall"];
+    let lost = recording.metadata().lost("syscall");
+    assert_eq!(tallies, events + lost, "counted = recorded + lost");
+    let in_rows: u64 = rows(path, Kind::Loss)
+        .iter()
+        .filter(|r| r["stream"] == "syscall")
+        .filter_map(|r| r["count"].parse::<u64>().ok())
+        .sum();
+    assert_eq!(in_rows, lost, "loss rows sum to the footer's total");
+}
+
+#[test]
+fn a_million_calls_are_counted_to_the_last_one() {
+    if !may_record("a_million_calls_are_counted_to_the_last_one") {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("r.parquet");
+    record(&path, &[], &[targets().to_str().unwrap(), "loop", "1000000"]);
+    let tallies = rows(&path, Kind::Tally);
+    let getppid: u64 = of(&tallies, "syscall", "getppid").iter().map(|r| r["count"].parse::<u64>().unwrap()).sum();
+    assert_eq!(getppid, 1_000_000);
+    let histogram: u64 = of(&tallies, "syscall", "getppid")
+        .iter()
+        .flat_map(|r| r["latency_log2"].trim_matches(['[', ']']).split(", ").map(|n| n.parse::<u64>().unwrap()).collect::<Vec<_>>())
+        .sum();
+    assert_eq!(histogram, 1_000_000, "every call is in a bucket");
+    assert_counts_hold(&path);
+}
+
+#[test]
+fn counts_hold_when_the_ring_overflows() {
+    if !may_record("counts_hold_when_the_ring_overflows") {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("r.parquet");
+    // Four threads on all processors against a ring of 1 MiB: the recorder cannot keep up.
+    record(&path, &["--ring-mib", "1"], &[targets().to_str().unwrap(), "threads", "500000"]);
+    let tallies = rows(&path, Kind::Tally);
+    let getppid: u64 = of(&tallies, "syscall", "getppid").iter().map(|r| r["count"].parse::<u64>().unwrap()).sum();
+    assert_eq!(getppid, 2_000_000);
+    assert!(Recording::open(&path).unwrap().metadata().lost("syscall") > 0, "the test must overflow the ring");
+    assert_counts_hold(&path);
+}
+
+/// Recording strace while it traces a pipeline gives both the same execution: every count must agree, even those that timing
+/// decides, such as reads from a pipe.
+#[test]
+fn strace_and_osd_agree_on_every_count_of_a_pipeline() {
+    if !may_record("strace_and_osd_agree_on_every_count_of_a_pipeline") {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let (path, table) = (dir.path().join("r.parquet"), dir.path().join("strace.txt"));
+    let pipeline = "ls -R /usr/share/doc | sort | wc -l";
+    record(
+        &path,
+        &[],
+        &["env", "-i", "LC_ALL=C", "PATH=/usr/bin:/bin", "strace", "-f", "-c", "-o", table.to_str().unwrap(), "sh", "-c", pipeline],
+    );
+    let mut by_strace: BTreeMap<String, u64> = BTreeMap::new();
+    for line in std::fs::read_to_string(&table).unwrap().lines().skip(2) {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        if let [_, _, _, calls, .., name] = fields[..]
+            && name != "total"
+            && let Ok(calls) = calls.parse()
+        {
+            by_strace.insert(name.to_owned(), calls);
+        }
+    }
+    // strace begins to count at the exec of `sh`; what its fork did before, and strace itself, it does not count.
+    let processes = rows(&path, Kind::Process);
+    let sh = of(&processes, "event", "exec").into_iter().find(|r| r["comm"] == "sh").expect("sh was executed");
+    let strace: Vec<_> = of(&processes, "event", "exec").iter().filter(|r| r["comm"] != "sh" && r["proc"] != sh["proc"])
+        .filter(|r| ["env", "strace"].contains(&r["comm"].as_str())).map(|r| r["proc"].clone()).collect();
+    let mut by_osd: BTreeMap<String, u64> = BTreeMap::new();
+    for call in rows(&path, Kind::Syscall) {
+        let before_exec = call["proc"] == sh["proc"] && call["ts"] < sh["ts"] && call["syscall"] != "execve";
+        // An execve that found nothing (PATH lookup) is before the exec of `sh` too, but strace resolves PATH itself.
+        if !strace.contains(&call["proc"]) && !before_exec {
+            *by_osd.entry(call["syscall"].clone()).or_default() += 1;
+        }
+    }
+    // strace -f sees probes of its own in its forks (it checks what ptrace can do); those processes never exec.
+    let executed: Vec<_> = of(&processes, "event", "exec").iter().map(|r| r["proc"].clone()).collect();
+    let probes = of(&processes, "event", "fork").into_iter().filter(|r| strace.contains(&r["parent"]) && !executed.contains(&r["proc"]));
+    for probe in probes {
+        for call in rows(&path, Kind::Syscall).iter().filter(|c| c["proc"] == probe["proc"]) {
+            *by_osd.get_mut(&call["syscall"]).unwrap() -= 1;
+        }
+    }
+    by_osd.retain(|_, n| *n > 0);
+    assert!(by_strace.len() > 15, "strace's table was read: {by_strace:?}");
+    assert_eq!(by_osd, by_strace);
+    assert_counts_hold(&path);
+}
+
+/// Mean CPU share over the time the burner ran, from samples; and the truth it printed.
+fn burn(in_child: bool) -> (f64, f64) {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("r.parquet");
+    let mut command = vec![targets().to_str().unwrap(), "burn", "4"];
+    if in_child {
+        command.push("in-child");
+    }
+    let out = record(&path, &[], &command);
+    let truth: f64 = text(&out.stdout).trim().parse().unwrap();
+    let recorded = sum(&rows(&path, Kind::Sample), "cpu_ns") as f64 / 1e9;
+    (recorded / 4.0, truth / 4.0)
+}
+
+#[test]
+fn a_half_time_burner_shows_the_cpu_that_getrusage_says() {
+    if !may_record("a_half_time_burner_shows_the_cpu_that_getrusage_says") {
+        return;
+    }
+    let _alone = alone();
+    for in_child in [false, true] {
+        let (recorded, truth) = burn(in_child);
+        assert!((recorded - truth).abs() < 0.01, "in child: {in_child}: recorded {recorded:.4} cores, getrusage {truth:.4}");
+        assert!((0.3..0.6).contains(&truth));
+    }
+}
+
+#[test]
+fn touched_memory_shows_in_rss_within_a_percent() {
+    if !may_record("touched_memory_shows_in_rss_within_a_percent") {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("r.parquet");
+    for child in [&[][..], &["in-child"][..]] {
+        let mut command = vec![targets().to_str().unwrap(), "touch", "512"];
+        command.extend(child);
+        record(&path, &[], &command);
+        let samples = rows(&path, Kind::Sample);
+        let peak = samples.iter().map(|r| r["rss_anon_bytes"].parse::<u64>().unwrap()).max().unwrap();
+        let wanted = 512 << 20;
+        assert!(peak.abs_diff(wanted) < wanted / 100, "{child:?}: {peak} instead of {wanted}");
+    }
+}
+
+#[test]
+fn bytes_over_loopback_are_counted_each_way() {
+    if !may_record("bytes_over_loopback_are_counted_each_way") {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("r.parquet");
+    for child in [&[][..], &["in-child"][..]] {
+        let mut command = vec![targets().to_str().unwrap(), "net", "100"];
+        command.extend(child);
+        record(&path, &[], &command);
+        let samples = rows(&path, Kind::Sample);
+        // 100 MiB each way, both ends in this process; a peek and a failed receive must not count.
+        let wanted = 200 << 20;
+        for column in ["net_rx_bytes", "net_tx_bytes"] {
+            let got = sum(&samples, column);
+            assert!(got.abs_diff(wanted) <= wanted / 1000, "{child:?} {column}: {got} instead of {wanted}");
+        }
+    }
+}
+
+#[test]
+fn two_hundred_short_lived_children_are_all_there() {
+    if !may_record("two_hundred_short_lived_children_are_all_there") {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("r.parquet");
+    record(&path, &[], &[targets().to_str().unwrap(), "spawn", "200"]);
+    let processes = rows(&path, Kind::Process);
+    let by_event = |event: &str| -> std::collections::HashSet<String> {
+        of(&processes, "event", event).iter().filter(|r| r["comm"] == "true" || event == "fork").map(|r| r["proc"].clone()).collect()
+    };
+    let (forked, executed, ended) = (by_event("fork"), by_event("exec"), by_event("exit"));
+    assert_eq!((forked.len(), executed.len(), ended.len()), (200, 200, 200));
+    assert_eq!(forked, executed);
+    assert_eq!(executed, ended);
+    for exit in of(&processes, "event", "exit").iter().filter(|r| r["comm"] == "true") {
+        assert_eq!((exit["exit_code"].as_str(), exit["exe"].as_str(), exit["argv"].as_str()), ("0", "/bin/true", "true"));
+    }
+    // Shorter than an interval, yet each with its own sample and tallies.
+    let sampled: std::collections::HashSet<_> = rows(&path, Kind::Sample).iter().map(|r| r["proc"].clone()).collect();
+    let tallied: std::collections::HashSet<_> = rows(&path, Kind::Tally).iter().map(|r| r["proc"].clone()).collect();
+    assert!(executed.is_subset(&sampled) && executed.is_subset(&tallied));
+    assert_counts_hold(&path);
+}
+
+#[test]
+fn a_running_process_is_recorded_by_its_pid_until_it_ends() {
+    if !may_record("a_running_process_is_recorded_by_its_pid_until_it_ends") {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("r.parquet");
+    let mut target = Command::new(targets()).args(["wait", "1"]).stdin(Stdio::piped()).spawn().unwrap();
+    let recorder = Command::new(env!("CARGO_BIN_EXE_osd"))
+        .args(["record", "-p", &target.id().to_string(), "-o"])
+        .arg(&path)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let mut stdin = target.stdin.take().unwrap();
+    for _ in 0..10 {
+        stdin.write_all(b"x").unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(30));
+    }
+    drop(stdin);
+    target.wait().unwrap();
+    let out = recorder.wait_with_output().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    let processes = rows(&path, Kind::Process);
+    let events: Vec<_> = processes.iter().map(|r| r["event"].as_str()).collect();
+    assert_eq!(events, ["running", "exit"]);
+    assert!(processes[0]["argv"].ends_with(" wait 1"), "{}", processes[0]["argv"]);
+    // The first read had begun before the recording: its entry was not seen, so it is in neither count.
+    let reads = of(&rows(&path, Kind::Syscall), "syscall", "read").len();
+    assert_eq!(reads, 10);
+    assert_counts_hold(&path);
+}
+
+#[test]
+fn the_first_interrupt_closes_the_recording() {
+    if !may_record("the_first_interrupt_closes_the_recording") {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("r.parquet");
+    let mut target = Command::new(targets()).args(["wait", "1"]).stdin(Stdio::piped()).spawn().unwrap();
+    let recorder = Command::new(env!("CARGO_BIN_EXE_osd"))
+        .args(["record", "-p", &target.id().to_string(), "-o"])
+        .arg(&path)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    // SAFETY: a signal to our own child.
+    unsafe { libc::kill(recorder.id() as i32, libc::SIGINT) };
+    let out = recorder.wait_with_output().unwrap();
+    drop(target.stdin.take());
+    target.wait().unwrap();
+    assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
+    assert!(Recording::open(&path).unwrap().metadata().complete);
+    assert!(text(&out.stderr).contains("hint: osd analyze"), "{}", text(&out.stderr));
+}
+
+#[test]
+fn tally_mode_counts_without_events() {
+    if !may_record("tally_mode_counts_without_events") {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("r.parquet");
+    record(&path, &["--syscalls", "tally"], &[targets().to_str().unwrap(), "loop", "100000"]);
+    let metadata = Recording::open(&path).unwrap().metadata().clone();
+    assert_eq!((metadata.rows["syscall"], metadata.lost("syscall")), (0, 0));
+    let calls = osd_ok(["sql", path.to_str().unwrap(), "SELECT sum(count) AS n FROM tallies WHERE syscall = 'getppid'", "--format", "csv"]);
+    assert_eq!(calls, "n\n100000\n");
+    let samples = rows(&path, Kind::Sample);
+    assert!(sum(&samples, "n_syscalls") >= 100_000);
+}
+
+#[test]
+fn children_are_left_alone_with_no_follow() {
+    if !may_record("children_are_left_alone_with_no_follow") {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("r.parquet");
+    record(&path, &["--no-follow"], &[targets().to_str().unwrap(), "loop", "1000", "in-child"]);
+    assert!(of(&rows(&path, Kind::Process), "event", "fork").is_empty());
+    assert!(of(&rows(&path, Kind::Tally), "syscall", "getppid").is_empty());
+}

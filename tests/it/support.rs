@@ -1,0 +1,96 @@
+//! What the tests of the binary share: running it, the programs they record, and reading a recording back.
+
+use osd_recording::{Kind, Query, Recording};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+
+/// Runs `osd` with `args`.
+pub(crate) fn osd<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_osd")).args(args).output().unwrap()
+}
+
+/// The same, and it must succeed; stdout as text.
+pub(crate) fn osd_ok<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> String {
+    let out = osd(args);
+    assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
+    text(&out.stdout).to_owned()
+}
+
+pub(crate) fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+/// One at a time: two recordings at once would measure each other.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    static RECORDER: Mutex<()> = Mutex::new(());
+    RECORDER.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether this process may load BPF programs; says so visibly when it may not.
+pub(crate) fn may_record(test: &str) -> bool {
+    let doctor = osd(["doctor"]);
+    if doctor.status.success() {
+        return true;
+    }
+    assert!(
+        std::env::var_os("CI").is_none() || std::env::var_os("OSD_ALLOW_UNPRIVILEGED").is_some(),
+        "the recorder's tests need root:\n{}",
+        text(&doctor.stdout)
+    );
+    eprintln!("SKIPPED {test}: this user cannot load BPF programs (run the tests as root)");
+    false
+}
+
+/// The programs of `targets.c`, built once.
+pub(crate) fn targets() -> &'static Path {
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/targets.c");
+        let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("targets-{}", std::process::id()));
+        let status = Command::new("cc").args(["-O2", "-pthread", "-o"]).arg(&out).arg(source).status().unwrap();
+        assert!(status.success());
+        out
+    });
+    &BUILT
+}
+
+/// Records `command` with `options` into `path`; stderr of osd and stdout of the command.
+pub(crate) fn record(path: &Path, options: &[&str], command: &[&str]) -> Output {
+    let out = Command::new(env!("CARGO_BIN_EXE_osd"))
+        .args(["record", "--force", "-o"])
+        .arg(path)
+        .args(options)
+        .arg("--")
+        .args(command)
+        .output()
+        .unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    out
+}
+
+/// All rows of one kind, as (column name → value as text), through the library and not through SQL.
+pub(crate) fn rows(path: &Path, kind: Kind) -> Vec<std::collections::HashMap<String, String>> {
+    use arrow::util::display::{ArrayFormatter, FormatOptions};
+    let recording = Recording::open(path).unwrap();
+    let mut out = Vec::new();
+    for batch in recording.read(&Query::kind(kind)).unwrap() {
+        let batch = batch.unwrap();
+        let options = FormatOptions::default();
+        let schema = batch.schema();
+        let columns: Vec<_> = batch
+            .columns()
+            .iter()
+            .zip(schema.fields())
+            .map(|(c, f)| (f.name(), ArrayFormatter::try_new(c, &options).unwrap()))
+            .collect();
+        for i in 0..batch.num_rows() {
+            out.push(columns.iter().map(|(name, c)| ((*name).clone(), c.value(i).to_string())).collect());
+        }
+    }
+    out
+}
+
+/// A column of rows, summed.
+pub(crate) fn sum(rows: &[std::collections::HashMap<String, String>], column: &str) -> u64 {
+    rows.iter().filter_map(|r| r[column].parse::<u64>().ok()).sum()
+}

@@ -1,0 +1,161 @@
+/* Processes whose behaviour is known to the call, the byte and the page: what the recorder's tests record. Built by the tests. */
+#define _GNU_SOURCE
+#include <arpa/inet.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static double now(clockid_t clock)
+{
+	struct timespec t;
+	clock_gettime(clock, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+/* N getppid calls, nothing else in between. */
+static void loop(long n)
+{
+	for (long i = 0; i < n; i++)
+		syscall(SYS_getppid);
+}
+
+/* Half of the time on the processor, in slices of 20 ms. */
+static void burn(double seconds)
+{
+	double end = now(CLOCK_MONOTONIC) + seconds;
+	while (now(CLOCK_MONOTONIC) < end) {
+		double start = now(CLOCK_THREAD_CPUTIME_ID);
+		while (now(CLOCK_THREAD_CPUTIME_ID) - start < 0.02)
+			;
+		usleep(20000);
+	}
+}
+
+static void report_usage(int who)
+{
+	struct rusage u;
+	getrusage(who, &u);
+	printf("%.6f\n", u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6);
+	fflush(stdout);
+}
+
+static void touch(size_t mib)
+{
+	char *p = mmap(0, mib << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(p, 1, mib << 20);
+	usleep(500000);
+}
+
+struct peer {
+	int fd;
+	size_t bytes;
+};
+
+static void *send_all(void *arg)
+{
+	struct peer *p = arg;
+	static char buffer[65536];
+	for (size_t left = p->bytes; left;) {
+		ssize_t n = send(p->fd, buffer, left < sizeof(buffer) ? left : sizeof(buffer), 0);
+		if (n <= 0)
+			exit(3);
+		left -= n;
+	}
+	return 0;
+}
+
+static void receive_all(int fd, size_t bytes)
+{
+	char buffer[65536];
+	/* Peeks must not be counted. */
+	recv(fd, buffer, 1000, MSG_PEEK);
+	while (bytes) {
+		ssize_t n = recv(fd, buffer, sizeof(buffer), 0);
+		if (n <= 0)
+			exit(3);
+		bytes -= n;
+	}
+	/* Nor failures. */
+	recv(fd, buffer, sizeof(buffer), MSG_DONTWAIT);
+}
+
+/* `mib` MiB over loopback each way: two sockets of this process talk to each other. */
+static void net(size_t mib)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t len = sizeof(a);
+	int l = socket(AF_INET, SOCK_STREAM, 0), c = socket(AF_INET, SOCK_STREAM, 0), s;
+	if (bind(l, (void *)&a, len) || listen(l, 1) || getsockname(l, (void *)&a, &len) || connect(c, (void *)&a, len))
+		exit(4);
+	s = accept(l, 0, 0);
+	for (int way = 0; way < 2; way++) {
+		struct peer p = { way ? s : c, mib << 20 };
+		pthread_t t;
+		pthread_create(&t, 0, send_all, &p);
+		receive_all(way ? c : s, mib << 20);
+		pthread_join(t, 0);
+	}
+}
+
+static void spawn(long n)
+{
+	for (long i = 0; i < n; i++) {
+		pid_t pid = vfork();
+		if (pid == 0) {
+			execl("/bin/true", "true", (char *)0);
+			_exit(127);
+		}
+		waitpid(pid, 0, 0);
+	}
+}
+
+static void *loop_thread(void *n)
+{
+	loop((long)n);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *what = argc > 2 ? argv[1] : "";
+	double n = argc > 2 ? atof(argv[2]) : 0;
+
+	if (argc > 3 && !strcmp(argv[3], "in-child")) {
+		pid_t pid = fork();
+		if (pid) {
+			waitpid(pid, 0, 0);
+			return 0;
+		}
+	}
+	if (!strcmp(what, "loop"))
+		loop(n);
+	else if (!strcmp(what, "threads")) { /* four at once */
+		pthread_t t[4];
+		for (int i = 0; i < 4; i++)
+			pthread_create(&t[i], 0, loop_thread, (void *)(long)n);
+		for (int i = 0; i < 4; i++)
+			pthread_join(t[i], 0);
+	} else if (!strcmp(what, "burn")) {
+		burn(n);
+		report_usage(RUSAGE_SELF);
+	} else if (!strcmp(what, "touch"))
+		touch(n);
+	else if (!strcmp(what, "net"))
+		net(n);
+	else if (!strcmp(what, "spawn"))
+		spawn(n);
+	else if (!strcmp(what, "wait")) /* until stdin closes */
+		while (read(0, &n, 1) > 0)
+			;
+	else
+		return 2;
+	return 0;
+}
