@@ -40,7 +40,10 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Recording(e) => e.hint().map(str::to_owned),
-            Self::Sql { hint, .. } => hint.clone(),
+            Self::Sql { hint, .. } => Some(hint.clone().unwrap_or_else(|| {
+                "`osd sql --help` has examples; the table `recording` and views such as `samples` hold the rows"
+                    .to_owned()
+            })),
             Self::NoRecording => Some("osd sql run.parquet \"SELECT count(*) FROM samples\"".to_owned()),
             Self::NoSamples { .. } => {
                 Some("`osd info FILE` says what a recording holds and over which time".to_owned())

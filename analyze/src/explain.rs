@@ -36,6 +36,8 @@ const SETTLE_S: f64 = 1.0;
 const WARM_UP_S: f64 = 8.0;
 /// Windows closer than this are one.
 const JOIN_S: f64 = 1.5;
+/// Nothing that begins this late is a window.
+const CLOSING_S: f64 = 0.5;
 /// Time beside a window that is neither it nor the baseline.
 const MARGIN_S: f64 = 1.0;
 
@@ -120,8 +122,15 @@ fn detect(table: &Table, config: &Config) -> Detection {
         hits.extend(hits_of(place, values, &mut detector, grid));
     }
     let mut groups = windows::merge(driving, grid.bins(JOIN_S));
+    // The last half second is the target being shut down, or too little to judge.
+    let closing = grid.len.saturating_sub(grid.bins(CLOSING_S));
+    groups.retain(|g| g.start < closing);
     for group in &mut groups {
         tighten(group, grid);
+        // A call counts when it returns: what a short burst did may return just after it.
+        if group.end - group.start < grid.bins(1.0) && group.end < grid.len {
+            group.end += 1;
+        }
         let near = describing.iter().filter(|h| h.start < group.end && h.end > group.start);
         group.hits.extend(near.cloned());
     }
@@ -394,7 +403,7 @@ impl Context<'_> {
             let slower = q[seen.len() + i] <= 0.05
                 && time.low > 1.5
                 && time_share >= 0.1
-                && worked(row) > 0.02e9 * frame.inside_s;
+                && worked(row) > 0.002e9 * frame.inside_s;
             if !by_rate && !slower {
                 continue;
             }
@@ -420,7 +429,8 @@ impl Context<'_> {
         }
         // Calls with about the same share, as in a loop of write, fsync and sleep, are told apart by how unusual they are; waiting is
         // seldom the news.
-        let rank = |s: &SyscallShift| (s.share * if metrics::waits(&s.syscall) { 5.0 } else { 10.0 }).round() as i64;
+        let weight = |s: &SyscallShift| if metrics::waits(&s.syscall) || s.by_time { 5.0 } else { 10.0 };
+        let rank = |s: &SyscallShift| (s.share * weight(s)).round() as i64;
         shifts.sort_by(|a, b| {
             let unusual = b.ratio.low.total_cmp(&a.ratio.low);
             rank(b).cmp(&rank(a)).then(unusual).then_with(|| a.syscall.cmp(&b.syscall))

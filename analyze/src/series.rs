@@ -319,10 +319,12 @@ fn read_samples(recording: &Recording, table: &mut Table, range: Option<&Range<i
                 }
                 let (next, before) = levels.get(&proc).copied().unwrap_or((*first_bin, now));
                 let from = if first_bin.saturating_sub(next) > HOLD_BINS { *first_bin } else { next };
-                for bin in from..=last_bin {
-                    let held = if bin < *first_bin { before } else { now };
-                    for (i, (_, place)) in LEVELS.iter().enumerate() {
-                        sums[*place][bin] += held[i];
+                for (i, (_, place)) in LEVELS.iter().enumerate() {
+                    let held = first_bin.saturating_sub(from);
+                    for (k, sum) in sums[*place][from.min(last_bin)..=last_bin].iter_mut().enumerate() {
+                        if from + k <= last_bin {
+                            *sum += if k < held { before[i] } else { now[i] };
+                        }
                     }
                 }
                 levels.insert(proc, ((last_bin + 1).max(next), now));

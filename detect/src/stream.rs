@@ -206,7 +206,7 @@ impl Detector {
         let settled = now >= self.points(self.config.settle_s);
         let believe = if warm { self.points(BELIEVE_S) } else { 0 };
         for (scale, y) in self.scales.iter_mut().zip(statistics) {
-            if let (Some(y), true) = (y, settled && now % scale.stride == 0) {
+            if let (Some(y), true) = (y, settled && now.is_multiple_of(scale.stride)) {
                 scale.pending.push_back((now, *y));
             }
             while let Some((_, y)) = scale.pending.pop_front_if(|(t, _)| *t + believe <= now) {

@@ -77,7 +77,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let findings = osd_analyze::analyze(&recording, &config)?;
     if let Some(dir) = &args.report {
         let dir = dir.clone().unwrap_or_else(|| default_dir(&args.file));
-        let options = osd_report::Options { force: args.force, ..osd_report::Options::default() };
+        let options = osd_report::Options { force: args.force };
         let written = osd_report::write(&dir, &findings, &options).map_err(|e| {
             let failure = Failure::new(&e);
             match e.hint() {

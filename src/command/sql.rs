@@ -177,10 +177,10 @@ fn warn_of_losses(session: &Session, statement: &str) {
     }
 }
 
-fn write_answer(answer: Answer<'_>, format: Format, out: &mut Output) -> Result<()> {
+fn write_answer(mut answer: Answer<'_>, format: Format, out: &mut Output) -> Result<()> {
     let schema = answer.schema();
     if schema.fields().is_empty() {
-        return answer.map(|batch| batch.map(|_| ()).map_err(Failure::from)).collect();
+        return answer.try_for_each(|batch| batch.map(|_| ()).map_err(Failure::from));
     }
     match format {
         Format::Table => {
