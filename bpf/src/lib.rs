@@ -9,6 +9,12 @@ mod skeleton {
 }
 pub use skeleton::{OsdSkel, OsdSkelBuilder};
 
+/// Programs that do nothing (`c/floor.bpf.c`): what benchmarks compare with.
+#[allow(missing_docs, unreachable_pub, clippy::all, clippy::undocumented_unsafe_blocks, clippy::unwrap_used)]
+pub mod floor {
+    include!(concat!(env!("OUT_DIR"), "/floor.skel.rs"));
+}
+
 pub use libbpf_rs;
 
 /// The wire records: `c/wire.h`, seen from Rust.

@@ -4,6 +4,7 @@
 
 mod analyze;
 mod bad_input;
+mod interop;
 mod record;
 mod report;
 mod sql;

@@ -1,0 +1,52 @@
+# The commands of a fresh machine. `make demo` and `make test` install what is missing (as root, from the distribution's packages),
+# build, and run. Everything is built once, in release mode: what is tested is what ships.
+#
+# Targets: demo test bench build install-deps python clean
+
+CARGO ?= cargo
+export CARGO_TARGET_DIR ?= $(CURDIR)/target
+BIN := $(CARGO_TARGET_DIR)/release
+VENV := $(CARGO_TARGET_DIR)/python
+
+.PHONY: help build demo test lint doc unit python bench install-deps clean
+
+help:
+	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
+	@echo 'sudo make demo   record a real service while it misbehaves, find out why, write demo/report/'
+	@echo 'sudo make test   everything CI runs'
+	@echo 'sudo make bench  what recording costs, as ratios'
+
+build: install-deps
+	$(CARGO) build --release --workspace
+
+demo: build
+	OSD=$(BIN)/osd OSD_WORKLOAD=$(BIN)/osd-workload demo/run.sh
+
+test: install-deps lint doc python unit
+
+lint:
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --release --workspace --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --release --workspace --no-deps
+
+unit:
+	OSD_PYTHON=$(VENV)/bin/python OSD_WORKLOAD=$(BIN)/osd-workload $(CARGO) test --release --workspace
+
+# DuckDB and pandas, to show that a recording needs no osd to be read. Not packaged by Debian, so in an environment of their own.
+python: $(VENV)/.done
+$(VENV)/.done:
+	python3 -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'duckdb>=1.1' 'pandas>=2.2' 'pyarrow>=17'
+	touch $@
+
+bench: install-deps
+	$(CARGO) bench -p osd-record --bench cost
+
+install-deps:
+	scripts/install-deps.sh
+
+clean:
+	rm -rf demo/run demo/report
+	$(CARGO) clean

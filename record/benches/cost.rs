@@ -1,0 +1,193 @@
+//! What recording costs: time added to a system call as a ratio to an empty sys_enter+sys_exit pair, bytes a syscall row, memory.
+//!
+//! `make bench` runs it, as root. A child makes getppid calls as fast as it can on one processor while the recorder has another; the
+//! variants alternate within each round, so a machine that changes speed changes all of them, and medians over rounds are compared.
+//! Ratios carry over between machines, nanoseconds do not.
+
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may stop")]
+
+use osd_bpf::floor::FloorSkelBuilder;
+use osd_bpf::libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
+use osd_record::{Config, Control, Outcome, Syscalls, What};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+const CALLS: u64 = 2_000_000;
+const ROUNDS: usize = 7;
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    if let Some(i) = args.iter().position(|a| a == "--loop") {
+        return child(Path::new(&args[i + 1]));
+    }
+    // SAFETY: plain call.
+    if unsafe { libc::geteuid() } != 0 {
+        println!("SKIPPED: loading BPF programs needs root: sudo make bench");
+        return;
+    }
+    pin(1);
+    let dir = std::env::temp_dir().join(format!("osd-bench-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).unwrap();
+    cost_per_call(&dir);
+    redis(&dir);
+    std::fs::remove_dir_all(&dir).unwrap();
+}
+
+/// Makes the calls and writes the nanoseconds each took to `result`.
+fn child(result: &Path) {
+    pin(0);
+    let start = Instant::now();
+    for _ in 0..CALLS {
+        // SAFETY: a call without arguments or effects.
+        unsafe { libc::syscall(libc::SYS_getppid) };
+    }
+    let ns = start.elapsed().as_nanos() as f64 / CALLS as f64;
+    std::fs::write(result, ns.to_string()).unwrap();
+}
+
+fn pin(cpu: usize) {
+    // SAFETY: the set is plain data of the size given. Fails harmlessly on a machine with one processor.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        libc::CPU_SET(cpu, &mut set);
+        libc::sched_setaffinity(0, size_of_val(&set), &raw const set);
+    }
+}
+
+fn ns_per_call(result: &Path) -> f64 {
+    std::fs::read_to_string(result).unwrap().parse().unwrap()
+}
+
+fn run_plain(result: &Path) -> f64 {
+    let status = Command::new(std::env::current_exe().unwrap()).arg("--loop").arg(result).status().unwrap();
+    assert!(status.success());
+    ns_per_call(result)
+}
+
+fn record(what: What, output: PathBuf, syscalls: Syscalls, duration: Option<Duration>) -> Outcome {
+    let config = Config {
+        what,
+        output,
+        force: true,
+        follow: true,
+        interval: Duration::from_millis(100),
+        duration,
+        syscalls,
+        ring_bytes: 16 << 20,
+        labels: None,
+        btf: None,
+        command_line: vec!["bench".into()],
+        osd_version: env!("CARGO_PKG_VERSION").into(),
+    };
+    osd_record::record(&config, &Control::default(), |_| ()).unwrap()
+}
+
+fn run_recorded(dir: &Path, result: &Path, syscalls: Syscalls) -> (f64, Outcome) {
+    let command = vec![std::env::current_exe().unwrap().into(), "--loop".into(), result.into()];
+    let outcome = record(What::Command(command), dir.join("loop.parquet"), syscalls, None);
+    (ns_per_call(result), outcome)
+}
+
+fn cost_per_call(dir: &Path) {
+    let result = dir.join("ns");
+    let [mut nothing, mut empty, mut tally, mut events, mut bystander] = [const { Vec::new() }; 5];
+    let (mut lost, mut seen, mut bytes, mut cpu_us) = (0, 0, 0.0, Vec::new());
+    for _ in 0..ROUNDS {
+        nothing.push(run_plain(&result));
+        let mut object = std::mem::MaybeUninit::uninit();
+        let mut floor = FloorSkelBuilder::default().open(&mut object).unwrap().load().unwrap();
+        floor.attach().unwrap();
+        empty.push(run_plain(&result));
+        drop(floor);
+        tally.push(run_recorded(dir, &result, Syscalls::Tally).0);
+        let before = own_cpu_ns();
+        let (ns, outcome) = run_recorded(dir, &result, Syscalls::Events);
+        events.push(ns);
+        cpu_us.push((own_cpu_ns() - before) as f64 / 1e3 / outcome.status.events.max(1) as f64);
+        lost += outcome.status.lost;
+        seen += outcome.status.events;
+        let syscall_bytes = osd_recording::Recording::open(&outcome.closed.path).unwrap().kind_bytes(osd_recording::Kind::Syscall);
+        bytes = syscall_bytes as f64 / outcome.status.events.max(1) as f64;
+        bystander.push(run_beside(dir, &result));
+    }
+    let floor = median(&empty) - median(&nothing);
+    println!("getppid, {CALLS} calls a run, {ROUNDS} interleaved rounds; child and recorder on different processors");
+    println!("{:<34} {:>9} {:>17} {:>9} {:>8}", "attached", "ns/call", "(min-max)", "added", "ratio");
+    let rows: [(&str, &Vec<f64>); 5] = [
+        ("nothing", &nothing),
+        ("empty sys_enter + sys_exit pair", &empty),
+        ("osd --syscalls tally", &tally),
+        ("osd --syscalls events", &events),
+        ("osd recording somebody else", &bystander),
+    ];
+    for (name, values) in rows {
+        let added = median(values) - median(&nothing);
+        let (low, high) = values.iter().fold((f64::MAX, 0.0_f64), |(l, h), v| (l.min(*v), h.max(*v)));
+        println!("{name:<34} {:>9.0} {:>17} {added:>+9.0} {:>8.2}", median(values), format!("({low:.0}-{high:.0})"), added / floor);
+    }
+    println!("events recorded {seen}, lost {lost}; {bytes:.2} bytes a syscall row; recorder CPU {:.2} us an event", median(&cpu_us));
+}
+
+/// The loop runs while the recorder records an unrelated, sleeping process.
+fn run_beside(dir: &Path, result: &Path) -> f64 {
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.arg("--loop").arg(result);
+    let handle = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        child.status().unwrap()
+    });
+    let sleeper = What::Command(vec!["sleep".into(), "2.5".into()]);
+    record(sleeper, dir.join("sleep.parquet"), Syscalls::Events, None);
+    assert!(handle.join().unwrap().success());
+    ns_per_call(result)
+}
+
+/// A real server: bytes a row and the recorder's own cost under redis-benchmark.
+fn redis(dir: &Path) {
+    let port = "26391";
+    let server = Command::new("redis-server")
+        .args(["--port", port, "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--daemonize", "no"])
+        .current_dir(dir)
+        .stdout(Stdio::null())
+        .spawn();
+    let Ok(mut server) = server else {
+        println!("redis: SKIPPED, redis-server is not installed");
+        return;
+    };
+    std::thread::sleep(Duration::from_millis(500));
+    let pid = server.id();
+    let load = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        let args = ["-p", port, "-t", "get,set", "-n", "60000", "-c", "20", "-d", "100", "-r", "10000", "-q"];
+        Command::new("redis-benchmark").args(args).stdout(Stdio::null()).stderr(Stdio::null()).status()
+    });
+    let before = own_cpu_ns();
+    let outcome = record(What::Pids(vec![pid]), dir.join("redis.parquet"), Syscalls::Events, Some(Duration::from_secs(5)));
+    let us = (own_cpu_ns() - before) as f64 / 1e3 / outcome.status.events.max(1) as f64;
+    let _ = load.join();
+    server.kill().unwrap();
+    server.wait().unwrap();
+    let recording = osd_recording::Recording::open(&outcome.closed.path).unwrap();
+    let bytes = recording.kind_bytes(osd_recording::Kind::Syscall) as f64 / outcome.status.events.max(1) as f64;
+    println!(
+        "redis-server under redis-benchmark: {} events, {} lost, {bytes:.2} bytes a syscall row, {us:.2} us of recorder CPU an event",
+        outcome.status.events, outcome.status.lost
+    );
+    println!("recorder memory at most {:.0} MiB over all of the above", outcome.closed.metadata.self_cost.peak_rss_bytes as f64 / (1 << 20) as f64);
+}
+
+fn own_cpu_ns() -> u64 {
+    // SAFETY: `t` is a valid place to write.
+    unsafe {
+        let mut t: libc::timespec = std::mem::zeroed();
+        libc::clock_gettime(libc::CLOCK_PROCESS_CPUTIME_ID, &raw mut t);
+        (t.tv_sec * 1_000_000_000 + t.tv_nsec) as u64
+    }
+}
+
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted[sorted.len() / 2]
+}
