@@ -125,6 +125,8 @@ pub(crate) fn waits(syscall: &str) -> bool {
             | "waitid"
             | "accept"
             | "accept4"
+            | "futex"
+            | "futex_wait"
             | "restart_syscall"
             | "io_getevents"
     )
