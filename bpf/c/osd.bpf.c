@@ -38,7 +38,7 @@ struct thread {
 	__u32 nr;
 	__s32 fd;
 	__u32 process_seq;
-	__u32 pad;
+	__u32 tid; /* kept here, because asking for it would be one more helper call a system call */
 	__u64 thread_seq;
 	__u64 n_syscalls;
 	__u64 n_syscall_errors;
@@ -202,7 +202,7 @@ static __always_inline void fill_call(struct call *c, const struct thread *t, __
 	c->dur_ns = dur_ns;
 	c->ret = ret;
 	c->process_seq = t->process_seq;
-	c->tid = (__u32)bpf_get_current_pid_tgid();
+	c->tid = t->tid;
 	c->nr = t->nr;
 	c->fd = t->fd;
 }
@@ -376,6 +376,7 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 	c = bpf_task_storage_get(&threads, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!c)
 		return count_lost(LOSS_FOLLOW_FAILED);
+	c->tid = child->pid;
 	c->thread_seq = next_seq();
 	c->process_seq = process ? (__u32)c->thread_seq : p->process_seq;
 	if (!process)
@@ -401,6 +402,7 @@ int BPF_PROG(process_execed, struct task_struct *task, int old_pid, struct linux
 	if (!t)
 		return 0;
 	t->path = 0;
+	t->tid = task->pid; /* a thread that execs takes over its leader's */
 	e = bpf_map_lookup_elem(&exec_scratch, &zero);
 	if (!e)
 		return 0;
@@ -480,6 +482,7 @@ int seed_threads(struct bpf_iter__task *ctx)
 	t = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!t)
 		return count_lost(LOSS_FOLLOW_FAILED);
+	t->tid = task->pid;
 	t->thread_seq = next_seq();
 	t->process_seq = *process_seq;
 	if (task->pid != task->tgid)

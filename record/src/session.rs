@@ -538,9 +538,7 @@ fn write(mut writer: Writer, inbox: &std::sync::mpsc::Receiver<Errand>, progress
     for errand in inbox {
         match errand {
             Errand::Rows(parcel) => {
-                for row in parcel.syscalls {
-                    writer.push(row)?;
-                }
+                writer.push_syscalls(parcel.syscalls)?;
                 for row in parcel.rows {
                     writer.push(row)?;
                 }
