@@ -17,7 +17,7 @@ pub(crate) fn count(n: u64) -> String {
     let digits = n.to_string();
     let mut out = String::with_capacity(digits.len() * 4 / 3);
     for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i) % 3 == 0 {
+        if i > 0 && (digits.len() - i).is_multiple_of(3) {
             out.push(' ');
         }
         out.push(digit);
@@ -39,8 +39,7 @@ pub(crate) fn duration(ns: u64) -> String {
 
 /// UTC nanoseconds as RFC 3339 with milliseconds.
 pub(crate) fn time(utc_ns: i64) -> String {
-    jiff::Timestamp::from_nanosecond(i128::from(utc_ns))
-        .map_or_else(|_| format!("{utc_ns} ns"), |t| format!("{t:.3}"))
+    jiff::Timestamp::from_nanosecond(i128::from(utc_ns)).map_or_else(|_| format!("{utc_ns} ns"), |t| format!("{t:.3}"))
 }
 
 /// A span as a person writes it: `10s`, `100ms`, `5m`, `1h`, or bare seconds; in nanoseconds.

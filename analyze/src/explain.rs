@@ -389,7 +389,9 @@ impl Context<'_> {
         let q = rates::benjamini_hochberg(&p);
         let positive = |of: &dyn Fn(&Row<'_>) -> f64| seen.iter().map(|r| of(r).max(0.0)).sum::<f64>().max(1e-9);
         let excess = positive(&|r| r.rate.excess());
-        let worked = |r: &Row<'_>| if metrics::waits(&r.call.name) { 0.0 } else { r.time.excess() };
+        // A call is timed when it returns. One that took longer than the window began before it and says nothing about it.
+        let foreign = |r: &Row<'_>| r.time.inside > r.rate.inside * frame.inside_s * 1e9;
+        let worked = |r: &Row<'_>| if metrics::waits(&r.call.name) || foreign(r) { 0.0 } else { r.time.excess() };
         let time_excess = positive(&worked);
         let inside: f64 = seen.iter().map(|r| r.rate.inside).sum::<f64>().max(1e-9);
         let mut shifts: Vec<SyscallShift> = vec![];

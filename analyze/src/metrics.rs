@@ -58,15 +58,14 @@ pub(crate) const CTX: usize = 10;
 pub(crate) const THREADS: usize = 11;
 pub(crate) const FDS: usize = 12;
 pub(crate) const PROCESSES_STARTED: usize = 13;
-pub(crate) const SYSCALL_TIME: usize = 14;
-pub(crate) const CALLS_SYNC: usize = 15;
-pub(crate) const CALLS_FILES: usize = 16;
-pub(crate) const CALLS_LOCKS: usize = 17;
-pub(crate) const CALLS_MEMORY: usize = 18;
-pub(crate) const CALLS_CONNECTIONS: usize = 19;
+pub(crate) const CALLS_SYNC: usize = 14;
+pub(crate) const CALLS_FILES: usize = 15;
+pub(crate) const CALLS_LOCKS: usize = 16;
+pub(crate) const CALLS_MEMORY: usize = 17;
+pub(crate) const CALLS_CONNECTIONS: usize = 18;
 
 /// All metrics, the headline first. The constants above are their places.
-pub(crate) const METRICS: [Metric; 20] = [
+pub(crate) const METRICS: [Metric; 19] = [
     metric("cpu", "CPU", "cores", 0.2, 0.6),
     metric("rss", "Memory", "bytes", 6.0 * MIB, 0.04).level(),
     metric("net_rx", "Network in", "bytes/s", 0.25 * MIB, 1.0).falls(0.75),
@@ -81,7 +80,6 @@ pub(crate) const METRICS: [Metric; 20] = [
     metric("threads", "Threads", "threads", 8.0, 0.5).level(),
     metric("fds", "Open files", "fds", 20.0, 0.3).level(),
     metric("processes_started", "Processes started", "starts/s", 4.0, 2.0),
-    metric("syscall_time", "Time in calls", "s/s", 0.3, 0.5).describes(),
     metric("calls_sync", "Flushing calls", "calls/s", 20.0, 2.0),
     metric("calls_files", "File name calls", "calls/s", 200.0, 2.0),
     metric("calls_locks", "Locking calls", "calls/s", 300.0, 2.0),
@@ -153,7 +151,6 @@ mod tests {
             (THREADS, "threads"),
             (FDS, "fds"),
             (PROCESSES_STARTED, "processes_started"),
-            (SYSCALL_TIME, "syscall_time"),
             (CALLS_SYNC, "calls_sync"),
             (CALLS_FILES, "calls_files"),
             (CALLS_LOCKS, "calls_locks"),

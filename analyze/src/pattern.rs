@@ -83,12 +83,13 @@ fn name(facts: &Facts<'_>) -> (String, Vec<usize>) {
     let (rx, tx) = (rose(NET_RX), rose(NET_TX));
     if rx.max(tx) >= 1.0 {
         let gain = |place| facts.shift(place).map_or(0.0, |s| (s.during - s.before).max(0.0));
-        let outgoing = gain(NET_TX) > gain(NET_RX);
+        // As much in as out: both ends of one transfer were recorded, and what it is called is what its sender did.
+        let outgoing = gain(NET_TX) >= 0.9 * gain(NET_RX);
         let place = if outgoing { NET_TX } else { NET_RX };
         // More bytes, but hardly more messages: the messages grew.
         let (before, during) = facts.messages[usize::from(outgoing)];
         let bytes = facts.shift(place).map_or(1.0, |s| s.during / s.before.max(1.0));
-        if before >= 20.0 && bytes / (during / before).max(1e-3) >= 3.0 && during < 2.0 * before {
+        if before >= 20.0 && bytes / (during / before).max(1e-3) >= 3.0 && during < 1.8 * before {
             return ("large values".into(), vec![place]);
         }
         return (if outgoing { "outgoing transfer" } else { "incoming transfer" }.into(), vec![place]);

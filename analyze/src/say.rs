@@ -95,7 +95,6 @@ fn subject(metric: &str) -> &str {
         "threads" => "threads",
         "fds" => "open files",
         "processes_started" => "process starts",
-        "syscall_time" => "time in system calls",
         "calls_sync" => "flushes to storage",
         "calls_files" => "file name calls (open, stat ...)",
         "calls_locks" => "locking calls",

@@ -120,7 +120,7 @@ pub(crate) fn text<'a>(column: Option<&(&'a DictionaryArray<Int32Type>, Vec<&'a 
     values.get(codes.key(row)?).copied()
 }
 
-const SAMPLE_COLUMNS: [&str; 23] = [
+const SAMPLE_COLUMNS: [&str; 22] = [
     "ts",
     "dur_ns",
     "proc",
@@ -141,13 +141,12 @@ const SAMPLE_COLUMNS: [&str; 23] = [
     "write_bytes",
     "n_syscalls",
     "n_syscall_errors",
-    "syscall_ns",
     "n_threads",
     "n_fds",
 ];
 
 /// Which metrics a counter column adds to, and its factor to the unit.
-const COUNTERS: [(&str, usize, f64); 13] = [
+const COUNTERS: [(&str, usize, f64); 12] = [
     ("cpu_ns", metrics::CPU, 1e-9),
     ("runq_ns", metrics::RUNQ, 1e-9),
     ("ctx_voluntary", metrics::CTX, 1.0),
@@ -160,7 +159,6 @@ const COUNTERS: [(&str, usize, f64); 13] = [
     ("write_bytes", metrics::WRITE, 1.0),
     ("n_syscalls", metrics::SYSCALLS, 1.0),
     ("n_syscall_errors", metrics::ERRORS, 1.0),
-    ("syscall_ns", metrics::SYSCALL_TIME, 1e-9),
 ];
 
 const LEVELS: [(&str, usize); 5] = [

@@ -107,7 +107,8 @@ fn cost_per_call(dir: &Path) {
         cpu_us.push((own_cpu_ns() - before) as f64 / 1e3 / outcome.status.events.max(1) as f64);
         lost += outcome.status.lost;
         seen += outcome.status.events;
-        let syscall_bytes = osd_recording::Recording::open(&outcome.closed.path).unwrap().kind_bytes(osd_recording::Kind::Syscall);
+        let syscall_bytes =
+            osd_recording::Recording::open(&outcome.closed.path).unwrap().kind_bytes(osd_recording::Kind::Syscall);
         bytes = syscall_bytes as f64 / outcome.status.events.max(1) as f64;
         bystander.push(run_beside(dir, &result));
     }
@@ -124,9 +125,17 @@ fn cost_per_call(dir: &Path) {
     for (name, values) in rows {
         let added = median(values) - median(&nothing);
         let (low, high) = values.iter().fold((f64::MAX, 0.0_f64), |(l, h), v| (l.min(*v), h.max(*v)));
-        println!("{name:<34} {:>9.0} {:>17} {added:>+9.0} {:>8.2}", median(values), format!("({low:.0}-{high:.0})"), added / floor);
+        println!(
+            "{name:<34} {:>9.0} {:>17} {added:>+9.0} {:>8.2}",
+            median(values),
+            format!("({low:.0}-{high:.0})"),
+            added / floor
+        );
     }
-    println!("events recorded {seen}, lost {lost}; {bytes:.2} bytes a syscall row; recorder CPU {:.2} us an event", median(&cpu_us));
+    println!(
+        "events recorded {seen}, lost {lost}; {bytes:.2} bytes a syscall row; recorder CPU {:.2} us an event",
+        median(&cpu_us)
+    );
 }
 
 /// The loop runs while the recorder records an unrelated, sleeping process.
@@ -163,7 +172,8 @@ fn redis(dir: &Path) {
         Command::new("redis-benchmark").args(args).stdout(Stdio::null()).stderr(Stdio::null()).status()
     });
     let before = own_cpu_ns();
-    let outcome = record(What::Pids(vec![pid]), dir.join("redis.parquet"), Syscalls::Events, Some(Duration::from_secs(5)));
+    let outcome =
+        record(What::Pids(vec![pid]), dir.join("redis.parquet"), Syscalls::Events, Some(Duration::from_secs(5)));
     let us = (own_cpu_ns() - before) as f64 / 1e3 / outcome.status.events.max(1) as f64;
     let _ = load.join();
     server.kill().unwrap();
@@ -174,7 +184,10 @@ fn redis(dir: &Path) {
         "redis-server under redis-benchmark: {} events, {} lost, {bytes:.2} bytes a syscall row, {us:.2} us of recorder CPU an event",
         outcome.status.events, outcome.status.lost
     );
-    println!("recorder memory at most {:.0} MiB over all of the above", outcome.closed.metadata.self_cost.peak_rss_bytes as f64 / (1 << 20) as f64);
+    println!(
+        "recorder memory at most {:.0} MiB over all of the above",
+        outcome.closed.metadata.self_cost.peak_rss_bytes as f64 / (1 << 20) as f64
+    );
 }
 
 fn own_cpu_ns() -> u64 {

@@ -29,7 +29,8 @@ pub(crate) fn life_record(bytes: &[u8]) -> Option<Life> {
             usage::read(bytes.get(std::mem::offset_of!(wire::life_thread_exit, usage)..)?).map(Life::ThreadExit)
         }
         wire::LIFE_EXEC => {
-            let number = |offset: usize| Some(u32::from_ne_bytes(bytes.get(offset..offset + 4)?.try_into().ok()?) as usize);
+            let number =
+                |offset: usize| Some(u32::from_ne_bytes(bytes.get(offset..offset + 4)?.try_into().ok()?) as usize);
             let file_len = number(std::mem::offset_of!(life_exec, file_len))?;
             let argv_len = number(std::mem::offset_of!(life_exec, argv_len))?;
             let argv_full = number(std::mem::offset_of!(life_exec, argv_full))?;

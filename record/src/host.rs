@@ -41,7 +41,8 @@ fn read_trimmed(path: &str) -> String {
 /// The machine, for the metadata.
 pub(crate) fn describe() -> Host {
     // SAFETY: plain calls.
-    let (n_cpus, page_bytes) = unsafe { (libc::sysconf(libc::_SC_NPROCESSORS_ONLN), libc::sysconf(libc::_SC_PAGESIZE)) };
+    let (n_cpus, page_bytes) =
+        unsafe { (libc::sysconf(libc::_SC_NPROCESSORS_ONLN), libc::sysconf(libc::_SC_PAGESIZE)) };
     let meminfo = read_trimmed("/proc/meminfo");
     Host {
         hostname: read_trimmed("/proc/sys/kernel/hostname"),
@@ -125,8 +126,7 @@ impl HostMeter {
     pub(crate) fn interval(&mut self, ts_ns: i64, dur_ns: u64) -> Option<System> {
         let mut row = System { ts_ns, dur_ns, ..System::default() };
         let tick_ns = self.tick_ns;
-        let mut now =
-            Totals { busy_total: self.read(0).and_then(|t| cpu_ns(t, tick_ns)), ..Totals::default() };
+        let mut now = Totals { busy_total: self.read(0).and_then(|t| cpu_ns(t, tick_ns)), ..Totals::default() };
         row.load1 = self.read(1).and_then(|t| t.split(' ').next()?.parse().ok());
         if let Some(meminfo) = self.read(2) {
             row.mem_available_bytes = meminfo_bytes(meminfo, "MemAvailable:");

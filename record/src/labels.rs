@@ -45,7 +45,11 @@ mod tests {
         assert_eq!(read(&path).unwrap(), []);
         std::fs::write(&path, "{\"name\":\"a\",\"start_ns\":5,\"end_ns\":9}\n\n").unwrap();
         assert_eq!(read(&path).unwrap(), [Label { ts_ns: 5, dur_ns: 4, name: "a".into(), note: String::new() }]);
-        std::fs::write(&path, "{\"name\":\"a\",\"start_ns\":5,\"end_ns\":9}\n{\"name\":\"b\",\"start_ns\":5,\"end_ns\":1}").unwrap();
+        std::fs::write(
+            &path,
+            "{\"name\":\"a\",\"start_ns\":5,\"end_ns\":9}\n{\"name\":\"b\",\"start_ns\":5,\"end_ns\":1}",
+        )
+        .unwrap();
         assert!(read(&path).unwrap_err().to_string().ends_with("labels:2: end_ns is before start_ns"));
     }
 }

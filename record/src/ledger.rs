@@ -171,7 +171,9 @@ impl Ledger {
     /// The entry of a process that is in the books, brought up to date with what its record says.
     fn known(&mut self, l: &life) -> &mut Known {
         let id = ProcId::new(&self.boot_id, l.pid, l.start_boottime_ns);
-        let Some(known) = self.processes.get_mut(&l.process_seq) else { unreachable!("callers introduce strangers first") };
+        let Some(known) = self.processes.get_mut(&l.process_seq) else {
+            unreachable!("callers introduce strangers first")
+        };
         known.owner = Owner { proc: id, pid: l.pid, cgroup_id: l.cgroup_id };
         (known.ppid, known.uid) = (l.ppid, l.uid);
         known
@@ -195,7 +197,8 @@ impl Ledger {
     /// Adds what a thread used since it was last looked at to its process.
     fn charge(&mut self, now: &usage) {
         let pass = self.pass;
-        let thread = self.threads.entry(now.thread_seq).or_insert(Thread { last: usage::default(), exited: false, pass });
+        let thread =
+            self.threads.entry(now.thread_seq).or_insert(Thread { last: usage::default(), exited: false, pass });
         thread.pass = pass;
         let last = &mut thread.last;
         let Some(process) = self.processes.get_mut(&now.process_seq) else { return };

@@ -33,7 +33,16 @@ pub enum State {
 
 /// Looks at everything a recording needs. `btf` stands in for [`KERNEL_BTF`].
 pub fn checks(btf: Option<&Path>) -> Vec<Check> {
-    vec![architecture(), kernel(), kernel_types(btf), capabilities(), socket_tracepoints(), delay_accounting(), pressure(), lockdown()]
+    vec![
+        architecture(),
+        kernel(),
+        kernel_types(btf),
+        capabilities(),
+        socket_tracepoints(),
+        delay_accounting(),
+        pressure(),
+        lockdown(),
+    ]
 }
 
 /// The first thing that makes a recording impossible, as an error.
@@ -152,7 +161,8 @@ fn lockdown() -> Check {
 fn missing_capabilities() -> Vec<&'static str> {
     const SYS_ADMIN: u32 = 21;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective = status.lines().find_map(|l| l.strip_prefix("CapEff:")).and_then(|v| u64::from_str_radix(v.trim(), 16).ok());
+    let effective =
+        status.lines().find_map(|l| l.strip_prefix("CapEff:")).and_then(|v| u64::from_str_radix(v.trim(), 16).ok());
     let has = |bit: u32| effective.is_some_and(|set| set >> bit & 1 == 1);
     if has(SYS_ADMIN) {
         return Vec::new();

@@ -475,7 +475,8 @@ impl Session {
     fn writer_error(&mut self) -> Error {
         let (closed, _) = sync_channel(1);
         self.errands = closed;
-        let placeholder = std::thread::spawn(|| Err(Error::Os { action: "write", source: std::io::ErrorKind::Other.into() }));
+        let placeholder =
+            std::thread::spawn(|| Err(Error::Os { action: "write", source: std::io::ErrorKind::Other.into() }));
         match std::mem::replace(&mut self.writing, placeholder).join() {
             Ok(Err(error)) => error,
             _ => Error::Os { action: "write", source: std::io::Error::other("the writer thread ended") },
@@ -527,7 +528,9 @@ impl Session {
         drop(self.errands);
         let closed = match self.writing.join() {
             Ok(result) => result?,
-            Err(_) => return Err(Error::Os { action: "write", source: std::io::Error::other("the writer thread panicked") }),
+            Err(_) => {
+                return Err(Error::Os { action: "write", source: std::io::Error::other("the writer thread panicked") });
+            }
         };
         status.bytes = closed.bytes;
         Ok(Outcome { closed, status, exit_code, n_processes })
@@ -577,8 +580,10 @@ fn blind_spots(probes: &Probes, config: &Config) -> Vec<String> {
         spots.push("network bytes: this kernel has no sock_send_length tracepoint (Linux 6.3)".into());
     }
     if config.syscalls != Syscalls::Events {
-        spots.push(format!("system calls: {}", if config.syscalls == Syscalls::Off { "not recorded" } else { "counted, not listed" }));
+        spots.push(format!(
+            "system calls: {}",
+            if config.syscalls == Syscalls::Off { "not recorded" } else { "counted, not listed" }
+        ));
     }
     spots
 }
-

@@ -19,9 +19,9 @@ impl ProcId {
     /// (`/proc/sys/kernel/random/boot_id`, any text).
     pub fn new(boot_id: &str, tgid: u32, start_boottime_ns: u64) -> Self {
         // FNV-1a over the boot id, then SplitMix64's finaliser over each number: short, well mixed, easy to redo elsewhere.
-        let boot = boot_id.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |h, b| {
-            (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3)
-        });
+        let boot = boot_id
+            .bytes()
+            .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
         let hash = mix(mix(mix(boot) ^ u64::from(tgid)) ^ (start_boottime_ns / Self::TICK_NS));
         // 0 stays free to mean "unknown".
         Self((hash >> 11).max(1))

@@ -81,7 +81,8 @@ impl Recording {
         }
         check_magic(&mut file, &path)?;
         let truncated = |detail: String| Error::Truncated { path: path.clone(), detail };
-        let parquet = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|e| truncated(e.to_string()))?;
+        let parquet =
+            ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|e| truncated(e.to_string()))?;
         let metadata = read_metadata(&parquet, &path)?;
         let row_groups = describe_row_groups(&parquet);
         Ok(Self { path, file, parquet, metadata, row_groups })
@@ -135,11 +136,8 @@ impl Recording {
             kind && time
         };
         let groups = (0..self.row_groups.len()).filter(|i| wanted(&self.row_groups[*i])).collect();
-        let file = self.file.try_clone().map_err(|source| Error::Io {
-            action: "read",
-            path: self.path.clone(),
-            source,
-        })?;
+        let file =
+            self.file.try_clone().map_err(|source| Error::Io { action: "read", path: self.path.clone(), source })?;
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.parquet.clone())
             .with_row_groups(groups)
             .with_batch_size(64 * 1024);
@@ -256,10 +254,9 @@ fn describe_row_groups(parquet: &ArrowReaderMetadata) -> Vec<RowGroup> {
         let statistics = |i: Option<usize>| i.and_then(|i| g.column(i).statistics());
         RowGroup {
             kind: match statistics(kind) {
-                Some(Statistics::ByteArray(s)) if s.min_opt() == s.max_opt() => s
-                    .min_opt()
-                    .and_then(|b| std::str::from_utf8(b.data()).ok())
-                    .and_then(Kind::from_name),
+                Some(Statistics::ByteArray(s)) if s.min_opt() == s.max_opt() => {
+                    s.min_opt().and_then(|b| std::str::from_utf8(b.data()).ok()).and_then(Kind::from_name)
+                }
                 _ => None,
             },
             rows: u64::try_from(g.num_rows()).unwrap_or(0),

@@ -166,7 +166,8 @@ impl Synth {
                 note: "synthetic".into(),
             })?;
         }
-        let clock = |ns| ClockPoint { boottime_ns: ns, monotonic_ns: ns, realtime_ns: START_NS + ns, uncertainty_ns: 50 };
+        let clock =
+            |ns| ClockPoint { boottime_ns: ns, monotonic_ns: ns, realtime_ns: START_NS + ns, uncertainty_ns: 50 };
         writer.close(Metadata {
             osd_version: env!("CARGO_PKG_VERSION").into(),
             recording_id: format!("{:016x}{:016x}", mix(self.seed), mix(!self.seed)),

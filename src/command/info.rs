@@ -53,10 +53,23 @@ fn describe(recording: &Recording) -> Result<String> {
     line("recording", format!("{} ({})", recording.path().display(), format::bytes(recording.bytes()?)));
     line("id", format!("{}, format {}, osd {}", m.recording_id, m.format_version, m.osd_version));
     let host = &m.host;
-    line("host", format!("{}, Linux {}, {}, {} CPUs, {}", host.hostname, host.kernel, host.arch, host.n_cpus, format::bytes(host.memory_bytes)));
+    line(
+        "host",
+        format!(
+            "{}, Linux {}, {}, {} CPUs, {}",
+            host.hostname,
+            host.kernel,
+            host.arch,
+            host.n_cpus,
+            format::bytes(host.memory_bytes)
+        ),
+    );
     line("target", target(m));
     let length = m.ended_ns.saturating_sub(m.started_ns).unsigned_abs();
-    line("time", format!("{} to {} ({})", format::time(m.started_ns), format::time(m.ended_ns), format::duration(length)));
+    line(
+        "time",
+        format!("{} to {} ({})", format::time(m.started_ns), format::time(m.ended_ns), format::duration(length)),
+    );
     line("interval", format!("{}, syscalls: {}", format::duration(m.interval_ns), m.syscalls));
     for kind in Kind::ALL {
         let rows = m.rows.get(kind.name()).copied().unwrap_or(0);
@@ -75,7 +88,14 @@ fn describe(recording: &Recording) -> Result<String> {
     }
     let cost = &m.self_cost;
     let share = cost.cpu_ns as f64 / length.max(1) as f64 * 100.0;
-    line("cost", format!("{} of CPU ({share:.1} % of one), {} of memory at most", format::duration(cost.cpu_ns), format::bytes(cost.peak_rss_bytes)));
+    line(
+        "cost",
+        format!(
+            "{} of CPU ({share:.1} % of one), {} of memory at most",
+            format::duration(cost.cpu_ns),
+            format::bytes(cost.peak_rss_bytes)
+        ),
+    );
     for family in &m.families {
         line("probes", format!("{} by {}: {}", family.name, family.attach, family.probes.join(", ")));
     }

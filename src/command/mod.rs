@@ -1,12 +1,12 @@
 //! The subcommands, one file each. Help texts are the doc comments here and there.
 
-mod info;
-#[cfg(feature = "record")]
-mod doctor;
-#[cfg(feature = "record")]
-mod record;
 #[cfg(feature = "analyze")]
 mod analyze;
+#[cfg(feature = "record")]
+mod doctor;
+mod info;
+#[cfg(feature = "record")]
+mod record;
 #[cfg(feature = "analyze")]
 mod sql;
 

@@ -87,7 +87,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             return Err(Failure::new("nothing to record").hint("name a process with -p PID, or a command after --"));
         }
         (false, false) => {
-            return Err(Failure::new("both -p and a command").hint("record one or the other; two recordings can run at once"));
+            return Err(
+                Failure::new("both -p and a command").hint("record one or the other; two recordings can run at once")
+            );
         }
     };
     if !(10_000_000..=3_600_000_000_000).contains(&args.interval) {
@@ -95,7 +97,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             .hint("use 10ms to 1h"));
     }
     if !args.ring_mib.is_power_of_two() {
-        return Err(Failure::new(format!("a ring of {} MiB is not possible", args.ring_mib)).hint("use a power of two: 8, 16, 32"));
+        return Err(Failure::new(format!("a ring of {} MiB is not possible", args.ring_mib))
+            .hint("use a power of two: 8, 16, 32"));
     }
     let config = Config {
         what,

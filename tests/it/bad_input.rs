@@ -29,7 +29,10 @@ fn a_dead_pid_is_named() {
     if may_record("a_dead_pid_is_named") {
         let mut child = Command::new("true").spawn().unwrap();
         child.wait().unwrap();
-        check(&["record", "-p", &child.id().to_string(), "-o", "r.parquet"], &format!("no process with PID {}", child.id()));
+        check(
+            &["record", "-p", &child.id().to_string(), "-o", "r.parquet"],
+            &format!("no process with PID {}", child.id()),
+        );
     }
 }
 
@@ -50,7 +53,8 @@ fn a_user_without_privilege_is_told_what_to_grant() {
         return;
     }
     // As `nobody`: the binary is copied to where that user may read it.
-    let dir = tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)).tempdir().unwrap();
+    let dir =
+        tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)).tempdir().unwrap();
     let binary = dir.path().join("osd");
     std::fs::copy(env!("CARGO_BIN_EXE_osd"), &binary).unwrap();
     let out = Command::new("setpriv")
@@ -72,7 +76,10 @@ fn a_user_without_privilege_is_told_what_to_grant() {
 #[test]
 fn a_kernel_without_btf_is_refused() {
     if may_record("a_kernel_without_btf_is_refused") {
-        check(&["record", "--btf", "/nonexistent", "-p", "1", "-o", "r.parquet"], "this kernel has no BTF: /nonexistent");
+        check(
+            &["record", "--btf", "/nonexistent", "-p", "1", "-o", "r.parquet"],
+            "this kernel has no BTF: /nonexistent",
+        );
     }
     let doctor = osd(["doctor", "--btf", "/nonexistent"]);
     assert_eq!(doctor.status.code(), Some(1));
@@ -173,13 +180,17 @@ fn a_newer_format_asks_for_a_newer_osd() {
     let needle = b"\"format_version\":1,";
     let at = bytes.windows(needle.len()).rposition(|w| w == needle).unwrap();
     bytes[at + needle.len() - 2] = b'9';
-    with_file(&bytes, |p| readers_refuse(p, "recording format v9 is newer than this osd reads (v1)\nhint: upgrade osd"));
+    with_file(&bytes, |p| {
+        readers_refuse(p, "recording format v9 is newer than this osd reads (v1)\nhint: upgrade osd")
+    });
 }
 
 #[test]
 fn bad_sql_is_one_line() {
     with_file(&synthetic(), |p| {
-        for statement in ["SELEC 1", "SELECT no_such_column FROM samples", "SELECT * FROM no_such_table", "DROP TABLE samples"] {
+        for statement in
+            ["SELEC 1", "SELECT no_such_column FROM samples", "SELECT * FROM no_such_table", "DROP TABLE samples"]
+        {
             refused(p.parent().unwrap(), &["sql", p.to_str().unwrap(), statement]);
         }
     });

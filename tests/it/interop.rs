@@ -43,5 +43,8 @@ fn duckdb_pandas_and_osd_count_alike() {
     assert_eq!(pandas, ours);
     let ids: Vec<_> = ids.split_whitespace().collect();
     assert_eq!(ids[0], ids[1]);
-    assert_eq!(osd_ok(["sql", path, "SELECT max(proc) AS p FROM recording", "--format", "csv"]), format!("p\n{}\n", ids[0]));
+    assert_eq!(
+        osd_ok(["sql", path, "SELECT max(proc) AS p FROM recording", "--format", "csv"]),
+        format!("p\n{}\n", ids[0])
+    );
 }

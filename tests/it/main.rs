@@ -4,8 +4,11 @@
 
 mod analyze;
 mod bad_input;
+mod compat;
 mod interop;
+mod live;
 mod record;
 mod report;
 mod sql;
+mod structure;
 mod support;

@@ -41,7 +41,13 @@ fn a_million_calls_are_counted_to_the_last_one() {
     assert_eq!(getppid, 1_000_000);
     let histogram: u64 = of(&tallies, "syscall", "getppid")
         .iter()
-        .flat_map(|r| r["latency_log2"].trim_matches(['[', ']']).split(", ").map(|n| n.parse::<u64>().unwrap()).collect::<Vec<_>>())
+        .flat_map(|r| {
+            r["latency_log2"]
+                .trim_matches(['[', ']'])
+                .split(", ")
+                .map(|n| n.parse::<u64>().unwrap())
+                .collect::<Vec<_>>()
+        })
         .sum();
     assert_eq!(histogram, 1_000_000, "every call is in a bucket");
     assert_counts_hold(&path);
@@ -76,7 +82,20 @@ fn strace_and_osd_agree_on_every_count_of_a_pipeline() {
     record(
         &path,
         &[],
-        &["env", "-i", "LC_ALL=C", "PATH=/usr/bin:/bin", "strace", "-f", "-c", "-o", table.to_str().unwrap(), "sh", "-c", pipeline],
+        &[
+            "env",
+            "-i",
+            "LC_ALL=C",
+            "PATH=/usr/bin:/bin",
+            "strace",
+            "-f",
+            "-c",
+            "-o",
+            table.to_str().unwrap(),
+            "sh",
+            "-c",
+            pipeline,
+        ],
     );
     let mut by_strace: BTreeMap<String, u64> = BTreeMap::new();
     for line in std::fs::read_to_string(&table).unwrap().lines().skip(2) {
@@ -91,8 +110,12 @@ fn strace_and_osd_agree_on_every_count_of_a_pipeline() {
     // strace begins to count at the exec of `sh`; what its fork did before, and strace itself, it does not count.
     let processes = rows(&path, Kind::Process);
     let sh = of(&processes, "event", "exec").into_iter().find(|r| r["comm"] == "sh").expect("sh was executed");
-    let strace: Vec<_> = of(&processes, "event", "exec").iter().filter(|r| r["comm"] != "sh" && r["proc"] != sh["proc"])
-        .filter(|r| ["env", "strace"].contains(&r["comm"].as_str())).map(|r| r["proc"].clone()).collect();
+    let strace: Vec<_> = of(&processes, "event", "exec")
+        .iter()
+        .filter(|r| r["comm"] != "sh" && r["proc"] != sh["proc"])
+        .filter(|r| ["env", "strace"].contains(&r["comm"].as_str()))
+        .map(|r| r["proc"].clone())
+        .collect();
     let mut by_osd: BTreeMap<String, u64> = BTreeMap::new();
     for call in rows(&path, Kind::Syscall) {
         let before_exec = call["proc"] == sh["proc"] && call["ts"] < sh["ts"] && call["syscall"] != "execve";
@@ -103,7 +126,9 @@ fn strace_and_osd_agree_on_every_count_of_a_pipeline() {
     }
     // strace -f sees probes of its own in its forks (it checks what ptrace can do); those processes never exec.
     let executed: Vec<_> = of(&processes, "event", "exec").iter().map(|r| r["proc"].clone()).collect();
-    let probes = of(&processes, "event", "fork").into_iter().filter(|r| strace.contains(&r["parent"]) && !executed.contains(&r["proc"]));
+    let probes = of(&processes, "event", "fork")
+        .into_iter()
+        .filter(|r| strace.contains(&r["parent"]) && !executed.contains(&r["proc"]));
     for probe in probes {
         for call in rows(&path, Kind::Syscall).iter().filter(|c| c["proc"] == probe["proc"]) {
             *by_osd.get_mut(&call["syscall"]).unwrap() -= 1;
@@ -137,7 +162,10 @@ fn a_half_time_burner_shows_the_cpu_that_getrusage_says() {
     let _alone = alone();
     for in_child in [false, true] {
         let (recorded, truth) = burn(in_child);
-        assert!((recorded - truth).abs() < 0.01, "in child: {in_child}: recorded {recorded:.4} cores, getrusage {truth:.4}");
+        assert!(
+            (recorded - truth).abs() < 0.01,
+            "in child: {in_child}: recorded {recorded:.4} cores, getrusage {truth:.4}"
+        );
         assert!((0.3..0.6).contains(&truth));
     }
 }
@@ -191,14 +219,21 @@ fn two_hundred_short_lived_children_are_all_there() {
     record(&path, &[], &[targets().to_str().unwrap(), "spawn", "200"]);
     let processes = rows(&path, Kind::Process);
     let by_event = |event: &str| -> std::collections::HashSet<String> {
-        of(&processes, "event", event).iter().filter(|r| r["comm"] == "true" || event == "fork").map(|r| r["proc"].clone()).collect()
+        of(&processes, "event", event)
+            .iter()
+            .filter(|r| r["comm"] == "true" || event == "fork")
+            .map(|r| r["proc"].clone())
+            .collect()
     };
     let (forked, executed, ended) = (by_event("fork"), by_event("exec"), by_event("exit"));
     assert_eq!((forked.len(), executed.len(), ended.len()), (200, 200, 200));
     assert_eq!(forked, executed);
     assert_eq!(executed, ended);
     for exit in of(&processes, "event", "exit").iter().filter(|r| r["comm"] == "true") {
-        assert_eq!((exit["exit_code"].as_str(), exit["exe"].as_str(), exit["argv"].as_str()), ("0", "/bin/true", "true"));
+        assert_eq!(
+            (exit["exit_code"].as_str(), exit["exe"].as_str(), exit["argv"].as_str()),
+            ("0", "/bin/true", "true")
+        );
     }
     // Shorter than an interval, yet each with its own sample and tallies.
     let sampled: std::collections::HashSet<_> = rows(&path, Kind::Sample).iter().map(|r| r["proc"].clone()).collect();
@@ -276,7 +311,13 @@ fn tally_mode_counts_without_events() {
     record(&path, &["--syscalls", "tally"], &[targets().to_str().unwrap(), "loop", "100000"]);
     let metadata = Recording::open(&path).unwrap().metadata().clone();
     assert_eq!((metadata.rows["syscall"], metadata.lost("syscall")), (0, 0));
-    let calls = osd_ok(["sql", path.to_str().unwrap(), "SELECT sum(count) AS n FROM tallies WHERE syscall = 'getppid'", "--format", "csv"]);
+    let calls = osd_ok([
+        "sql",
+        path.to_str().unwrap(),
+        "SELECT sum(count) AS n FROM tallies WHERE syscall = 'getppid'",
+        "--format",
+        "csv",
+    ]);
     assert_eq!(calls, "n\n100000\n");
     let samples = rows(&path, Kind::Sample);
     assert!(sum(&samples, "n_syscalls") >= 100_000);

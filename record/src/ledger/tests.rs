@@ -1,7 +1,8 @@
 use super::*;
 
 fn forked(ledger: &mut Ledger, seq: u32, pid: u32, at_ns: u64) -> Process {
-    let l = life { ts_ns: at_ns, start_boottime_ns: at_ns, process_seq: seq, pid, tid: pid, ppid: 1, ..life::default() };
+    let l =
+        life { ts_ns: at_ns, start_boottime_ns: at_ns, process_seq: seq, pid, tid: pid, ppid: 1, ..life::default() };
     ledger.arrived(&l, ProcessEvent::Fork, ExecText::default(), &ClockTable::default())
 }
 
