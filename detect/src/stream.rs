@@ -471,7 +471,7 @@ mod tests {
             let mut detector = Detector::new(Config { form, fall: Some(0.5), warm_up_s: 2.0, ..Config::default() });
             for value in values {
                 let verdict = detector.push(value);
-                prop_assert!(!(verdict.severity < 0.0) && (0.0..=1.0).contains(&verdict.tail) || verdict.tail.is_nan());
+                prop_assert!((verdict.severity >= 0.0 || verdict.severity.is_nan()) && (0.0..=1.0).contains(&verdict.tail) || verdict.tail.is_nan());
             }
         }
 
