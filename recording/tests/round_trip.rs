@@ -1,0 +1,166 @@
+//! What is written is read: every kind, every column, pruned and restricted as asked; and a file that is not whole is refused.
+
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType, UInt64Type};
+use osd_recording::rows::{Label, Loss, Owner, Sample, Syscall, Tally};
+use osd_recording::synth::{START_NS, Synth};
+use osd_recording::{Error, Kind, Metadata, ProcId, Query, Recording, Writer, WriterOptions};
+use proptest::prelude::*;
+use std::path::{Path, PathBuf};
+
+fn options() -> WriterOptions {
+    WriterOptions { rows_per_group: 100, ..WriterOptions::default() }
+}
+
+fn in_temp(check: impl FnOnce(PathBuf)) {
+    let dir = tempfile::tempdir().unwrap();
+    check(dir.path().join("r.parquet"));
+}
+
+/// (ts, dur, proc, name, ret, fd, path) of every syscall row, in file order.
+type Call = (i64, u64, u64, String, i64, Option<i32>, Option<String>);
+
+fn calls(path: &Path, query: &Query) -> Vec<Call> {
+    let mut out = Vec::new();
+    for batch in Recording::open(path).unwrap().read(query).unwrap() {
+        let batch = batch.unwrap();
+        let column = |name: &str| batch.column_by_name(name).unwrap();
+        let text =
+            |name: &str| column(name).as_dictionary::<Int32Type>().downcast_dict::<arrow_array::StringArray>().unwrap();
+        for i in 0..batch.num_rows() {
+            out.push((
+                column("ts").as_primitive::<TimestampNanosecondType>().value(i),
+                column("dur_ns").as_primitive::<UInt64Type>().value(i),
+                column("proc").as_primitive::<UInt64Type>().value(i),
+                text("syscall").into_iter().nth(i).unwrap().unwrap().to_owned(),
+                column("ret").as_primitive::<Int64Type>().value(i),
+                column("fd").as_primitive_opt::<Int32Type>().and_then(|c| c.iter().nth(i).unwrap()),
+                text("path").into_iter().nth(i).unwrap().map(str::to_owned),
+            ));
+        }
+    }
+    out
+}
+
+prop_compose! {
+    fn any_call()(ts in 0i64..1_000_000, dur_ns in any::<u64>(), proc in 1u64..1 << 53, nr in 0u16..500, ret in any::<i64>(),
+                  fd in proptest::option::of(any::<i32>()), path in proptest::option::of(".{0,40}")) -> Syscall {
+        let owner = Owner { proc: ProcId(proc), pid: 1, cgroup_id: 0 };
+        Syscall { ts_ns: START_NS + ts, dur_ns, owner, tid: 1, nr, ret, fd, path: path.map(String::into_boxed_str) }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn calls_come_back_as_written_in_time_order_a_group(rows in proptest::collection::vec(any_call(), 0..400), from in 0i64..1_000_000, len in 0i64..1_000_000) {
+        in_temp(|path| {
+            let mut writer = Writer::create(&path, options()).unwrap();
+            writer.push_syscalls(rows.clone()).unwrap();
+            writer.close(Metadata::default()).unwrap();
+            let arch = options().arch;
+            let name = |nr| arch.syscall_name(nr).map_or_else(|| format!("syscall_{nr}"), str::to_owned);
+            let row = |r: &Syscall| (r.ts_ns, r.dur_ns, r.owner.proc.0, name(r.nr), r.ret, r.fd, r.path.as_deref().map(str::to_owned));
+            let mut wanted: Vec<Call> = rows.chunks(100).flat_map(|group| {
+                let mut group: Vec<_> = group.iter().map(row).collect();
+                group.sort_by_key(|c| c.0);
+                group
+            }).collect();
+            assert_eq!(calls(&path, &Query::kind(Kind::Syscall)), wanted);
+            let range = START_NS + from..START_NS + from + len;
+            wanted.retain(|c| range.contains(&c.0));
+            assert_eq!(calls(&path, &Query::kind(Kind::Syscall).during(range)), wanted);
+        });
+    }
+
+    /// A recording cut anywhere, or with a byte changed in its footer, is an error or reads; it never panics.
+    #[test]
+    fn a_damaged_file_never_panics(cut in 0usize..60_000, flip in 0usize..4000, bit in 0u8..8) {
+        in_temp(|path| {
+            Synth { duration_s: 2, syscalls_per_s: 200, fault_s: None, ..Synth::default() }.write(&path).unwrap();
+            let whole = std::fs::read(&path).unwrap();
+            std::fs::write(&path, &whole[..cut.min(whole.len() - 1)]).unwrap();
+            assert!(matches!(Recording::open(&path), Err(Error::Truncated { .. } | Error::NotParquet { .. })));
+            let mut bytes = whole.clone();
+            let at = whole.len() - 1 - flip.min(whole.len() - 1);
+            bytes[at] ^= 1 << bit;
+            std::fs::write(&path, &bytes).unwrap();
+            if let Ok(recording) = Recording::open(&path) {
+                for batch in recording.read(&Query::default()).into_iter().flatten() {
+                    if batch.is_err() {
+                        break;
+                    }
+                }
+            }
+        });
+    }
+}
+
+#[test]
+fn row_groups_hold_one_kind_and_queries_prune_by_kind_and_time() {
+    in_temp(|path| {
+        Synth { duration_s: 20, ..Synth::default() }.write(&path).unwrap();
+        let recording = Recording::open(&path).unwrap();
+        assert!(recording.row_groups().iter().all(|g| g.kind.is_some() && g.ts_ns.is_some()));
+        for kind in Kind::ALL {
+            let rows: u64 = recording.row_groups().iter().filter(|g| g.kind == Some(kind)).map(|g| g.rows).sum();
+            assert_eq!(rows, recording.metadata().rows[kind.name()]);
+        }
+        let before = Query::kind(Kind::Sample).during(0..START_NS);
+        assert_eq!(recording.read(&before).unwrap().count(), 0, "no group is touched");
+        let one = Query {
+            columns: Some(vec!["cpu_ns"]),
+            ..Query::kind(Kind::Sample).during(START_NS..START_NS + 1_000_000_000)
+        };
+        let batches: Vec<_> = recording.read(&one).unwrap().map(Result::unwrap).collect();
+        assert_eq!(batches.iter().map(|b| b.num_rows()).sum::<usize>(), 10);
+        assert_eq!(batches[0].num_columns(), 1, "`ts` was read to filter, not returned");
+    });
+}
+
+#[test]
+fn the_same_seed_gives_the_same_bytes() {
+    in_temp(|path| {
+        let synth = Synth { duration_s: 3, ..Synth::default() };
+        synth.write(&path).unwrap();
+        let first = std::fs::read(&path).unwrap();
+        synth.write(&path).unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), first);
+    });
+}
+
+#[test]
+fn every_kind_can_be_written_alone_and_an_empty_recording_opens() {
+    in_temp(|path| {
+        Writer::create(&path, options()).unwrap().close(Metadata::default()).unwrap();
+        let recording = Recording::open(&path).unwrap();
+        assert!(recording.metadata().complete);
+        assert_eq!(recording.read(&Query::default()).unwrap().count(), 0);
+    });
+    let rows: [osd_recording::Row; 4] =
+        [Sample::default().into(), Tally::default().into(), Loss::default().into(), Label::default().into()];
+    for row in rows {
+        in_temp(|path| {
+            let mut writer = Writer::create(&path, options()).unwrap();
+            let kind = row.kind();
+            writer.push(row).unwrap();
+            writer.close(Metadata::default()).unwrap();
+            assert_eq!(Recording::open(&path).unwrap().row_groups()[0].kind, Some(kind));
+        });
+    }
+}
+
+#[test]
+fn an_abandoned_writer_leaves_nothing_and_a_closed_one_is_private() {
+    in_temp(|path| {
+        drop(Writer::create(&path, options()).unwrap());
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 0);
+        Writer::create(&path, options()).unwrap().close(Metadata::default()).unwrap();
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(matches!(Writer::create(&path, options()), Err(Error::Exists { .. })));
+        Writer::create(&path, WriterOptions { force: true, ..options() }).unwrap().close(Metadata::default()).unwrap();
+        assert_eq!(std::fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+    });
+}
