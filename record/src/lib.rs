@@ -2,8 +2,8 @@
 //!
 //! The way of the data, a file each: [`preflight`] says whether this host can be recorded; `target` finds or starts the processes;
 //! `probes` is the kernel side (load, attach, drain); `decode` turns wire records into typed ones; `ledger` keeps who is who and
-//! turns running totals into per-interval rows; `host` reads clocks and `/proc`; `session` is the loop that drives them and the thread
-//! that writes. Nothing here prints: a caller sees [`Status`] and an [`Error`] with a hint.
+//! turns running totals into per-interval rows; `host` reads clocks and `/proc`; `session` is the loop that drives them, `writing`
+//! the thread that encodes and writes. Nothing here prints: a caller sees [`Status`] and an [`Error`] with a hint.
 
 mod decode;
 mod error;
@@ -14,6 +14,7 @@ pub mod preflight;
 mod probes;
 mod session;
 mod target;
+mod writing;
 
 pub use error::{Error, Result};
 pub use session::{Config, Control, Outcome, Status, Syscalls, What, record};

@@ -10,18 +10,17 @@ use crate::host::{self, HostMeter};
 use crate::ledger::Ledger;
 use crate::probes::{self, Call, Knobs, Probes};
 use crate::target::{self, Child, Stopped};
+use crate::writing::{Parcel, Writing};
 use crate::{decode, labels, preflight};
 use osd_bpf::wire::LOSSES;
 use osd_recording::names::Arch;
 use osd_recording::rows::{Loss, Owner, ProcessEvent, Row, Syscall};
-use osd_recording::{ClockTable, Closed, LossTotal, Metadata, SelfCost, Target, Writer, WriterOptions};
+use osd_recording::{ClockTable, Closed, LossTotal, Metadata, Writer, WriterOptions};
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Whom to record.
@@ -151,18 +150,6 @@ pub fn record(config: &Config, control: &Control, mut on_status: impl FnMut(&Sta
     session.finish(config)
 }
 
-/// Rows on their way to the writer.
-#[derive(Default)]
-struct Parcel {
-    syscalls: Vec<Syscall>,
-    rows: Vec<Row>,
-}
-
-enum Errand {
-    Rows(Parcel),
-    Close(Box<Metadata>),
-}
-
 struct Session {
     probes: Probes,
     ledger: Ledger,
@@ -170,11 +157,8 @@ struct Session {
     clock: ClockTable,
     metadata: Metadata,
     takes_fd: [bool; 512],
-    arch: Arch,
     child: Option<Child>,
-    errands: SyncSender<Errand>,
-    writing: JoinHandle<Result<Closed>>,
-    written: Arc<AtomicU64>,
+    writing: Writing,
     interval: Duration,
     began: Instant,
     next_tick: Instant,
@@ -215,14 +199,6 @@ impl Session {
             host,
             ..Metadata::default()
         };
-        let written = Arc::new(AtomicU64::new(0));
-        // A writer that is behind holds the reader back, the ring fills, and the kernel counts what it sheds: memory stays bounded.
-        let (errands, inbox) = sync_channel(16);
-        let progress = Arc::clone(&written);
-        let writing = std::thread::Builder::new()
-            .name("osd-writer".into())
-            .spawn(move || write(writer, &inbox, &progress))
-            .map_err(|source| Error::Os { action: "start the writer thread", source })?;
         let now = Instant::now();
         let mut session = Self {
             ledger: Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes),
@@ -231,11 +207,8 @@ impl Session {
             clock,
             metadata,
             takes_fd: probes::takes_fd(arch),
-            arch,
             child: None,
-            errands,
-            writing,
-            written,
+            writing: Writing::start(writer)?,
             interval: config.interval,
             began: now,
             next_tick: now,
@@ -292,7 +265,7 @@ impl Session {
                 }
             }
         }
-        self.send(Parcel { rows, ..Parcel::default() })
+        self.writing.send(Parcel { rows, ..Parcel::default() })
     }
 
     /// Starts the first interval.
@@ -352,7 +325,7 @@ impl Session {
             self.resolve(waiting, &mut parcel.syscalls);
         }
         self.resolve(calls, &mut parcel.syscalls);
-        self.send(parcel)?;
+        self.writing.send(parcel)?;
         Ok(more)
     }
 
@@ -424,7 +397,7 @@ impl Session {
         parcel.rows.extend(interval.tallies.into_iter().map(Row::from));
         parcel.rows.extend(self.host.interval(self.interval_start_ns, dur_ns).map(Row::from));
         self.note_losses(dur_ns, &mut parcel.rows)?;
-        self.send(parcel)?;
+        self.writing.send(parcel)?;
         self.interval_start_ns = end_ns;
         let now = Instant::now();
         self.next_tick += self.interval;
@@ -460,35 +433,12 @@ impl Session {
         Ok(())
     }
 
-    fn send(&mut self, parcel: Parcel) -> Result<()> {
-        if parcel.rows.is_empty() && parcel.syscalls.is_empty() {
-            return Ok(());
-        }
-        match self.errands.try_send(Errand::Rows(parcel)) {
-            Ok(()) => Ok(()),
-            Err(TrySendError::Full(errand)) => self.errands.send(errand).or(Ok(())),
-            // The writer is gone and its error is fetched at the end.
-            Err(TrySendError::Disconnected(_)) => Err(self.writer_error()),
-        }
-    }
-
-    fn writer_error(&mut self) -> Error {
-        let (closed, _) = sync_channel(1);
-        self.errands = closed;
-        let placeholder =
-            std::thread::spawn(|| Err(Error::Os { action: "write", source: std::io::ErrorKind::Other.into() }));
-        match std::mem::replace(&mut self.writing, placeholder).join() {
-            Ok(Err(error)) => error,
-            _ => Error::Os { action: "write", source: std::io::Error::other("the writer thread ended") },
-        }
-    }
-
     fn status(&self) -> Status {
         Status {
             elapsed: self.began.elapsed(),
             events: self.n_events,
             lost: self.n_lost,
-            bytes: self.written.load(Ordering::Relaxed),
+            bytes: self.writing.bytes(),
             processes: self.ledger.n_live(),
         }
     }
@@ -506,55 +456,24 @@ impl Session {
         let mut parcel = Parcel::default();
         self.resolve(strangers, &mut parcel.syscalls);
         if !parcel.syscalls.is_empty() {
-            self.send(parcel)?;
+            self.writing.send(parcel)?;
             self.tick()?;
         }
         if let Some(path) = &config.labels {
             let rows = labels::read(path)?.into_iter().map(Row::from).collect();
-            self.send(Parcel { rows, ..Parcel::default() })?;
+            self.writing.send(Parcel { rows, ..Parcel::default() })?;
         }
         self.clock.0.push(host::read_clocks());
         let mut status = self.status();
         let exit_code = self.child.as_mut().and_then(Child::ended);
-        let (cpu_ns, peak_rss_bytes) = host::own_usage();
-        self.metadata.target = Target { exit_code, ..std::mem::take(&mut self.metadata.target) };
+        self.metadata.target.exit_code = exit_code;
         self.metadata.ended_ns = self.interval_start_ns;
         self.metadata.clock = self.clock.clone();
-        self.metadata.self_cost = SelfCost { cpu_ns, peak_rss_bytes, bpf_ns: None, bpf_runs: None };
-        debug_assert_eq!(Some(self.arch), Arch::native());
         let n_processes = self.ledger.n_processes();
-        // A send to a writer that failed is no error of its own: its join says what happened.
-        let _ = self.errands.send(Errand::Close(Box::new(self.metadata)));
-        drop(self.errands);
-        let closed = match self.writing.join() {
-            Ok(result) => result?,
-            Err(_) => {
-                return Err(Error::Os { action: "write", source: std::io::Error::other("the writer thread panicked") });
-            }
-        };
+        let closed = self.writing.close(self.metadata)?;
         status.bytes = closed.bytes;
         Ok(Outcome { closed, status, exit_code, n_processes })
     }
-}
-
-fn write(mut writer: Writer, inbox: &std::sync::mpsc::Receiver<Errand>, progress: &AtomicU64) -> Result<Closed> {
-    for errand in inbox {
-        match errand {
-            Errand::Rows(parcel) => {
-                writer.push_syscalls(parcel.syscalls)?;
-                for row in parcel.rows {
-                    writer.push(row)?;
-                }
-                progress.store(writer.bytes_written(), Ordering::Relaxed);
-            }
-            Errand::Close(mut metadata) => {
-                let (cpu_ns, peak_rss_bytes) = host::own_usage();
-                (metadata.self_cost.cpu_ns, metadata.self_cost.peak_rss_bytes) = (cpu_ns, peak_rss_bytes);
-                return Ok(writer.close(*metadata)?);
-            }
-        }
-    }
-    Err(Error::Os { action: "write", source: std::io::Error::other("the session ended early") })
 }
 
 /// Program and arguments of a process that runs, from `/proc`.

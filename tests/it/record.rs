@@ -4,13 +4,45 @@ use crate::support::{alone, may_record, osd_ok, record, rows, sum, targets, text
 use osd_recording::{Kind, Recording};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::MutexGuard;
+use tempfile::TempDir;
 
 type Rows = Vec<HashMap<String, String>>;
 
 fn of<'a>(rows: &'a Rows, column: &str, value: &str) -> Vec<&'a HashMap<String, String>> {
     rows.iter().filter(|r| r[column] == value).collect()
+}
+
+/// Where a test records: alone on the machine, into a folder of its own.
+struct Place {
+    _alone: MutexGuard<'static, ()>,
+    dir: TempDir,
+}
+
+impl Place {
+    /// `None` if this process may not record; it has said so.
+    fn new(test: &str) -> Option<Self> {
+        may_record(test).then(|| Self { _alone: alone(), dir: tempfile::tempdir().unwrap() })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("r.parquet")
+    }
+}
+
+/// A process that waits until its stdin closes, and a recorder of it that has begun.
+fn wait_and_record(path: &Path) -> (Child, Child) {
+    let target = Command::new(targets()).args(["wait", "1"]).stdin(Stdio::piped()).spawn().unwrap();
+    let recorder = Command::new(env!("CARGO_BIN_EXE_osd"))
+        .args(["record", "-p", &target.id().to_string(), "-o"])
+        .arg(path)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    (target, recorder)
 }
 
 /// Counted = recorded + lost, for every syscall and in total.
@@ -30,11 +62,8 @@ fn assert_counts_hold(path: &Path) {
 
 #[test]
 fn a_million_calls_are_counted_to_the_last_one() {
-    if !may_record("a_million_calls_are_counted_to_the_last_one") {
-        return;
-    }
-    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
-    let path = dir.path().join("r.parquet");
+    let Some(place) = Place::new("a_million_calls_are_counted_to_the_last_one") else { return };
+    let path = place.path();
     record(&path, &[], &[targets().to_str().unwrap(), "loop", "1000000"]);
     let tallies = rows(&path, Kind::Tally);
     let getppid: u64 = of(&tallies, "syscall", "getppid").iter().map(|r| r["count"].parse::<u64>().unwrap()).sum();
@@ -55,11 +84,8 @@ fn a_million_calls_are_counted_to_the_last_one() {
 
 #[test]
 fn counts_hold_when_the_ring_overflows() {
-    if !may_record("counts_hold_when_the_ring_overflows") {
-        return;
-    }
-    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
-    let path = dir.path().join("r.parquet");
+    let Some(place) = Place::new("counts_hold_when_the_ring_overflows") else { return };
+    let path = place.path();
     // Four threads on all processors against a ring of 1 MiB: the recorder cannot keep up.
     record(&path, &["--ring-mib", "1"], &[targets().to_str().unwrap(), "threads", "500000"]);
     let tallies = rows(&path, Kind::Tally);
@@ -73,11 +99,8 @@ fn counts_hold_when_the_ring_overflows() {
 /// decides, such as reads from a pipe.
 #[test]
 fn strace_and_osd_agree_on_every_count_of_a_pipeline() {
-    if !may_record("strace_and_osd_agree_on_every_count_of_a_pipeline") {
-        return;
-    }
-    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
-    let (path, table) = (dir.path().join("r.parquet"), dir.path().join("strace.txt"));
+    let Some(place) = Place::new("strace_and_osd_agree_on_every_count_of_a_pipeline") else { return };
+    let (path, table) = (place.path(), place.dir.path().join("strace.txt"));
     let pipeline = "ls -R /usr/share/doc | sort | wc -l";
     record(
         &path,
@@ -172,11 +195,8 @@ fn a_half_time_burner_shows_the_cpu_that_getrusage_says() {
 
 #[test]
 fn touched_memory_shows_in_rss_within_a_percent() {
-    if !may_record("touched_memory_shows_in_rss_within_a_percent") {
-        return;
-    }
-    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
-    let path = dir.path().join("r.parquet");
+    let Some(place) = Place::new("touched_memory_shows_in_rss_within_a_percent") else { return };
+    let path = place.path();
     for child in [&[][..], &["in-child"][..]] {
         let mut command = vec![targets().to_str().unwrap(), "touch", "512"];
         command.extend(child);
@@ -190,11 +210,8 @@ fn touched_memory_shows_in_rss_within_a_percent() {
 
 #[test]
 fn bytes_over_loopback_are_counted_each_way() {
-    if !may_record("bytes_over_loopback_are_counted_each_way") {
-        return;
-    }
-    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
-    let path = dir.path().join("r.parquet");
+    let Some(place) = Place::new("bytes_over_loopback_are_counted_each_way") else { return };
+    let path = place.path();
     for child in [&[][..], &["in-child"][..]] {
         let mut command = vec![targets().to_str().unwrap(), "net", "100"];
         command.extend(child);
@@ -211,11 +228,8 @@ fn bytes_over_loopback_are_counted_each_way() {
 
 #[test]
 fn two_hundred_short_lived_children_are_all_there() {
-    if !may_record("two_hundred_short_lived_children_are_all_there") {
-        return;
-    }
-    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
-    let path = dir.path().join("r.parquet");
+    let Some(place) = Place::new("two_hundred_short_lived_children_are_all_there") else { return };
+    let path = place.path();
     record(&path, &[], &[targets().to_str().unwrap(), "spawn", "200"]);
     let processes = rows(&path, Kind::Process);
     let by_event = |event: &str| -> std::collections::HashSet<String> {
@@ -244,19 +258,9 @@ fn two_hundred_short_lived_children_are_all_there() {
 
 #[test]
 fn a_running_process_is_recorded_by_its_pid_until_it_ends() {
-    if !may_record("a_running_process_is_recorded_by_its_pid_until_it_ends") {
-        return;
-    }
-    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
-    let path = dir.path().join("r.parquet");
-    let mut target = Command::new(targets()).args(["wait", "1"]).stdin(Stdio::piped()).spawn().unwrap();
-    let recorder = Command::new(env!("CARGO_BIN_EXE_osd"))
-        .args(["record", "-p", &target.id().to_string(), "-o"])
-        .arg(&path)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let Some(place) = Place::new("a_running_process_is_recorded_by_its_pid_until_it_ends") else { return };
+    let path = place.path();
+    let (mut target, recorder) = wait_and_record(&path);
     let mut stdin = target.stdin.take().unwrap();
     for _ in 0..10 {
         stdin.write_all(b"x").unwrap();
@@ -278,19 +282,9 @@ fn a_running_process_is_recorded_by_its_pid_until_it_ends() {
 
 #[test]
 fn the_first_interrupt_closes_the_recording() {
-    if !may_record("the_first_interrupt_closes_the_recording") {
-        return;
-    }
-    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
-    let path = dir.path().join("r.parquet");
-    let mut target = Command::new(targets()).args(["wait", "1"]).stdin(Stdio::piped()).spawn().unwrap();
-    let recorder = Command::new(env!("CARGO_BIN_EXE_osd"))
-        .args(["record", "-p", &target.id().to_string(), "-o"])
-        .arg(&path)
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    std::thread::sleep(std::time::Duration::from_millis(1500));
+    let Some(place) = Place::new("the_first_interrupt_closes_the_recording") else { return };
+    let path = place.path();
+    let (mut target, recorder) = wait_and_record(&path);
     // SAFETY: a signal to our own child.
     unsafe { libc::kill(recorder.id() as i32, libc::SIGINT) };
     let out = recorder.wait_with_output().unwrap();
@@ -303,11 +297,8 @@ fn the_first_interrupt_closes_the_recording() {
 
 #[test]
 fn tally_mode_counts_without_events() {
-    if !may_record("tally_mode_counts_without_events") {
-        return;
-    }
-    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
-    let path = dir.path().join("r.parquet");
+    let Some(place) = Place::new("tally_mode_counts_without_events") else { return };
+    let path = place.path();
     record(&path, &["--syscalls", "tally"], &[targets().to_str().unwrap(), "loop", "100000"]);
     let metadata = Recording::open(&path).unwrap().metadata().clone();
     assert_eq!((metadata.rows["syscall"], metadata.lost("syscall")), (0, 0));
@@ -325,11 +316,8 @@ fn tally_mode_counts_without_events() {
 
 #[test]
 fn children_are_left_alone_with_no_follow() {
-    if !may_record("children_are_left_alone_with_no_follow") {
-        return;
-    }
-    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
-    let path = dir.path().join("r.parquet");
+    let Some(place) = Place::new("children_are_left_alone_with_no_follow") else { return };
+    let path = place.path();
     record(&path, &["--no-follow"], &[targets().to_str().unwrap(), "loop", "1000", "in-child"]);
     assert!(of(&rows(&path, Kind::Process), "event", "fork").is_empty());
     assert!(of(&rows(&path, Kind::Tally), "syscall", "getppid").is_empty());
