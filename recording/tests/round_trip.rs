@@ -1,5 +1,7 @@
 //! What is written is read: every kind, every column, pruned and restricted as asked; and a file that is not whole is refused.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType, UInt64Type};
 use osd_recording::rows::{Label, Loss, Owner, Sample, Syscall, Tally};
