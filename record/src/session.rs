@@ -459,10 +459,10 @@ impl Session {
             self.writing.send(parcel)?;
             self.tick()?;
         }
-        if let Some(path) = &config.labels {
-            let rows = labels::read(path)?.into_iter().map(Row::from).collect();
-            self.writing.send(Parcel { rows, ..Parcel::default() })?;
-        }
+        // A bad labels file is told after the recording is safe, not instead of it.
+        let labels = config.labels.as_deref().map_or_else(|| Ok(Vec::new()), labels::read);
+        let rows = labels.iter().flatten().cloned().map(Row::from).collect();
+        self.writing.send(Parcel { rows, ..Parcel::default() })?;
         self.clock.0.push(host::read_clocks());
         let mut status = self.status();
         let exit_code = self.child.as_mut().and_then(Child::ended);
@@ -471,6 +471,7 @@ impl Session {
         self.metadata.clock = self.clock.clone();
         let n_processes = self.ledger.n_processes();
         let closed = self.writing.close(self.metadata)?;
+        labels?;
         status.bytes = closed.bytes;
         Ok(Outcome { closed, status, exit_code, n_processes })
     }

@@ -70,10 +70,20 @@ impl Writing {
         self.join()
     }
 
+    /// Waits for the thread to end, which it does when it has failed or has nothing more to come.
     fn join(&mut self) -> Result<Closed> {
         let broken = |why| Error::Os { action: "write the recording", source: std::io::Error::other(why) };
         let thread = self.thread.take().ok_or_else(|| broken("the writer has stopped"))?;
         thread.join().unwrap_or_else(|_| Err(broken("the writer thread panicked")))
+    }
+}
+
+impl Drop for Writing {
+    /// A session that failed waits for the writer to take its unfinished file away.
+    fn drop(&mut self) {
+        // The other end of this channel is gone, and with it the last way to send the writer anything.
+        self.errands = sync_channel(0).0;
+        let _ = self.join();
     }
 }
 

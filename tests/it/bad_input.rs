@@ -1,6 +1,7 @@
 //! What goes wrong gets one clear line, a hint, exit status 2, and nothing is overwritten.
 
 use crate::support::{alone, may_record, osd, text};
+use osd_recording::Recording;
 use osd_recording::synth::Synth;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -56,7 +57,9 @@ fn a_user_without_privilege_is_told_what_to_grant() {
     let dir =
         tempfile::Builder::new().permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777)).tempdir().unwrap();
     let binary = dir.path().join("osd");
-    std::fs::copy(env!("CARGO_BIN_EXE_osd"), &binary).unwrap();
+    // By another process: a file open for writing here would be inherited by what other tests start meanwhile, and be "busy".
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_osd")).arg(&binary).status().unwrap();
+    assert!(copied.success());
     let out = Command::new("setpriv")
         .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
         .arg(&binary)
@@ -116,6 +119,18 @@ fn an_output_that_appears_meanwhile_is_not_replaced() {
     assert_eq!(out.status.code(), Some(2));
     assert_eq!(std::fs::read_to_string(dir.path().join("r.parquet")).unwrap(), "mine");
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 2, "the recording is kept under its temporary name");
+}
+
+#[test]
+fn bad_labels_are_told_and_the_recording_is_kept() {
+    if !may_record("bad_labels_are_told_and_the_recording_is_kept") {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    std::fs::write(dir.path().join("labels"), "no JSON\n").unwrap();
+    let stderr = refused(dir.path(), &["record", "-o", "r.parquet", "--labels", "labels", "--", "true"]);
+    assert!(stderr.contains("error: labels:1: "), "{stderr}");
+    assert!(Recording::open(dir.path().join("r.parquet")).unwrap().metadata().complete);
 }
 
 #[test]
