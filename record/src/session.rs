@@ -132,7 +132,7 @@ pub fn record(config: &Config, control: &Control, mut on_status: impl FnMut(&Sta
     let mut next_status = Instant::now() + Duration::from_secs(1);
     loop {
         let deadline = session.next_tick();
-        let busy = session.drain_until(deadline, control)?;
+        session.drain_until(deadline, control)?;
         if Instant::now() >= deadline {
             session.tick()?;
         }
@@ -140,10 +140,8 @@ pub fn record(config: &Config, control: &Control, mut on_status: impl FnMut(&Sta
             on_status(&session.status());
             next_status += Duration::from_secs(1);
         }
-        if !busy && (control.stopped() || session.over(config)) {
-            break;
-        }
-        if control.stopped() {
+        // Asked even when the ring never runs dry: what is left in it is drained after everything is detached.
+        if control.stopped() || session.over(config) {
             break;
         }
     }
@@ -294,21 +292,21 @@ impl Session {
         timed_out || ended
     }
 
-    /// Drains the rings until `deadline`, sleeping while they are quiet. True if there was work to the end.
-    fn drain_until(&mut self, deadline: Instant, control: &Control) -> Result<bool> {
+    /// Drains the rings until `deadline`, sleeping while they are quiet.
+    fn drain_until(&mut self, deadline: Instant, control: &Control) -> Result<()> {
         // 16 MiB of ring hold 350 000 calls: at 1 M calls/s there is time for a nap of 10 ms thirty times over.
         const NAP: Duration = Duration::from_millis(10);
         loop {
             let more = self.drain()?;
             let now = Instant::now();
             if now >= deadline || (control.stopped() && !more) {
-                return Ok(more);
+                return Ok(());
             }
             if !more {
                 if let Some(child) = &mut self.child
                     && child.ended().is_some()
                 {
-                    return Ok(false);
+                    return Ok(());
                 }
                 std::thread::sleep(NAP.min(deadline - now));
             }
