@@ -1,20 +1,23 @@
 //! Opens recordings: the footer first, then only the row groups and columns a question needs.
 
-use crate::schema::{self, Kind};
+use crate::schema::{self, Kind, Type};
 use crate::{Error, FORMAT_VERSION, METADATA_KEY, Metadata, Result};
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
 use arrow_array::{BooleanArray, RecordBatch};
-use arrow_schema::SchemaRef;
+use arrow_schema::{DataType, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use parquet::arrow::parquet_to_arrow_schema;
+use parquet::file::metadata::ParquetMetaDataReader;
 use parquet::file::statistics::Statistics;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// An open recording: its footer, and the way to its rows.
 #[derive(Debug)]
@@ -81,8 +84,7 @@ impl Recording {
         }
         check_magic(&mut file, &path)?;
         let truncated = |detail: String| Error::Truncated { path: path.clone(), detail };
-        let parquet =
-            ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(|e| truncated(e.to_string()))?;
+        let parquet = read_footer(&file).map_err(|e| truncated(e.to_string()))?;
         let metadata = read_metadata(&parquet, &path)?;
         let row_groups = describe_row_groups(&parquet);
         Ok(Self { path, file, parquet, metadata, row_groups })
@@ -216,6 +218,22 @@ fn check_magic(file: &mut File, path: &Path) -> Result<()> {
         return Err(Error::Truncated { path: path.to_owned(), detail });
     }
     Ok(())
+}
+
+/// Reads the footer. What the Arrow types are comes from this format and the Parquet types, never from the schema a file may carry for
+/// Arrow: its decoder panics on damage.
+fn read_footer(file: &File) -> parquet::errors::Result<ArrowReaderMetadata> {
+    let footer = ParquetMetaDataReader::new().parse_and_finish(file)?;
+    let plain = parquet_to_arrow_schema(footer.file_metadata().schema_descr(), None)?;
+    let typed = plain.fields().iter().map(|field| {
+        let known = schema::COLUMNS.iter().find(|c| c.name == field.name()).map(|c| c.ty);
+        match (known, field.data_type()) {
+            (Some(Type::Text), DataType::Utf8) => Arc::new(field.as_ref().clone().with_data_type(Type::Text.arrow())),
+            _ => Arc::clone(field),
+        }
+    });
+    let schema = Arc::new(Schema::new(typed.collect::<Vec<_>>()));
+    ArrowReaderMetadata::try_new(Arc::new(footer), ArrowReaderOptions::new().with_schema(schema))
 }
 
 fn read_metadata(parquet: &ArrowReaderMetadata, path: &Path) -> Result<Metadata> {

@@ -1,6 +1,6 @@
 //! The recorder against processes whose behaviour is known exactly. Needs root.
 
-use crate::support::{alone, may_record, osd_ok, record, rows, sum, targets, text};
+use crate::support::{alone, may_record, osd, osd_ok, record, rows, sum, targets, text};
 use osd_recording::{Kind, Recording};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -97,6 +97,23 @@ fn counts_hold_when_the_ring_overflows() {
 
 /// Recording strace while it traces a pipeline gives both the same execution: every count must agree, even those that timing
 /// decides, such as reads from a pipe.
+#[test]
+fn a_duration_holds_under_a_load_that_never_lets_the_ring_run_dry() {
+    let Some(place) = Place::new("a_duration_holds_under_a_load_that_never_lets_the_ring_run_dry") else { return };
+    let path = place.path();
+    let mut load = Command::new(targets()).args(["threads", "2000000000"]).spawn().unwrap();
+    let began = std::time::Instant::now();
+    let pid = load.id().to_string();
+    let out = osd(["record", "-p", &pid, "--ring-mib", "1", "--duration", "1s", "-o", path.to_str().unwrap()]);
+    let took = began.elapsed();
+    load.kill().unwrap();
+    load.wait().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    // Loading, draining and closing take their time on a busy machine; what must not happen is that it never ends.
+    assert!(took.as_secs() < 20, "a recording of one second took {took:?}");
+    assert_counts_hold(&path);
+}
+
 #[test]
 fn strace_and_osd_agree_on_every_count_of_a_pipeline() {
     let Some(place) = Place::new("strace_and_osd_agree_on_every_count_of_a_pipeline") else { return };
