@@ -9,6 +9,7 @@ mod explain;
 mod functions;
 mod metrics;
 mod pattern;
+mod reading;
 mod say;
 mod series;
 mod session;

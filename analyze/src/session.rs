@@ -4,6 +4,7 @@
 //! `kind` and `ts` prune row groups by their statistics, and filters run inside the Parquet reader.
 
 use crate::functions;
+use crate::reading::Readers;
 use crate::{Error, Result};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -12,7 +13,9 @@ use datafusion::common::ScalarValue;
 use datafusion::common::config::TableParquetOptions;
 use datafusion::datasource::TableType;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileScanConfigBuilder, ParquetFileReaderFactory, ParquetSource,
+};
 use datafusion::datasource::source::DataSourceExec;
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::error::DataFusionError;
@@ -25,7 +28,7 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
 use osd_recording::{Kind, Recording};
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -118,7 +121,7 @@ impl Session {
     }
 
     fn register(&self) -> std::result::Result<(), DataFusionError> {
-        self.context.register_table("recording", Arc::new(RecordingTable::new(&self.recordings)?))?;
+        self.context.register_table("recording", Arc::new(RecordingTable::new(&self.recordings)))?;
         let views = async {
             for (name, kind) in VIEWS {
                 let mut columns: Vec<String> =
@@ -177,10 +180,11 @@ pub fn write_parquet(answer: Answer<'_>, out: impl std::io::Write + Send) -> Res
 struct RecordingTable {
     schema: TableSchema,
     files: Vec<PartitionedFile>,
+    readers: Arc<Readers>,
 }
 
 impl RecordingTable {
-    fn new(recordings: &[Recording]) -> std::result::Result<Self, DataFusionError> {
+    fn new(recordings: &[Recording]) -> Self {
         // Columns that a newer minor version added are shown too; those that an older file lacks are null.
         let mut fields = osd_recording::schema::arrow_schema().fields().to_vec();
         for recording in recordings {
@@ -193,8 +197,8 @@ impl RecordingTable {
         let name = Field::new("recording", dictionary(), false);
         let schema =
             TableSchema::builder(Arc::new(Schema::new(fields))).with_table_partition_cols(vec![Arc::new(name)]).build();
-        let files = recordings.iter().map(file).collect::<std::result::Result<_, _>>()?;
-        Ok(Self { schema, files })
+        let files = recordings.iter().enumerate().map(file).collect();
+        Self { schema, files, readers: Arc::new(Readers(recordings.to_vec())) }
     }
 }
 
@@ -202,16 +206,12 @@ fn dictionary() -> DataType {
     DataType::Dictionary(Box::new(DataType::UInt16), Box::new(DataType::Utf8))
 }
 
-fn file(recording: &Recording) -> std::result::Result<PartitionedFile, DataFusionError> {
-    let path: &Path = recording.path();
-    let size = recording.bytes().map_err(|e| DataFusionError::External(Box::new(e)))?;
-    // `canonicalize` opens what the recording opened: names with spaces, `%` or `*` are literal.
-    let absolute = path.canonicalize()?;
-    let location = ObjectPath::from_absolute_path(&absolute).map_err(|e| DataFusionError::External(Box::new(e)))?;
-    let meta = PartitionedFile::new("", size).object_meta;
-    let name = ScalarValue::Utf8(Some(path.display().to_string()));
+fn file((place, recording): (usize, &Recording)) -> PartitionedFile {
+    let meta = PartitionedFile::new("", recording.bytes()).object_meta;
+    let name = ScalarValue::Utf8(Some(recording.path().display().to_string()));
     let name = ScalarValue::Dictionary(Box::new(DataType::UInt16), Box::new(name));
-    Ok(PartitionedFile::new_from_meta(ObjectMeta { location, ..meta }).with_partition_values(vec![name]))
+    let location = ObjectPath::from(place.to_string());
+    PartitionedFile::new_from_meta(ObjectMeta { location, ..meta }).with_partition_values(vec![name])
 }
 
 type Scan<'a> = Pin<Box<dyn Future<Output = std::result::Result<Arc<dyn ExecutionPlan>, DataFusionError>> + Send + 'a>>;
@@ -250,7 +250,10 @@ impl TableProvider for RecordingTable {
         Box::pin(async move {
             let parquet =
                 TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
-            let source = ParquetSource::new(self.schema.clone()).with_table_parquet_options(parquet);
+            let readers: Arc<dyn ParquetFileReaderFactory> = Arc::clone(&self.readers) as _;
+            let source = ParquetSource::new(self.schema.clone())
+                .with_table_parquet_options(parquet)
+                .with_parquet_file_reader_factory(readers);
             let config = FileScanConfigBuilder::new(ObjectStoreUrl::local_filesystem(), Arc::new(source))
                 .with_file_groups(self.files.iter().map(|f| FileGroup::new(vec![f.clone()])).collect())
                 .with_projection_indices(projection.cloned())?

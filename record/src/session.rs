@@ -115,6 +115,8 @@ pub struct Outcome {
     pub exit_code: Option<i32>,
     /// Processes seen.
     pub n_processes: u64,
+    /// It ended because the disk was full. What was recorded until then is in the file.
+    pub disk_full: bool,
 }
 
 /// Records until the target ends, `duration` is over or `control` says stop. `on_status` is called about once a second.
@@ -276,7 +278,8 @@ impl Session {
         self.host.interval(0, 0);
         self.began = Instant::now();
         self.next_tick = self.began + self.interval;
-        Ok(())
+        self.metadata.clock = self.clock.clone();
+        self.writing.describe(&self.metadata)
     }
 
     fn next_tick(&self) -> Instant {
@@ -289,7 +292,7 @@ impl Session {
             Some(child) => child.ended().is_some(),
             None => self.ledger.n_live() == 0,
         };
-        timed_out || ended
+        timed_out || ended || self.writing.is_full()
     }
 
     /// Drains the rings until `deadline`, sleeping while they are quiet.
@@ -404,7 +407,9 @@ impl Session {
             self.next_tick = now + self.interval;
         }
         if now >= self.next_clock {
-            self.clock.0.push(host::read_clocks());
+            let point = host::read_clocks();
+            self.clock.0.push(point);
+            self.writing.clock(point)?;
             self.next_clock = now + Duration::from_secs(5);
         }
         Ok(())
@@ -468,10 +473,14 @@ impl Session {
         self.metadata.ended_ns = self.interval_start_ns;
         self.metadata.clock = self.clock.clone();
         let n_processes = self.ledger.n_processes();
-        let closed = self.writing.close(self.metadata)?;
+        let full = self.writing.is_full();
+        let Some(closed) = self.writing.close(self.metadata)?.pop() else {
+            let source = std::io::Error::other("no recording was closed");
+            return Err(Error::Os { action: "close the recording", source });
+        };
         labels?;
         status.bytes = closed.bytes;
-        Ok(Outcome { closed, status, exit_code, n_processes })
+        Ok(Outcome { closed, status, exit_code, n_processes, disk_full: full })
     }
 }
 

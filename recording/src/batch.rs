@@ -1,13 +1,13 @@
-//! Typed rows to Arrow: sorts a buffer of one kind by time and lays it out in the wide schema, nulls elsewhere.
+//! Typed rows to Arrow: sorts a buffer of one kind by time and lays it out in the columns of that kind.
 
 use crate::names::Arch;
 use crate::rows::{Label, Loss, Owner, Process, Sample, Syscall, System, Tally};
-use crate::schema::{self, Kind, Type};
+use crate::schema::Kind;
 use arrow_array::builder::{ListBuilder, StringDictionaryBuilder, UInt64Builder};
 use arrow_array::types::Int32Type;
 use arrow_array::{
     ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampNanosecondArray, UInt32Array, UInt64Array, new_null_array,
+    TimestampNanosecondArray, UInt32Array, UInt64Array,
 };
 use arrow_schema::ArrowError;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ pub(crate) trait Columnar: Sized {
     fn columns(rows: &[Self], arch: Arch) -> Vec<(&'static str, ArrayRef)>;
 }
 
-/// Lays `rows` out in the schema of a recording, in time order (ties keep their order), and empties the buffer.
+/// Lays `rows` out in the columns of their kind, in time order (ties keep their order), and empties the buffer.
 pub(crate) fn to_batch<R: Columnar>(rows: &mut Vec<R>, arch: Arch) -> Result<RecordBatch, ArrowError> {
     rows.sort_by_key(R::ts_ns);
     let n = rows.len();
@@ -28,24 +28,15 @@ pub(crate) fn to_batch<R: Columnar>(rows: &mut Vec<R>, arch: Arch) -> Result<Rec
     own.push(("kind", constant(R::KIND.name(), n)));
     own.push(("ts", time(rows, |r| Some(r.ts_ns()))));
     rows.clear();
-    // Fifty columns of nothing share one array a type: memory for eight of them, not for fifty.
-    let mut nulls: Vec<(Type, ArrayRef)> = Vec::new();
-    let mut null_column = |ty: Type| match nulls.iter().find(|(t, _)| *t == ty) {
-        Some((_, array)) => Arc::clone(array),
-        None => {
-            nulls.push((ty, new_null_array(&ty.arrow(), n)));
-            Arc::clone(&nulls[nulls.len() - 1].1)
-        }
-    };
-    let columns = schema::COLUMNS
-        .iter()
-        .map(|c| match own.iter().position(|(name, _)| *name == c.name) {
-            Some(i) => own.swap_remove(i).1,
-            None => null_column(c.ty),
-        })
-        .collect();
+    let columns = R::KIND.columns().map(|c| {
+        let i = own.iter().position(|(name, _)| *name == c.name).ok_or_else(|| {
+            ArrowError::SchemaError(format!("rows of kind {} have no column {}", R::KIND.name(), c.name))
+        })?;
+        Ok(own.swap_remove(i).1)
+    });
+    let columns = columns.collect::<Result<Vec<_>, ArrowError>>()?;
     debug_assert!(own.is_empty(), "columns outside the schema: {own:?}");
-    RecordBatch::try_new(schema::arrow_schema(), columns)
+    RecordBatch::try_new(R::KIND.arrow_schema(), columns)
 }
 
 fn constant(text: &str, n: usize) -> ArrayRef {

@@ -1,6 +1,7 @@
 //! What can be wrong with a recording, each with what to do about it.
 
-use std::path::PathBuf;
+use parquet::errors::ParquetError;
+use std::path::{Path, PathBuf};
 
 /// A result whose error is [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
@@ -57,6 +58,18 @@ pub enum Error {
         /// The newest version this crate reads.
         max: u32,
     },
+    /// Another process is writing this recording.
+    #[error("{} is being written by a running recorder", .path.display())]
+    Busy {
+        /// The folder of the unfinished recording.
+        path: PathBuf,
+    },
+    /// A recorder that died left an unfinished recording of this name.
+    #[error("{}.partial holds an unfinished recording", .path.display())]
+    Unfinished {
+        /// The output path.
+        path: PathBuf,
+    },
     /// Parquet or Arrow failed on the contents.
     #[error("cannot {action} {}: {detail}", .path.display())]
     Contents {
@@ -70,6 +83,27 @@ pub enum Error {
 }
 
 impl Error {
+    /// A failure of the Parquet library; what the system said, where that is what it was.
+    pub(crate) fn parquet(action: &'static str, path: &Path, error: ParquetError) -> Self {
+        let (path, detail) = (path.to_owned(), error.to_string());
+        let ParquetError::External(external) = error else { return Self::Contents { action, path, detail } };
+        match external.downcast::<std::io::Error>() {
+            Ok(source) => Self::Io { action, path, source: *source },
+            Err(_) => Self::Contents { action, path, detail },
+        }
+    }
+
+    /// The same, on reading what should have been sound.
+    pub(crate) fn damaged(path: &Path, error: ParquetError) -> Self {
+        Self::parquet("read", path, error)
+    }
+
+    /// Whether the disk, or this user's share of it, is full.
+    pub fn is_storage_full(&self) -> bool {
+        use std::io::ErrorKind as K;
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), K::StorageFull | K::QuotaExceeded))
+    }
+
     /// One line that says how to fix it, where there is a fix.
     pub fn hint(&self) -> Option<&'static str> {
         use std::io::ErrorKind as K;
@@ -81,6 +115,9 @@ impl Error {
             Self::Io { source, .. } if source.kind() == K::StorageFull => {
                 Some("free some space, or write to another disk")
             }
+            Self::Io { action: "write" | "close" | "sync", .. } => {
+                Some("what was recorded until then is safe: `osd recover` closes it")
+            }
             Self::Io { .. } => None,
             Self::Exists { .. } => Some("choose another name, or pass --force to replace it"),
             Self::NotParquet { .. } => Some("osd reads what `osd record -o FILE` wrote"),
@@ -89,6 +126,10 @@ impl Error {
                 Some("osd reads what `osd record -o FILE` wrote; DuckDB or pandas open any Parquet file")
             }
             Self::NewerFormat { .. } => Some("upgrade osd"),
+            Self::Busy { .. } => Some("wait until it ends, or choose another name"),
+            Self::Unfinished { .. } => {
+                Some("`osd recover` closes it, so that it can be read like any other; --force discards it")
+            }
             Self::Contents { .. } => Some("the file may be damaged: copy it again and compare checksums"),
         }
     }

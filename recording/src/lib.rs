@@ -10,23 +10,33 @@
 mod batch;
 mod clock;
 mod error;
+mod footer;
+mod frame;
+mod group;
 mod identity;
+mod join;
 mod metadata;
 pub mod names;
+mod partial;
 mod reader;
+mod recover;
 pub mod rows;
 pub mod schema;
+mod source;
+mod sums;
 pub mod synth;
 mod writer;
 
 pub use clock::{ClockPoint, ClockTable};
 pub use error::{Error, Result};
 pub use identity::ProcId;
+pub use join::join;
 pub use metadata::{Family, Host, LossTotal, METADATA_KEY, Metadata, SelfCost, Target};
 pub use reader::{Batches, Query, Recording, RowGroup};
+pub use recover::recover;
 pub use rows::Row;
 pub use schema::Kind;
-pub use writer::{Closed, Writer, WriterOptions};
+pub use writer::{Closed, SyncList, Writer, WriterOptions};
 
 /// The newest recording format this crate writes, and the newest it reads.
 pub const FORMAT_VERSION: u32 = 1;

@@ -1,32 +1,37 @@
 //! Opens recordings: the footer first, then only the row groups and columns a question needs.
 
-use crate::schema::{self, Kind, Type};
-use crate::{Error, FORMAT_VERSION, METADATA_KEY, Metadata, Result};
+use crate::footer::SUMS_KEY;
+use crate::recover::{self, Remains};
+use crate::schema::{self, Kind};
+use crate::source::{Chunks, Source};
+use crate::sums::{Checker, Sums};
+use crate::{Error, FORMAT_VERSION, METADATA_KEY, Metadata, Result, footer, partial};
 use arrow_array::cast::AsArray;
 use arrow_array::types::TimestampNanosecondType;
 use arrow_array::{BooleanArray, RecordBatch};
-use arrow_schema::{DataType, Schema, SchemaRef};
+use arrow_schema::SchemaRef;
+use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
-use parquet::arrow::parquet_to_arrow_schema;
-use parquet::file::metadata::ParquetMetaDataReader;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::ParquetMetaData;
 use parquet::file::statistics::Statistics;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::ErrorKind;
 use std::ops::Range;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// An open recording: its footer, and the way to its rows.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Recording {
     path: PathBuf,
-    file: File,
+    source: Arc<Source>,
     parquet: ArrowReaderMetadata,
     metadata: Metadata,
     row_groups: Vec<RowGroup>,
+    unfinished: bool,
 }
 
 /// One row group, as the footer describes it.
@@ -70,24 +75,83 @@ impl Query {
 impl Recording {
     /// Opens the recording at `path`. Reads the footer only.
     ///
+    /// What a recorder that was killed left of it is opened too, where there is no such file but an unfinished recording of that name:
+    /// read-only, with [`Metadata::complete`] false. So is one that is still being written.
+    ///
     /// # Errors
     /// Says which: cannot be opened, not Parquet, truncated, not a recording, or of a newer format.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_owned();
-        let io = |action: &'static str| {
-            let path = path.clone();
-            move |source| Error::Io { action, path, source }
-        };
-        let mut file = File::open(&path).map_err(io("open"))?;
-        if file.metadata().map_err(io("open"))?.is_dir() {
-            return Err(io("open")(std::io::ErrorKind::IsADirectory.into()));
+        let io = |source| Error::Io { action: "open", path: path.clone(), source };
+        if path.is_dir() {
+            return Self::open_unfinished(&path, &path);
         }
-        check_magic(&mut file, &path)?;
-        let truncated = |detail: String| Error::Truncated { path: path.clone(), detail };
-        let parquet = read_footer(&file).map_err(|e| truncated(e.to_string()))?;
+        let file = match File::open(&path) {
+            Err(e) if e.kind() == ErrorKind::NotFound && partial::folder(&path).is_dir() => {
+                return Self::open_unfinished(&path, &partial::folder(&path));
+            }
+            other => other.map_err(io)?,
+        };
+        let (bytes, footer) = read_footer(&file, &path)?;
+        let truncated = |e: ParquetError| Error::Truncated { path: path.clone(), detail: e.to_string() };
+        let parquet = footer::decode(&footer).map_err(truncated)?;
         let metadata = read_metadata(&parquet, &path)?;
+        let data_bytes = bytes - footer::END - footer.len() as u64;
+        let checker = match footer::value(&parquet, SUMS_KEY).map(Sums::from_text) {
+            // Written by an osd that took none.
+            None => None,
+            Some(Some(sums)) if sums.position == data_bytes => Some(Checker::new(sums)),
+            Some(_) => return Err(truncated(ParquetError::General("its checksums do not cover its data".into()))),
+        };
+        let source = Source::new(file, bytes, Bytes::new(), checker);
+        Self::assemble(path, source, parquet, metadata, false)
+    }
+
+    fn open_unfinished(path: &Path, dir: &Path) -> Result<Self> {
+        let remains = Remains::read(dir)?;
+        let mut recording = Self::assemble(path.to_owned(), remains.source, remains.parquet, remains.metadata, true)?;
+        recover::complete_metadata(&mut recording)?;
+        Ok(recording)
+    }
+
+    fn assemble(
+        path: PathBuf,
+        source: Source,
+        parquet: ParquetMetaData,
+        metadata: Metadata,
+        unfinished: bool,
+    ) -> Result<Self> {
+        let parquet = footer::arrow(parquet)
+            .map_err(|e| Error::NotARecording { path: path.clone(), detail: format!("its columns: {e}") })?;
+        check_columns(&parquet, &path)?;
         let row_groups = describe_row_groups(&parquet);
-        Ok(Self { path, file, parquet, metadata, row_groups })
+        Ok(Self { path, source: Arc::new(source), parquet, metadata, row_groups, unfinished })
+    }
+
+    /// Whether it was never closed: what is here is what `osd recover` would make of it.
+    pub fn is_unfinished(&self) -> bool {
+        self.unfinished
+    }
+
+    /// Parquet's own description, without anything in it that must not be trusted.
+    pub fn parquet(&self) -> &Arc<ParquetMetaData> {
+        self.parquet.metadata()
+    }
+
+    /// Bytes `range` of the file, after checking them against their sums.
+    ///
+    /// # Errors
+    /// If they are not all there, or not what was written.
+    pub fn read_bytes(&self, range: Range<u64>) -> Result<Bytes> {
+        self.source.read(range).map_err(|e| contents(&self.path, e))
+    }
+
+    pub(crate) fn chunks(&self) -> Chunks {
+        Chunks(Arc::clone(&self.source))
+    }
+
+    pub(crate) fn metadata_mut(&mut self) -> &mut Metadata {
+        &mut self.metadata
     }
 
     /// Where it is.
@@ -111,12 +175,8 @@ impl Recording {
     }
 
     /// Size of the file.
-    ///
-    /// # Errors
-    /// If the system cannot tell.
-    pub fn bytes(&self) -> Result<u64> {
-        let io = |source| Error::Io { action: "measure", path: self.path.clone(), source };
-        Ok(self.file.metadata().map_err(io)?.len())
+    pub fn bytes(&self) -> u64 {
+        self.source.bytes()
     }
 
     /// Compressed bytes of the row groups of `kind`.
@@ -138,9 +198,7 @@ impl Recording {
             kind && time
         };
         let groups = (0..self.row_groups.len()).filter(|i| wanted(&self.row_groups[*i])).collect();
-        let file =
-            self.file.try_clone().map_err(|source| Error::Io { action: "read", path: self.path.clone(), source })?;
-        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.parquet.clone())
+        let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.chunks(), self.parquet.clone())
             .with_row_groups(groups)
             .with_batch_size(64 * 1024);
         let mut drop_ts = false;
@@ -200,49 +258,35 @@ impl Batches {
 
 const MAGIC: &[u8; 4] = b"PAR1";
 
-fn check_magic(file: &mut File, path: &Path) -> Result<()> {
+/// Length of the file, and its footer without length and magic.
+fn read_footer(file: &File, path: &Path) -> Result<(u64, Vec<u8>)> {
     let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
-    let mut head = Vec::with_capacity(4);
-    file.take(4).read_to_end(&mut head).map_err(io)?;
-    if head != MAGIC {
+    let bytes = file.metadata().map_err(io)?.len();
+    let mut head = [0; 4];
+    if bytes < 4 || file.read_exact_at(&mut head, 0).is_err() || &head != MAGIC {
         return Err(Error::NotParquet { path: path.to_owned() });
     }
-    let length = file.seek(SeekFrom::End(0)).map_err(io)?;
-    let mut tail = [0; 4];
-    if length >= 12 {
-        file.seek(SeekFrom::End(-4)).map_err(io)?;
-        file.read_exact(&mut tail).map_err(io)?;
+    let truncated = |detail: String| Error::Truncated { path: path.to_owned(), detail };
+    let mut end = [0; footer::END as usize];
+    if bytes >= 4 + footer::END {
+        file.read_exact_at(&mut end, bytes - footer::END).map_err(io)?;
     }
-    if &tail != MAGIC {
-        let detail = format!("it ends after {length} bytes without a Parquet footer");
-        return Err(Error::Truncated { path: path.to_owned(), detail });
+    if &end[4..] != MAGIC {
+        return Err(truncated(format!("it ends after {bytes} bytes without a Parquet footer")));
     }
-    Ok(())
+    let length = u64::from(u32::from_le_bytes([end[0], end[1], end[2], end[3]]));
+    if length + 4 + footer::END > bytes {
+        return Err(truncated(format!("a footer of {length} bytes does not fit into {bytes}")));
+    }
+    let mut footer = vec![0; length as usize];
+    file.read_exact_at(&mut footer, bytes - footer::END - length).map_err(io)?;
+    Ok((bytes, footer))
 }
 
-/// Reads the footer. What the Arrow types are comes from this format and the Parquet types, never from the schema a file may carry for
-/// Arrow: its decoder panics on damage.
-fn read_footer(file: &File) -> parquet::errors::Result<ArrowReaderMetadata> {
-    let footer = ParquetMetaDataReader::new().parse_and_finish(file)?;
-    let plain = parquet_to_arrow_schema(footer.file_metadata().schema_descr(), None)?;
-    let typed = plain.fields().iter().map(|field| {
-        let known = schema::COLUMNS.iter().find(|c| c.name == field.name()).map(|c| c.ty);
-        match (known, field.data_type()) {
-            (Some(Type::Text), DataType::Utf8) => Arc::new(field.as_ref().clone().with_data_type(Type::Text.arrow())),
-            _ => Arc::clone(field),
-        }
-    });
-    let schema = Arc::new(Schema::new(typed.collect::<Vec<_>>()));
-    ArrowReaderMetadata::try_new(Arc::new(footer), ArrowReaderOptions::new().with_schema(schema))
-}
-
-fn read_metadata(parquet: &ArrowReaderMetadata, path: &Path) -> Result<Metadata> {
+fn read_metadata(parquet: &ParquetMetaData, path: &Path) -> Result<Metadata> {
     let not = |detail: String| Error::NotARecording { path: path.to_owned(), detail };
-    let entries = parquet.metadata().file_metadata().key_value_metadata();
-    let json = entries
-        .and_then(|kv| kv.iter().find(|e| e.key == METADATA_KEY))
-        .and_then(|e| e.value.as_deref())
-        .ok_or_else(|| not(format!("its footer has no `{METADATA_KEY}`")))?;
+    let json =
+        footer::value(parquet, METADATA_KEY).ok_or_else(|| not(format!("its footer has no `{METADATA_KEY}`")))?;
     // The version first: a newer format may have changed the rest.
     let value: serde_json::Value =
         serde_json::from_str(json).map_err(|e| not(format!("`{METADATA_KEY}` is not JSON: {e}")))?;
@@ -254,6 +298,11 @@ fn read_metadata(parquet: &ArrowReaderMetadata, path: &Path) -> Result<Metadata>
         Some(1..) => {}
         _ => return Err(not(format!("`{METADATA_KEY}` has no format version"))),
     }
+    serde_json::from_value(value).map_err(|e| not(format!("`{METADATA_KEY}`: {e}")))
+}
+
+fn check_columns(parquet: &ArrowReaderMetadata, path: &Path) -> Result<()> {
+    let not = |detail: String| Error::NotARecording { path: path.to_owned(), detail };
     let schema = parquet.schema();
     for column in &schema::COLUMNS[..2] {
         let field = schema.field_with_name(column.name).map_err(|_| not(format!("no column `{}`", column.name)))?;
@@ -261,7 +310,7 @@ fn read_metadata(parquet: &ArrowReaderMetadata, path: &Path) -> Result<Metadata>
             return Err(not(format!("column `{}` is {}", column.name, field.data_type())));
         }
     }
-    serde_json::from_value(value).map_err(|e| not(format!("`{METADATA_KEY}`: {e}")))
+    Ok(())
 }
 
 fn describe_row_groups(parquet: &ArrowReaderMetadata) -> Vec<RowGroup> {

@@ -52,6 +52,18 @@ impl Kind {
     pub fn columns(self) -> impl Iterator<Item = &'static Column> {
         COLUMNS.iter().filter(move |c| c.kinds.contains(&self))
     }
+
+    /// The Arrow schema of [`Kind::columns`] alone.
+    pub(crate) fn arrow_schema(self) -> SchemaRef {
+        static SCHEMAS: LazyLock<[SchemaRef; Kind::ALL.len()]> = LazyLock::new(|| {
+            Kind::ALL.map(|kind| {
+                let whole = arrow_schema();
+                let own = COLUMNS.iter().enumerate().filter(|(_, c)| c.kinds.contains(&kind));
+                Arc::new(Schema::new(own.map(|(i, _)| Arc::clone(&whole.fields()[i])).collect::<Vec<_>>()))
+            })
+        });
+        Arc::clone(&SCHEMAS[self as usize])
+    }
 }
 
 /// Type of a column, by what it is for.

@@ -1,39 +1,47 @@
-//! Streams rows into a recording: one buffer a kind, a full buffer becomes a row group, memory stays bounded.
+//! Streams rows into a recording. Rows wait in a small buffer a kind, go from there as a batch into the kind's growing row group and
+//! its journal, and are in the file for good when the group is full. Memory stays bounded, and what was handed over survives a crash.
 //!
-//! The file grows under a temporary name beside its own, with mode 0600, and gets its name when it is closed; without
+//! The file grows in a folder beside its own place (see `partial.rs`), with mode 0600, and gets its name when it is closed; without
 //! [`WriterOptions::force`] an existing file is never replaced, not even one that appeared meanwhile.
 
 use crate::batch::{Columnar, to_batch};
+use crate::group::{self, Group};
 use crate::names::Arch;
+use crate::partial::{Journal, Partial, Taken};
 use crate::rows::{Label, Loss, Process, Row, Sample, Syscall, System, Tally};
-use crate::schema::{self, Kind, Type};
-use crate::{Error, FORMAT_VERSION, METADATA_KEY, Metadata, Result};
-use parquet::arrow::ArrowWriter;
-use parquet::basic::{Compression, Encoding, ZstdLevel};
-use parquet::file::metadata::KeyValue;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::schema::types::ColumnPath;
+use crate::schema::Kind;
+use crate::sums::Summed;
+use crate::{ClockPoint, Error, FORMAT_VERSION, Metadata, Recording, Result, footer, partial};
+use arrow_array::RecordBatch;
+use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
+use parquet::column::writer::ColumnCloseResult;
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::SchemaDescPtr;
 use std::fs::File;
-use std::io::BufWriter;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// How to write.
 #[derive(Clone, Debug)]
 pub struct WriterOptions {
-    /// Replace an existing file.
+    /// Replace an existing file, and what a recorder that died left of one.
     pub force: bool,
     /// What syscall numbers mean.
     pub arch: Arch,
-    /// Rows of one kind held before they become a row group.
+    /// Rows of one kind in a row group, at first; eight times as many in a long recording, whose footer would grow otherwise.
     pub rows_per_group: usize,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        // 128 Ki syscall rows are 10 MB of memory and ~0.5 MB of file; bigger groups save little and delay more.
         Self { force: false, arch: Arch::native().unwrap_or(Arch::X86_64), rows_per_group: 128 * 1024 }
     }
 }
+
+/// Rows of a kind that wait to become a batch: enough to encode well, few enough to be forgotten in memory.
+const BATCH_ROWS: usize = 8 * 1024;
+/// A journal never grows beyond this; its group is sealed instead, full or not.
+const JOURNAL_BYTES: u64 = 48 << 20;
 
 /// What [`Writer::close`] left behind.
 #[derive(Clone, Debug)]
@@ -57,58 +65,145 @@ struct Buffers {
     labels: Vec<Label>,
 }
 
-/// A recording being written. Dropping it without [`Writer::close`] removes the unfinished file.
+impl Buffers {
+    /// The rows of `kind` as a batch, if there are any.
+    fn take(&mut self, kind: Kind, arch: Arch) -> Option<std::result::Result<RecordBatch, arrow_schema::ArrowError>> {
+        fn batch<R: Columnar>(
+            rows: &mut Vec<R>,
+            arch: Arch,
+        ) -> Option<std::result::Result<RecordBatch, arrow_schema::ArrowError>> {
+            (!rows.is_empty()).then(|| to_batch(rows, arch))
+        }
+        match kind {
+            Kind::Sample => batch(&mut self.samples, arch),
+            Kind::Tally => batch(&mut self.tallies, arch),
+            Kind::Syscall => batch(&mut self.syscalls, arch),
+            Kind::Process => batch(&mut self.processes, arch),
+            Kind::System => batch(&mut self.systems, arch),
+            Kind::Loss => batch(&mut self.losses, arch),
+            Kind::Label => batch(&mut self.labels, arch),
+        }
+    }
+}
+
+/// The row group of one kind that is growing.
+struct Growing {
+    group: Group,
+    /// `None` once the folder has no room for it.
+    journal: Option<Journal>,
+    /// How many syncs had been asked for when the journal was begun.
+    n_syncs: u64,
+}
+
+/// A recording being written. Dropping it without [`Writer::close`] removes the unfinished file, unless writing has failed: then it
+/// stays for `osd recover`.
 pub struct Writer {
     path: PathBuf,
-    partial: PathBuf,
-    parquet: Option<ArrowWriter<BufWriter<File>>>,
     options: WriterOptions,
+    partial: Partial,
+    data: SerializedFileWriter<Summed<File>>,
+    factory: ArrowRowGroupWriterFactory,
+    schema: SchemaDescPtr,
     buffers: Buffers,
+    growing: [Option<Growing>; Kind::ALL.len()],
+    generation: [u32; Kind::ALL.len()],
     rows: [u64; Kind::ALL.len()],
+    /// Journals of sealed groups, to be deleted once `data` is on the disk.
+    obsolete: Vec<PathBuf>,
+    n_syncs: u64,
+    journaling: bool,
+    keep: bool,
 }
 
 impl Writer {
     /// Begins a recording at `path`.
     ///
     /// # Errors
-    /// [`Error::Exists`] if `path` is there and `force` is not set; [`Error::Io`] if it cannot be created.
+    /// [`Error::Exists`] if `path` is there and `force` is not set, [`Error::Unfinished`] if what a dead recorder left of it is;
+    /// [`Error::Busy`] while another one writes it; [`Error::Io`] if it cannot be created.
     pub fn create(path: impl Into<PathBuf>, options: WriterOptions) -> Result<Self> {
         let path = path.into();
-        let io = |action, source| Error::Io { action, path: path.clone(), source };
+        let io = |source| Error::Io { action: "create", path: path.clone(), source };
         match path.symlink_metadata() {
-            Ok(m) if m.is_dir() => return Err(io("create", std::io::ErrorKind::IsADirectory.into())),
+            Ok(m) if m.is_dir() => return Err(io(std::io::ErrorKind::IsADirectory.into())),
             Ok(_) if !options.force => return Err(Error::Exists { path }),
             _ => {}
         }
-        let name = path.file_name().ok_or_else(|| io("create", std::io::ErrorKind::InvalidFilename.into()))?;
-        let partial =
-            path.with_file_name(format!(".{}.{}.parquet.partial", name.to_string_lossy(), std::process::id()));
-        let file = create_private(&partial).map_err(|e| io("create", e))?;
-        let parquet = ArrowWriter::try_new(BufWriter::new(file), schema::arrow_schema(), Some(properties()))
-            .map_err(|e| contents("create", &path, e))?;
-        Ok(Self { path, partial, parquet: Some(parquet), options, buffers: Buffers::default(), rows: [0; 7] })
+        if path.file_name().is_none() {
+            return Err(io(std::io::ErrorKind::InvalidFilename.into()));
+        }
+        let (partial, data) = Partial::create(&path, options.force).map_err(|taken| match taken {
+            Taken::Busy => Error::Busy { path: partial::folder(&path) },
+            Taken::Remains => Error::Unfinished { path: path.clone() },
+            Taken::Io(source) => io(source),
+        })?;
+        let opened = group::file_writer(Summed::new(data)).and_then(|(file, factory)| {
+            let schema = group::parquet_schema()?;
+            Ok((file, factory, schema))
+        });
+        let (data, factory, schema) = match opened {
+            Ok(opened) => opened,
+            Err(e) => {
+                let _ = partial.remove();
+                return Err(Error::parquet("create", &path, e));
+            }
+        };
+        Ok(Self {
+            path,
+            options,
+            partial,
+            data,
+            factory,
+            schema,
+            buffers: Buffers::default(),
+            growing: [const { None }; Kind::ALL.len()],
+            generation: [0; Kind::ALL.len()],
+            rows: [0; Kind::ALL.len()],
+            obsolete: Vec::new(),
+            n_syncs: 0,
+            journaling: true,
+            keep: false,
+        })
+    }
+
+    /// Says what is recorded, for whoever has to recover it. Rows handed over before are safe without; nobody knows what they are.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the index cannot be written.
+    pub fn describe(&mut self, metadata: &Metadata) -> Result<()> {
+        let metadata = Metadata { format_version: FORMAT_VERSION, complete: false, ..metadata.clone() };
+        let done = self.partial.describe(&metadata);
+        self.io("write", done)
+    }
+
+    /// Notes how the clocks stand.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the index cannot be written.
+    pub fn clock_point(&mut self, point: &ClockPoint) -> Result<()> {
+        let done = self.partial.clock_point(point);
+        self.io("write", done)
     }
 
     /// Adds a row.
     ///
     /// # Errors
-    /// [`Error::Contents`] if a full buffer cannot be written, e.g. because the disk is full.
+    /// [`Error::Io`] if a batch cannot be written, e.g. because the disk is full.
     pub fn push(&mut self, row: impl Into<Row>) -> Result<()> {
-        let limit = self.options.rows_per_group;
         let row = row.into();
         let kind = row.kind();
         let b = &mut self.buffers;
-        let full = match row {
-            Row::Sample(r) => add(&mut b.samples, r, limit),
-            Row::Tally(r) => add(&mut b.tallies, r, limit),
-            Row::Syscall(r) => add(&mut b.syscalls, r, limit),
-            Row::Process(r) => add(&mut b.processes, r, limit),
-            Row::System(r) => add(&mut b.systems, r, limit),
-            Row::Loss(r) => add(&mut b.losses, r, limit),
-            Row::Label(r) => add(&mut b.labels, r, limit),
+        let waiting = match row {
+            Row::Sample(r) => add(&mut b.samples, r),
+            Row::Tally(r) => add(&mut b.tallies, r),
+            Row::Syscall(r) => add(&mut b.syscalls, r),
+            Row::Process(r) => add(&mut b.processes, r),
+            Row::System(r) => add(&mut b.systems, r),
+            Row::Loss(r) => add(&mut b.losses, r),
+            Row::Label(r) => add(&mut b.labels, r),
         };
         self.rows[kind as usize] += 1;
-        if full { self.seal(kind) } else { Ok(()) }
+        if waiting >= BATCH_ROWS.min(self.options.rows_per_group) { self.batch(kind) } else { Ok(()) }
     }
 
     /// Adds system calls: [`Writer::push`] without a detour through [`Row`], whose size would be copied for every call.
@@ -118,11 +213,45 @@ impl Writer {
     pub fn push_syscalls(&mut self, calls: impl IntoIterator<Item = Syscall>) -> Result<()> {
         for call in calls {
             self.rows[Kind::Syscall as usize] += 1;
-            if add(&mut self.buffers.syscalls, call, self.options.rows_per_group) {
-                self.seal(Kind::Syscall)?;
+            if add(&mut self.buffers.syscalls, call) >= BATCH_ROWS.min(self.options.rows_per_group) {
+                self.batch(Kind::Syscall)?;
             }
         }
         Ok(())
+    }
+
+    /// Where it lies until it is closed.
+    pub fn folder(&self) -> &Path {
+        self.partial.dir()
+    }
+
+    /// Copies row group `i` of `from`, rows of `kind`, as it is.
+    pub(crate) fn copy_group(&mut self, from: &Recording, i: usize, kind: Kind) -> Result<()> {
+        let group = &from.parquet().row_groups()[i];
+        let copied = self.data.next_row_group().and_then(|mut to| {
+            for column in group.columns() {
+                let close = ColumnCloseResult {
+                    bytes_written: column.compressed_size().unsigned_abs(),
+                    rows_written: group.num_rows().unsigned_abs(),
+                    metadata: column.clone(),
+                    bloom_filter: None,
+                    column_index: None,
+                    offset_index: None,
+                };
+                to.append_column(&from.chunks(), close)?;
+            }
+            to.close().map(drop)
+        });
+        let copied = copied.and_then(|()| Ok(self.data.flush()?));
+        self.parquet("join", copied)?;
+        self.rows[kind as usize] += group.num_rows().unsigned_abs();
+        self.note_sealed(kind)
+    }
+
+    /// Adds rows that are laid out already, in the columns of `kind`.
+    pub(crate) fn add_batch(&mut self, kind: Kind, batch: &RecordBatch) -> Result<()> {
+        self.rows[kind as usize] += batch.num_rows() as u64;
+        self.encode(kind, batch)
     }
 
     /// Rows of `kind` so far.
@@ -130,125 +259,257 @@ impl Writer {
         self.rows[kind as usize]
     }
 
-    /// Bytes in the file so far; rows still buffered are not among them.
+    /// About the size that the file would have if it were closed now, footer and waiting rows aside.
     pub fn bytes_written(&self) -> u64 {
-        self.parquet.as_ref().map_or(0, |p| p.bytes_written() as u64)
+        let growing = self.growing.iter().flatten().map(|g| g.group.bytes() as u64).sum::<u64>();
+        self.data.bytes_written() as u64 + growing
     }
 
-    /// Writes what is buffered, then the footer, and gives the file its name.
+    /// Hands everything pushed so far to the operating system: from here on it survives the death of this process.
+    ///
+    /// # Errors
+    /// As [`Writer::push`].
+    pub fn checkpoint(&mut self) -> Result<()> {
+        Kind::ALL.into_iter().try_for_each(|kind| self.batch(kind))
+    }
+
+    /// What must reach the disk for everything before the last [`Writer::checkpoint`] to survive a power cut, and what may then go.
+    /// The caller runs it, where waiting does no harm, and reports with [`Writer::synced`].
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the system has no file handle left.
+    pub fn sync_list(&mut self) -> Result<SyncList> {
+        let mut files = vec![self.data.inner().inner().try_clone(), self.partial.index_file().try_clone()];
+        let journals = self.growing.iter().flatten().filter_map(|g| g.journal.as_ref());
+        files.extend(journals.map(|j| j.file().try_clone()));
+        let files = files.into_iter().collect::<std::io::Result<Vec<_>>>();
+        let files = self.io("sync", files)?;
+        let obsolete = std::mem::take(&mut self.obsolete);
+        self.n_syncs += 1;
+        Ok(SyncList { files, obsolete, data_bytes: self.data.bytes_written() as u64 })
+    }
+
+    /// A [`SyncList`] of this recording is done.
+    ///
+    /// # Errors
+    /// [`Error::Io`] if the index cannot be written.
+    pub fn synced(&mut self, done: &SyncList) -> Result<()> {
+        let done = self.partial.synced(done.data_bytes);
+        self.io("write", done)
+    }
+
+    /// The disk is full: gives up the journals, whose rows are in memory too, so that there is room to close what was recorded. A crash
+    /// from here on takes what was not sealed.
+    pub fn make_room(&mut self) {
+        self.journaling = false;
+        let journals = self.growing.iter_mut().flatten().filter_map(|g| g.journal.take());
+        self.obsolete.extend(journals.map(|j| j.path().to_owned()));
+        for path in self.obsolete.drain(..) {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+
+    /// Seals what is growing, writes the footer, and gives the file its name.
     ///
     /// `metadata.rows`, `format_version` and `complete` are filled in here.
     ///
     /// # Errors
-    /// [`Error::Exists`] if another file took the name meanwhile: the recording then stays under its temporary name.
+    /// [`Error::Exists`] if another file took the name meanwhile, [`Error::Io`] if the disk refuses: the recording then stays unfinished
+    /// in its folder.
     pub fn close(mut self, mut metadata: Metadata) -> Result<Closed> {
-        for kind in Kind::ALL {
-            self.seal(kind)?;
-        }
+        Kind::ALL.into_iter().try_for_each(|kind| self.batch(kind).and_then(|()| self.seal(kind)))?;
         metadata.format_version = FORMAT_VERSION;
         metadata.complete = true;
         metadata.rows = Kind::ALL.into_iter().map(|k| (k.name().to_owned(), self.rows(k))).collect();
-        let json = serde_json::to_string(&metadata).map_err(|e| contents("describe", &self.path, e))?;
-        let Some(mut parquet) = self.parquet.take() else { unreachable!("close consumes the writer") };
-        parquet.append_key_value_metadata(KeyValue::new(METADATA_KEY.to_owned(), json));
-        let file = parquet.into_inner().map_err(|e| contents("close", &self.path, e))?;
-        let io = |source| Error::Io { action: "close", path: self.path.clone(), source };
-        let file = file.into_inner().map_err(|e| io(e.into_error()))?;
-        file.sync_all().map_err(io)?;
-        let bytes = file.metadata().map_err(io)?.len();
-        if self.options.force {
-            std::fs::rename(&self.partial, &self.path).map_err(io)?;
-        } else {
-            // A hard link refuses to replace; a rename would not.
-            match std::fs::hard_link(&self.partial, &self.path) {
-                Ok(()) => std::fs::remove_file(&self.partial).map_err(io)?,
-                Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                    let kept = std::mem::take(&mut self.partial);
-                    return Err(Error::Io {
-                        action: "name the recording (it is kept beside it)",
-                        path: kept,
-                        source: e,
-                    });
-                }
-                Err(_) => std::fs::rename(&self.partial, &self.path).map_err(io)?,
-            }
+        let groups = self.data.flushed_row_groups().to_vec();
+        let flushed = self.data.flush();
+        self.io("write", flushed)?;
+        let end = footer::encode(&self.schema, groups, &metadata, &self.data.inner().sums());
+        let end = self.parquet("close", end)?;
+        // Past the library, which would write a footer of its own; it is not asked for anything after this.
+        let written = self.data.inner_mut().write_all(&end).and_then(|()| {
+            let data = self.data.inner();
+            // Gives back what was reserved and not needed.
+            data.inner().set_len(data.position()).and_then(|()| data.inner().sync_all())
+        });
+        self.io("close", written)?;
+        let bytes = self.data.inner().position();
+        self.keep = true;
+        match settle(&self.partial.data_path(), &self.path, self.options.force) {
+            // Somebody removed the folder; the open file is all there is, and all that is needed.
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => self.settle_copy()?,
+            other => other?,
         }
-        self.partial = PathBuf::new();
+        let _ = self.partial.remove();
         Ok(Closed { path: self.path.clone(), bytes, metadata })
     }
 
-    /// Turns the buffer of `kind` into a row group.
-    fn seal(&mut self, kind: Kind) -> Result<()> {
-        let b = &mut self.buffers;
-        match kind {
-            Kind::Sample => seal(&mut b.samples, self.parquet.as_mut(), &self.options, &self.path),
-            Kind::Tally => seal(&mut b.tallies, self.parquet.as_mut(), &self.options, &self.path),
-            Kind::Syscall => seal(&mut b.syscalls, self.parquet.as_mut(), &self.options, &self.path),
-            Kind::Process => seal(&mut b.processes, self.parquet.as_mut(), &self.options, &self.path),
-            Kind::System => seal(&mut b.systems, self.parquet.as_mut(), &self.options, &self.path),
-            Kind::Loss => seal(&mut b.losses, self.parquet.as_mut(), &self.options, &self.path),
-            Kind::Label => seal(&mut b.labels, self.parquet.as_mut(), &self.options, &self.path),
+    /// Gives the data its name by way of a copy.
+    fn settle_copy(&mut self) -> Result<()> {
+        use std::io::{Seek, SeekFrom};
+        let mut name = self.path.as_os_str().to_owned();
+        name.push(format!(".{}.copy", std::process::id()));
+        let copy_path = PathBuf::from(name);
+        let copied = partial::create_private(&copy_path).and_then(|mut copy| {
+            let mut data = self.data.inner().inner();
+            data.seek(SeekFrom::Start(0))?;
+            std::io::copy(&mut data, &mut copy)?;
+            copy.sync_all()
+        });
+        self.io("close", copied)?;
+        settle(&copy_path, &self.path, self.options.force)
+    }
+
+    /// Turns the waiting rows of `kind` into a batch of its row group.
+    fn batch(&mut self, kind: Kind) -> Result<()> {
+        let Some(batch) = self.buffers.take(kind, self.options.arch) else { return Ok(()) };
+        let batch =
+            batch.map_err(|e| Error::Contents { action: "write", path: self.path.clone(), detail: e.to_string() })?;
+        self.encode(kind, &batch)
+    }
+
+    /// Puts a batch into the growing row group of its kind, and into its journal.
+    fn encode(&mut self, kind: Kind, batch: &RecordBatch) -> Result<()> {
+        let i = kind as usize;
+        if self.growing[i].is_none() {
+            let group = Group::new(kind, &self.factory);
+            let group = self.parquet("write", group)?;
+            let journal = match self.journaling.then(|| self.partial.journal(kind, self.generation[i])) {
+                // Somebody removed the folder: the rest is recorded without a net.
+                Some(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => None,
+                Some(journal) => Some(self.io("write", journal)?),
+                None => None,
+            };
+            self.growing[i] = Some(Growing { group, journal, n_syncs: self.n_syncs });
         }
+        let limit = self.rows_per_group(i);
+        let Some(growing) = &mut self.growing[i] else { unreachable!("just put there") };
+        // Encoded first: if the journal then finds the disk full, the rows are in memory and only the net is gone.
+        let encoded = growing.group.add(batch);
+        let journaled = growing.journal.as_mut().map_or(Ok(()), |j| j.append(batch));
+        let full =
+            growing.group.rows() >= limit || growing.journal.as_ref().is_some_and(|j| j.bytes() >= JOURNAL_BYTES);
+        self.parquet("write", encoded)?;
+        self.io("write", journaled)?;
+        if full { self.seal(kind) } else { Ok(()) }
+    }
+
+    /// The longer the recording, the bigger its row groups, so that its footer grows slower than the recording.
+    fn rows_per_group(&self, kind: usize) -> usize {
+        let first = self.options.rows_per_group;
+        usize::try_from(self.rows[kind] / 16).unwrap_or(usize::MAX).clamp(first, first.saturating_mul(8))
+    }
+
+    /// Writes the row group of `kind` into the file.
+    fn seal(&mut self, kind: Kind) -> Result<()> {
+        let i = kind as usize;
+        let Some(growing) = &self.growing[i] else { return Ok(()) };
+        // Asked before the group is given away: without room it stays in memory and in its journal.
+        let room = reserve(self.data.inner().inner(), self.data.bytes_written() as u64, growing.group.bytes() as u64);
+        self.io("write", room)?;
+        let Some(growing) = self.growing[i].take() else { return Ok(()) };
+        let sealed = growing.group.finish(&mut self.data);
+        self.parquet("write", sealed)?;
+        self.note_sealed(kind)?;
+        if let Some(journal) = growing.journal {
+            if growing.n_syncs == self.n_syncs {
+                // All of it is newer than the last sync, so a power cut may take it anyway; and under a storm these are big and many.
+                drop(std::fs::remove_file(journal.path()));
+            } else {
+                self.obsolete.push(journal.path().to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts the row group written last into the index.
+    fn note_sealed(&mut self, kind: Kind) -> Result<()> {
+        let i = kind as usize;
+        if let Some(group) = self.data.flushed_row_groups().last() {
+            let thrift = footer::encode_group(&self.schema, group.clone());
+            let thrift = self.parquet("write", thrift)?;
+            let noted = self.partial.sealed(kind, self.generation[i], &thrift, self.data.inner());
+            match noted {
+                // Without journals the index is for nobody.
+                Err(_) if !self.journaling => {}
+                noted => self.io("write", noted)?,
+            }
+        }
+        self.generation[i] += 1;
+        Ok(())
+    }
+
+    fn io<T>(&mut self, action: &'static str, result: std::io::Result<T>) -> Result<T> {
+        self.keep |= result.is_err();
+        result.map_err(|source| Error::Io { action, path: self.path.clone(), source })
+    }
+
+    fn parquet<T>(&mut self, action: &'static str, result: parquet::errors::Result<T>) -> Result<T> {
+        self.keep |= result.is_err();
+        result.map_err(|e| Error::parquet(action, &self.path, e))
     }
 }
 
 impl Drop for Writer {
     fn drop(&mut self) {
-        if !self.partial.as_os_str().is_empty() {
-            let _ = std::fs::remove_file(&self.partial);
+        if !self.keep && !std::thread::panicking() {
+            let _ = self.partial.remove();
         }
     }
 }
 
-fn add<R>(buffer: &mut Vec<R>, row: R, limit: usize) -> bool {
+/// Files to sync, and journals to delete afterwards.
+#[derive(Debug)]
+pub struct SyncList {
+    files: Vec<File>,
+    obsolete: Vec<PathBuf>,
+    data_bytes: u64,
+}
+
+impl SyncList {
+    /// Waits until the files are on the disk itself, then deletes what they make superfluous.
+    ///
+    /// # Errors
+    /// What the disk said. Nothing has been deleted then.
+    pub fn run(&self) -> std::io::Result<()> {
+        self.files.iter().try_for_each(File::sync_data)?;
+        // One that is gone already is as good as deleted.
+        self.obsolete.iter().for_each(|path| drop(std::fs::remove_file(path)));
+        Ok(())
+    }
+}
+
+fn add<R>(buffer: &mut Vec<R>, row: R) -> usize {
     buffer.push(row);
-    buffer.len() >= limit
+    buffer.len()
 }
 
-fn seal<R: Columnar>(
-    buffer: &mut Vec<R>,
-    parquet: Option<&mut ArrowWriter<BufWriter<File>>>,
-    options: &WriterOptions,
-    path: &Path,
-) -> Result<()> {
-    let (false, Some(parquet)) = (buffer.is_empty(), parquet) else { return Ok(()) };
-    let batch = to_batch(buffer, options.arch).map_err(|e| contents("write", path, e))?;
-    parquet.write(&batch).and_then(|()| parquet.flush()).map_err(|e| contents("write", path, e))
-}
-
-fn contents(action: &'static str, path: &Path, error: impl std::fmt::Display) -> Error {
-    Error::Contents { action, path: path.to_owned(), detail: error.to_string() }
-}
-
-fn create_private(path: &Path) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    // `create_new` follows no symlink; a stale file of the same pid is a dead recorder's.
-    let open = || File::options().write(true).create_new(true).mode(0o600).open(path);
-    match open() {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => std::fs::remove_file(path).and_then(|()| open()),
-        other => other,
+/// Makes sure that `bytes` more fit into `file`, where the file system can tell.
+fn reserve(file: &File, at: u64, bytes: u64) -> std::io::Result<()> {
+    use std::os::fd::AsRawFd;
+    const SPARE: u64 = 256 << 10; // what the estimate misses
+    let (Ok(at), Ok(bytes)) = (i64::try_from(at), i64::try_from(bytes + SPARE)) else { return Ok(()) };
+    // SAFETY: plain numbers and a descriptor that is open.
+    let ret = unsafe { libc::fallocate(file.as_raw_fd(), libc::FALLOC_FL_KEEP_SIZE, at, bytes) };
+    match std::io::Error::last_os_error() {
+        e if ret != 0 && matches!(e.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)) => Err(e),
+        _ => Ok(()),
     }
 }
 
-/// Encodings by what a column holds. Times differ little from row to row (delta); durations do not repeat, so a dictionary
-/// only costs memory; everything else repeats (dictionary, run length).
-fn properties() -> WriterProperties {
-    let mut properties = WriterProperties::builder()
-        .set_created_by(concat!("osd ", env!("CARGO_PKG_VERSION")).to_owned())
-        .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_max_row_group_row_count(Some(16 * 1024 * 1024))
-        .set_statistics_enabled(EnabledStatistics::Chunk);
-    for column in schema::COLUMNS {
-        let path = ColumnPath::from(column.name);
-        if column.ty == Type::Time {
-            properties = properties
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-        } else if matches!(column.name, "dur_ns" | "total_ns") {
-            properties = properties
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT);
-        }
+/// Gives the finished file `from` its name.
+pub(crate) fn settle(from: &Path, path: &Path, force: bool) -> Result<()> {
+    let io = |source| Error::Io { action: "name", path: path.to_owned(), source };
+    if force {
+        return std::fs::rename(from, path).map_err(io);
     }
-    properties.build()
+    // A hard link refuses to replace; a rename would not.
+    match std::fs::hard_link(from, path) {
+        Ok(()) => std::fs::remove_file(from).map_err(io),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::Exists { path: path.to_owned() }),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(io(e)),
+        // A file system without hard links.
+        Err(_) if path.symlink_metadata().is_ok() => Err(Error::Exists { path: path.to_owned() }),
+        Err(_) => std::fs::rename(from, path).map_err(io),
+    }
 }

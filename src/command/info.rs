@@ -39,18 +39,18 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
                 if i > 0 {
                     println!();
                 }
-                print!("{}", describe(recording)?);
+                print!("{}", describe(recording));
             }
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(recording: &Recording) -> Result<String> {
+fn describe(recording: &Recording) -> String {
     let m = recording.metadata();
     let mut out = String::new();
     let mut line = |name: &str, value: String| out.push_str(&format!("{name:<11} {}\n", sanitize(&value)));
-    line("recording", format!("{} ({})", recording.path().display(), format::bytes(recording.bytes()?)));
+    line("recording", format!("{} ({})", recording.path().display(), format::bytes(recording.bytes())));
     line("id", format!("{}, format {}, osd {}", m.recording_id, m.format_version, m.osd_version));
     let host = &m.host;
     line(
@@ -113,10 +113,13 @@ fn describe(recording: &Recording) -> Result<String> {
     for spot in &m.blind_spots {
         line("blind spot", spot.clone());
     }
-    if !m.complete {
-        line("note", "not closed properly: the end may be missing".into());
+    if recording.is_unfinished() {
+        let how = "`osd recover` closes it if its recorder has died";
+        line("note", format!("unfinished: this is what its recorder has written so far; {how}"));
+    } else if !m.complete {
+        line("note", "recovered after its recorder died: up to a second before that is missing".into());
     }
-    Ok(out)
+    out
 }
 
 fn target(m: &Metadata) -> String {

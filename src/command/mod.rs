@@ -7,6 +7,7 @@ mod doctor;
 mod info;
 #[cfg(feature = "record")]
 mod record;
+mod recover;
 #[cfg(feature = "analyze")]
 mod sql;
 
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Record(record::Args),
     /// Show what a recording holds, what it lost and what it cost.
     Info(info::Args),
+    /// Close a recording whose recorder was killed.
+    Recover(recover::Args),
     /// Query recordings with SQL; without a statement, interactively.
     #[cfg(feature = "analyze")]
     Sql(sql::Args),
@@ -55,6 +58,7 @@ impl Command {
             #[cfg(feature = "record")]
             Self::Record(args) => record::run(args),
             Self::Info(args) => info::run(args),
+            Self::Recover(args) => recover::run(args),
             #[cfg(feature = "analyze")]
             Self::Sql(args) => sql::run(args),
             #[cfg(feature = "analyze")]

@@ -135,6 +135,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     if !args.quiet {
         summarize(&config, &outcome);
     }
+    if outcome.disk_full {
+        return Err(Failure::new("the disk is full: recording ended early, and is closed and readable")
+            .hint("free some space, or write to another disk"));
+    }
     Ok(ExitCode::SUCCESS)
 }
 

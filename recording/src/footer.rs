@@ -1,0 +1,168 @@
+//! The footer: Parquet's own metadata, with osd's JSON, the sums of the data, and a checksum of the footer itself.
+//!
+//! A checksum cannot cover itself, so it is taken with eight zeros in its place. Readers other than osd see three more keys and pass
+//! over them.
+
+use crate::schema::{self, Type};
+use crate::sums::Sums;
+use crate::{METADATA_KEY, Metadata};
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::arrow::{encode_arrow_schema, parquet_to_arrow_schema};
+use parquet::basic::ColumnOrder;
+use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::{
+    ColumnChunkMetaData, FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder, ParquetMetaDataReader,
+    ParquetMetaDataWriter, RowGroupMetaData,
+};
+use parquet::schema::types::SchemaDescPtr;
+use std::sync::Arc;
+
+/// Key of the sums of the data: position, colon, eight hex digits a block of 256 KiB.
+pub(crate) const SUMS_KEY: &str = "osd.blocks";
+/// Key of the CRC-32 of the footer, taken with [`UNSUMMED`] in its place.
+const FOOTER_KEY: &str = "osd.footer";
+const UNSUMMED: &str = "00000000";
+const ARROW_KEY: &str = "ARROW:schema";
+
+/// Length and magic that end the file.
+pub(crate) const END: u64 = 8;
+
+/// A footer, ready to be written after the data.
+pub(crate) fn encode(
+    schema: &SchemaDescPtr,
+    groups: Vec<RowGroupMetaData>,
+    metadata: &Metadata,
+    sums: &Sums,
+) -> Result<Vec<u8>> {
+    let json = serde_json::to_string(metadata).map_err(|e| ParquetError::General(e.to_string()))?;
+    let entry = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
+    let keys = vec![
+        entry(ARROW_KEY, encode_arrow_schema(&schema::arrow_schema())),
+        entry(METADATA_KEY, json),
+        entry(SUMS_KEY, sums.to_text()),
+        entry(FOOTER_KEY, UNSUMMED.to_owned()),
+    ];
+    let mut bytes = parquet_bytes(schema, groups, keys)?;
+    let end = bytes.len() - END as usize;
+    let Some(place) = sum_place(&bytes[..end]) else {
+        return Err(ParquetError::General("the footer has no place for its checksum".into()));
+    };
+    let sum = format!("{:08x}", crc32fast::hash(&bytes[..end]));
+    bytes[place..place + 8].copy_from_slice(sum.as_bytes());
+    Ok(bytes)
+}
+
+/// One row group as a footer of its own, for the index of an unfinished recording.
+pub(crate) fn encode_group(schema: &SchemaDescPtr, group: RowGroupMetaData) -> Result<Vec<u8>> {
+    let mut bytes = parquet_bytes(schema, vec![group], Vec::new())?;
+    bytes.truncate(bytes.len() - END as usize);
+    Ok(bytes)
+}
+
+/// What [`encode_group`] made.
+pub(crate) fn decode_group(bytes: &[u8]) -> Result<RowGroupMetaData> {
+    let mut groups = ParquetMetaDataReader::decode_metadata(bytes)?.into_builder().take_row_groups();
+    groups.pop().ok_or_else(|| ParquetError::General("no row group".into()))
+}
+
+fn parquet_bytes(schema: &SchemaDescPtr, groups: Vec<RowGroupMetaData>, keys: Vec<KeyValue>) -> Result<Vec<u8>> {
+    let rows = groups.iter().map(RowGroupMetaData::num_rows).sum();
+    // Without an order for each column readers must not trust the statistics that prune row groups.
+    let orders = schema.columns().iter().map(|c| {
+        let order = ColumnOrder::sort_order_for_type(c.logical_type_ref(), c.converted_type(), c.physical_type());
+        ColumnOrder::TYPE_DEFINED_ORDER(order)
+    });
+    let created_by = concat!("osd version ", env!("CARGO_PKG_VERSION")).to_owned();
+    let keys = (!keys.is_empty()).then_some(keys);
+    let file = FileMetaData::new(1, rows, Some(created_by), keys, Arc::clone(schema), Some(orders.collect()));
+    let metadata = ParquetMetaDataBuilder::new(file).set_row_groups(groups).build();
+    let mut bytes = Vec::new();
+    ParquetMetaDataWriter::new(&mut bytes, &metadata).finish()?;
+    Ok(bytes)
+}
+
+/// Where the digits of the checksum are: after the last mention of its key, a field header and a length.
+fn sum_place(footer: &[u8]) -> Option<usize> {
+    let key = FOOTER_KEY.as_bytes();
+    let at = footer.windows(key.len()).rposition(|w| w == key)? + key.len();
+    (footer.get(at..at + 2) == Some(&[0x18, 8]) && footer.len() >= at + 10).then_some(at + 2)
+}
+
+/// Decodes a footer (without length and magic), after checking that it is the one that was written.
+pub(crate) fn decode(footer: &[u8]) -> Result<ParquetMetaData> {
+    let damaged = |what: &str| ParquetError::General(what.to_owned());
+    let place = sum_place(footer);
+    if let Some(place) = place {
+        let mut hasher = crc32fast::Hasher::new();
+        hasher.update(&footer[..place]);
+        hasher.update(UNSUMMED.as_bytes());
+        hasher.update(&footer[place + 8..]);
+        if footer[place..place + 8] != *format!("{:08x}", hasher.finalize()).as_bytes() {
+            return Err(damaged("the footer does not match its checksum"));
+        }
+    } else if footer.windows(SUMS_KEY.len()).any(|w| w == SUMS_KEY.as_bytes()) {
+        return Err(damaged("the footer has lost its checksum"));
+    }
+    ParquetMetaDataReader::decode_metadata(footer)
+}
+
+/// The value of a key.
+pub(crate) fn value<'a>(metadata: &'a ParquetMetaData, key: &str) -> Option<&'a str> {
+    metadata.file_metadata().key_value_metadata()?.iter().find(|e| e.key == key)?.value.as_deref()
+}
+
+/// The Arrow types of a file: from this format and the Parquet types. The schema that the file may carry for Arrow is not decoded,
+/// because its decoder panics on damage; it is replaced by one that is known to be sound.
+pub(crate) fn arrow(metadata: ParquetMetaData) -> Result<ArrowReaderMetadata> {
+    let plain = parquet_to_arrow_schema(metadata.file_metadata().schema_descr(), None)?;
+    let typed = plain.fields().iter().map(|field| {
+        let is_text = schema::COLUMNS.iter().any(|c| c.name == field.name() && c.ty == Type::Text);
+        match field.data_type() {
+            arrow_schema::DataType::Utf8 if is_text => {
+                Arc::new(field.as_ref().clone().with_data_type(Type::Text.arrow()))
+            }
+            _ => Arc::clone(field),
+        }
+    });
+    let schema = Arc::new(arrow_schema::Schema::new(typed.collect::<Vec<_>>()));
+    let file = metadata.file_metadata();
+    let mut keys = file.key_value_metadata().cloned().unwrap_or_default();
+    keys.retain(|e| e.key != ARROW_KEY && e.key != SUMS_KEY);
+    keys.push(KeyValue::new(ARROW_KEY.to_owned(), encode_arrow_schema(&schema)));
+    let file = FileMetaData::new(
+        file.version(),
+        file.num_rows(),
+        file.created_by().map(str::to_owned),
+        Some(keys),
+        file.schema_descr_ptr(),
+        file.column_orders().cloned(),
+    );
+    let metadata = ParquetMetaDataBuilder::new(file).set_row_groups(metadata.row_groups().to_vec()).build();
+    ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new().with_schema(schema))
+}
+
+/// The same row group, `by` bytes further on in its file.
+pub(crate) fn shifted(group: RowGroupMetaData, by: i64, ordinal: usize) -> Result<RowGroupMetaData> {
+    let shift = |c: &ColumnChunkMetaData| {
+        c.clone()
+            .into_builder()
+            .set_data_page_offset(c.data_page_offset() + by)
+            .set_dictionary_page_offset(c.dictionary_page_offset().map(|o| o + by))
+            .set_index_page_offset(None)
+            .set_offset_index_offset(None)
+            .set_offset_index_length(None)
+            .set_column_index_offset(None)
+            .set_column_index_length(None)
+            .build()
+    };
+    let columns = group.columns().iter().map(shift).collect::<Result<Vec<_>>>()?;
+    let offset = group.file_offset();
+    let mut builder = group.into_builder().set_column_metadata(columns);
+    if let Some(offset) = offset {
+        builder = builder.set_file_offset(offset + by);
+    }
+    if let Ok(ordinal) = i16::try_from(ordinal) {
+        builder = builder.set_ordinal(ordinal);
+    }
+    builder.build()
+}

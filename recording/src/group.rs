@@ -1,0 +1,131 @@
+//! A row group while it grows: rows are encoded as they come, so that what waits for the group to be full is pages, not rows.
+
+use crate::schema::{self, Kind, Type};
+use arrow_array::{ArrayRef, RecordBatch, new_null_array};
+use parquet::arrow::ArrowSchemaConverter;
+use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::errors::{ParquetError, Result};
+use parquet::file::properties::{EnabledStatistics, WriterProperties};
+use parquet::file::writer::SerializedFileWriter;
+use parquet::schema::types::{ColumnPath, SchemaDescPtr};
+use std::io::Write;
+use std::sync::Arc;
+
+/// Columns of one kind being encoded, and how many rows.
+pub(crate) struct Group {
+    kind: Kind,
+    columns: Vec<ArrowColumnWriter>,
+    rows: usize,
+}
+
+impl Group {
+    pub(crate) fn new(kind: Kind, factory: &ArrowRowGroupWriterFactory) -> Result<Self> {
+        let columns = factory.create_column_writers(0)?;
+        // Every column of the format is one Parquet leaf, a list of numbers included.
+        if columns.len() == schema::COLUMNS.len() {
+            Ok(Self { kind, columns, rows: 0 })
+        } else {
+            Err(ParquetError::General(format!("{} leaves for {} columns", columns.len(), schema::COLUMNS.len())))
+        }
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Memory held, roughly; also about what the group will take in the file.
+    pub(crate) fn bytes(&self) -> usize {
+        self.columns.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
+    }
+
+    /// Adds rows: a batch with columns of the kind's own, found by name.
+    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        let kind = self.kind;
+        for (i, column) in schema::COLUMNS.iter().enumerate().filter(|(_, c)| c.kinds.contains(&kind)) {
+            match batch.column_by_name(column.name) {
+                Some(values) => self.encode(i, values)?,
+                // Written by an older osd that did not have the column.
+                None => self.encode(i, &new_null_array(&column.ty.arrow(), batch.num_rows()))?,
+            }
+        }
+        self.rows += batch.num_rows();
+        Ok(())
+    }
+
+    fn encode(&mut self, column: usize, values: &ArrayRef) -> Result<()> {
+        let schema = schema::arrow_schema();
+        for leaf in compute_leaves(schema.field(column), values)? {
+            self.columns[column].write(&leaf)?;
+        }
+        Ok(())
+    }
+
+    /// Writes the group into `file`. The fifty columns that are not of this kind are nulls, encoded here in one go.
+    pub(crate) fn finish<W: Write + Send>(mut self, file: &mut SerializedFileWriter<W>) -> Result<()> {
+        const SLICE: usize = 64 * 1024;
+        let kind = self.kind;
+        let mut nulls: Vec<(Type, ArrayRef)> = Vec::new();
+        for (i, column) in schema::COLUMNS.iter().enumerate().filter(|(_, c)| !c.kinds.contains(&kind)) {
+            let slice = match nulls.iter().find(|(ty, _)| *ty == column.ty) {
+                Some((_, array)) => array.clone(),
+                None => {
+                    let array = new_null_array(&column.ty.arrow(), SLICE.min(self.rows));
+                    nulls.push((column.ty, array.clone()));
+                    array
+                }
+            };
+            let mut left = self.rows;
+            while left > 0 {
+                let n = left.min(slice.len());
+                self.encode(i, &slice.slice(0, n))?;
+                left -= n;
+            }
+        }
+        let mut group = file.next_row_group()?;
+        for column in self.columns {
+            column.close()?.append_to_row_group(&mut group)?;
+        }
+        group.close()?;
+        file.flush()?;
+        Ok(())
+    }
+}
+
+/// The Parquet schema of a recording.
+pub(crate) fn parquet_schema() -> Result<SchemaDescPtr> {
+    Ok(Arc::new(ArrowSchemaConverter::new().convert(&schema::arrow_schema())?))
+}
+
+/// A Parquet file in the making, and what makes its groups' columns.
+pub(crate) fn file_writer<W: Write + Send>(sink: W) -> Result<(SerializedFileWriter<W>, ArrowRowGroupWriterFactory)> {
+    let root = parquet_schema()?.root_schema_ptr();
+    let file = SerializedFileWriter::new(sink, root, Arc::new(properties()))?;
+    let factory = ArrowRowGroupWriterFactory::new(&file, schema::arrow_schema());
+    Ok((file, factory))
+}
+
+/// Encodings by what a column holds. Times differ little from row to row (delta); durations do not repeat, so a dictionary
+/// only costs memory; everything else repeats (dictionary, run length). Pages are small because each open column holds one.
+fn properties() -> WriterProperties {
+    let mut properties = WriterProperties::builder()
+        .set_created_by(concat!("osd version ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_offset_index_disabled(true)
+        .set_data_page_size_limit(256 * 1024)
+        .set_dictionary_page_size_limit(256 * 1024)
+        .set_statistics_enabled(EnabledStatistics::Chunk);
+    for column in schema::COLUMNS {
+        let path = ColumnPath::from(column.name);
+        if column.ty == Type::Time {
+            properties = properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+        } else if matches!(column.name, "dur_ns" | "total_ns") {
+            properties = properties
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT);
+        }
+    }
+    properties.build()
+}

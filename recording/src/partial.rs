@@ -1,0 +1,225 @@
+//! An unfinished recording on disk: the folder `NAME.partial` beside the output.
+//!
+//! - `data`: the Parquet file so far, without its footer: sealed row groups.
+//! - `index`: frames that say what `data` holds: the metadata, clock points, one entry a row group with sums of the data up to it.
+//! - `KIND.N`: the journal of the N-th row group of a kind, the one that is still growing: the same rows as Arrow IPC in frames.
+//!
+//! A row is in a journal or in a sealed row group from the moment its batch is written, so what `kill -9` can take is what was not
+//! handed over yet. A journal is deleted only after its row group is known to be on the disk itself, so a power cut takes no more than
+//! what was written since the last [`Partial::sync_list`] was done. Reading it all back is `recover.rs`.
+
+use crate::frame::{FrameFile, Payloads};
+use crate::schema::Kind;
+use crate::sums::Summed;
+use crate::{ClockPoint, Metadata};
+use arrow_array::RecordBatch;
+use arrow_ipc::MetadataVersion;
+use arrow_ipc::reader::StreamReader;
+use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// Where an unfinished recording for `output` lies.
+pub(crate) fn folder(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".partial");
+    name.into()
+}
+
+/// Entries of the index, by their first byte.
+pub(crate) const DESCRIBED: u8 = b'D';
+pub(crate) const CLOCK: u8 = b'C';
+pub(crate) const SEALED: u8 = b'G';
+pub(crate) const SYNCED: u8 = b'S';
+
+/// What the index says of a sealed row group; Parquet's own description follows it in the frame.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Sealed {
+    pub(crate) kind: String,
+    pub(crate) generation: u32,
+    /// Where the group ends in `data`.
+    pub(crate) end: u64,
+    /// Sums of `data` from this block on, the begun one last.
+    pub(crate) from_block: usize,
+    pub(crate) blocks: Vec<u32>,
+}
+
+/// The folder, to whoever writes.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    dir: PathBuf,
+    /// Locked while this process lives: that is how a dead recorder is told from a busy one.
+    index: FrameFile,
+    n_whole: usize,
+}
+
+/// Why there is no folder to write in.
+pub(crate) enum Taken {
+    /// Another process is writing there.
+    Busy,
+    /// A recorder that died left it.
+    Remains,
+    Io(io::Error),
+}
+
+impl From<io::Error> for Taken {
+    fn from(e: io::Error) -> Self {
+        Self::Io(e)
+    }
+}
+
+impl Partial {
+    /// Makes the folder for `output`, and `data` in it. With `discard`, what a dead recorder left there goes.
+    pub(crate) fn create(output: &Path, discard: bool) -> Result<(Self, File), Taken> {
+        let dir = folder(output);
+        let make = || std::fs::DirBuilder::new().mode(0o700).create(&dir);
+        match make() {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
+                if is_busy(&dir)? {
+                    return Err(Taken::Busy);
+                }
+                if !discard {
+                    return Err(Taken::Remains);
+                }
+                remove(&dir)?;
+                make()?;
+            }
+            other => other?,
+        }
+        let index = create_private(&dir.join("index"))?;
+        index.try_lock().map_err(|_| Taken::Busy)?;
+        let data = create_private(&dir.join("data"))?;
+        Ok((Self { dir, index: FrameFile::new(index), n_whole: 0 }, data))
+    }
+
+    pub(crate) fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    pub(crate) fn data_path(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
+    pub(crate) fn index_file(&self) -> &File {
+        self.index.file()
+    }
+
+    pub(crate) fn describe(&mut self, metadata: &Metadata) -> io::Result<()> {
+        self.index.append(&[&[DESCRIBED], &serde_json::to_vec(metadata)?])
+    }
+
+    pub(crate) fn clock_point(&mut self, point: &ClockPoint) -> io::Result<()> {
+        self.index.append(&[&[CLOCK], &serde_json::to_vec(point)?])
+    }
+
+    /// Row group `generation` of `kind`, `thrift` by Parquet's description, is all in `data`.
+    pub(crate) fn sealed<W>(&mut self, kind: Kind, generation: u32, thrift: &[u8], data: &Summed<W>) -> io::Result<()> {
+        let blocks = data.since(self.n_whole);
+        let entry =
+            Sealed { kind: kind.name().into(), generation, end: data.position(), from_block: self.n_whole, blocks };
+        let json = serde_json::to_vec(&entry)?;
+        let length = (json.len() as u32).to_le_bytes();
+        self.index.append(&[&[SEALED], &length, &json, thrift])?;
+        self.n_whole = data.n_whole();
+        Ok(())
+    }
+
+    /// The first `bytes` of `data` are on the disk itself.
+    pub(crate) fn synced(&mut self, bytes: u64) -> io::Result<()> {
+        self.index.append(&[&[SYNCED], &bytes.to_le_bytes()])
+    }
+
+    pub(crate) fn journal(&self, kind: Kind, generation: u32) -> io::Result<Journal> {
+        let path = self.dir.join(format!("{}.{generation}", kind.name()));
+        Ok(Journal { file: FrameFile::new(create_private(&path)?), path, stream: None })
+    }
+
+    /// Takes the folder away.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        remove(&self.dir)
+    }
+}
+
+/// Rows of the row group of one kind that is still growing.
+pub(crate) struct Journal {
+    file: FrameFile,
+    path: PathBuf,
+    stream: Option<StreamWriter<Vec<u8>>>,
+}
+
+impl Journal {
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn file(&self) -> &File {
+        self.file.file()
+    }
+
+    pub(crate) fn bytes(&self) -> u64 {
+        self.file.bytes()
+    }
+
+    /// Adds a batch; the stream's schema goes before the first.
+    pub(crate) fn append(&mut self, batch: &RecordBatch) -> io::Result<()> {
+        let stream = match &mut self.stream {
+            Some(stream) => stream,
+            None => {
+                let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5).map_err(io::Error::other)?;
+                let stream = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options);
+                self.stream.insert(stream.map_err(io::Error::other)?)
+            }
+        };
+        stream.write(batch).map_err(io::Error::other)?;
+        self.file.append(&[stream.get_ref()])?;
+        let buffer = stream.get_mut();
+        buffer.clear();
+        // A burst should not keep its megabytes for the rest of the recording.
+        buffer.shrink_to(1 << 20);
+        Ok(())
+    }
+}
+
+/// The whole batches of a journal, in order.
+pub(crate) fn read_journal(path: &Path) -> io::Result<Vec<RecordBatch>> {
+    let payloads = Payloads::open(path)?;
+    // An empty journal has no schema yet.
+    let Ok(stream) = StreamReader::try_new(payloads, None) else { return Ok(Vec::new()) };
+    Ok(stream.map_while(Result::ok).collect())
+}
+
+/// Whether a living process writes into `dir`.
+pub(crate) fn is_busy(dir: &Path) -> io::Result<bool> {
+    match File::open(dir.join("index")) {
+        Ok(index) => Ok(matches!(index.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// Kind and generation of a journal, by its name.
+pub(crate) fn journal_name(name: &OsStr) -> Option<(Kind, u32)> {
+    let (kind, generation) = name.to_str()?.split_once('.')?;
+    Some((Kind::from_name(kind)?, generation.parse().ok()?))
+}
+
+/// Removes the files of an unfinished recording and then their folder; anything else in there is left, with the folder.
+pub(crate) fn remove(dir: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if name == "data" || name == "index" || journal_name(&name).is_some() {
+            std::fs::remove_file(entry.path())?;
+        }
+    }
+    std::fs::remove_dir(dir)
+}
+
+/// `create_new` follows no symlink and replaces nothing.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    File::options().read(true).write(true).create_new(true).mode(0o600).open(path)
+}

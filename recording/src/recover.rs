@@ -1,0 +1,296 @@
+//! Reads an unfinished recording: what its recorder had handed over when it was killed, or has handed over so far.
+//!
+//! The sealed row groups are used where they lie; the journals of those still growing are encoded again, in memory, as a tail that
+//! follows them. [`Recording`] reads the two as one file, and [`recover`] writes the tail and a footer, so that they are one.
+
+use crate::frame::Frames;
+use crate::group::{self, Group};
+use crate::partial::{self, Sealed};
+use crate::schema::Kind;
+use crate::source::Source;
+use crate::sums::{BLOCK, Checker, Summed, Sums};
+use crate::writer::settle;
+use crate::{ClockPoint, Closed, Error, FORMAT_VERSION, Metadata, Query, Recording, Result, footer};
+use arrow_array::cast::AsArray;
+use arrow_array::types::UInt64Type;
+use arrow_array::{Array, RecordBatch};
+use bytes::Bytes;
+use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataBuilder, RowGroupMetaData};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// What an unfinished recording holds.
+pub(crate) struct Remains {
+    pub(crate) source: Source,
+    pub(crate) parquet: ParquetMetaData,
+    pub(crate) metadata: Metadata,
+    /// Bytes of `data` that count, and their sums.
+    sums: Sums,
+    tail: Bytes,
+}
+
+type Journals = BTreeMap<(Kind, u32), Vec<RecordBatch>>;
+
+impl Remains {
+    /// Reads the folder `dir`. Writes nothing, and does not mind that a recorder is still at work there.
+    pub(crate) fn read(dir: &Path) -> Result<Self> {
+        let io = |source| Error::Io { action: "read", path: dir.to_owned(), source };
+        let bad = |e: parquet::errors::ParquetError| Error::damaged(dir, e);
+        // In this order: a journal that is gone by now was sealed, and the index, read later, says so.
+        let mut journals = read_journals(dir).map_err(io)?;
+        let index = Index::read(dir)?;
+        let data = File::open(dir.join("data")).map_err(io)?;
+        let (groups, sums) = index.sealed_groups(&data).map_err(io)?;
+        // Of each kind the generations that follow the sealed ones without a gap: what comes after a lost one is no prefix.
+        let mut next: BTreeMap<Kind, u32> = BTreeMap::new();
+        for (kind, generation, _) in &groups {
+            next.insert(*kind, generation + 1);
+        }
+        journals.retain(|(kind, generation), _| {
+            let next = next.entry(*kind).or_default();
+            let follows = generation == next;
+            *next += u32::from(follows);
+            follows
+        });
+
+        let mut described: Vec<RowGroupMetaData> = groups.into_iter().map(|(_, _, group)| group).collect();
+        let at = sums.position.max(4);
+        let (tail, added) = encode_tail(journals, at, described.len()).map_err(bad)?;
+        described.extend(added);
+        let schema = group::parquet_schema().map_err(bad)?;
+        let rows = described.iter().map(RowGroupMetaData::num_rows).sum();
+        let file = FileMetaData::new(1, rows, None, None, schema, None);
+        let parquet = ParquetMetaDataBuilder::new(file).set_row_groups(described).build();
+        let source = Source::new(data, at, tail.clone(), Some(Checker::new(sums.clone())));
+        Ok(Self { source, parquet, metadata: index.metadata, sums, tail })
+    }
+}
+
+fn read_journals(dir: &Path) -> std::io::Result<Journals> {
+    let mut journals = Journals::new();
+    for entry in std::fs::read_dir(dir)? {
+        let entry = entry?;
+        if let Some(name) = partial::journal_name(&entry.file_name()) {
+            match partial::read_journal(&entry.path()) {
+                Ok(batches) => drop(journals.insert(name, batches)),
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+    Ok(journals)
+}
+
+/// What the index says.
+#[derive(Default)]
+struct Index {
+    metadata: Metadata,
+    sealed: Vec<(Sealed, RowGroupMetaData)>,
+    synced: u64,
+}
+
+impl Index {
+    fn read(dir: &Path) -> Result<Self> {
+        let path = dir.join("index");
+        let frames = Frames::open(&path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::NotFound => Error::NotARecording {
+                path: dir.to_owned(),
+                detail: "it is a folder, and not one of an unfinished recording".into(),
+            },
+            _ => Error::Io { action: "read", path: path.clone(), source },
+        })?;
+        let mut index = Self::default();
+        let mut points: Vec<ClockPoint> = Vec::new();
+        for frame in frames {
+            // A frame that passed its checksum and still makes no sense is of a newer osd: pass over it.
+            let Some((tag, body)) = frame.split_first() else { continue };
+            match *tag {
+                partial::DESCRIBED => {
+                    if let Ok(metadata) = serde_json::from_slice::<Metadata>(body) {
+                        if metadata.format_version > FORMAT_VERSION {
+                            let found = metadata.format_version;
+                            return Err(Error::NewerFormat { path: dir.to_owned(), found, max: FORMAT_VERSION });
+                        }
+                        index.metadata = metadata;
+                        points.clear();
+                    }
+                }
+                partial::CLOCK => points.extend(serde_json::from_slice::<ClockPoint>(body)),
+                partial::SYNCED => {
+                    if let Ok(bytes) = body.try_into() {
+                        index.synced = u64::from_le_bytes(bytes);
+                    }
+                }
+                partial::SEALED => match sealed(body) {
+                    Some(group) => index.sealed.push(group),
+                    None => break,
+                },
+                _ => {}
+            }
+        }
+        index.metadata.clock.0.append(&mut points);
+        Ok(index)
+    }
+
+    /// The row groups that are whole in `data`, and the sums of the data up to their end.
+    fn sealed_groups(&self, data: &File) -> std::io::Result<(Vec<(Kind, u32, RowGroupMetaData)>, Sums)> {
+        let length = data.metadata()?.len();
+        let mut sums = Sums::default();
+        let mut groups = Vec::new();
+        for (entry, group) in &self.sealed {
+            let Some(kind) = Kind::from_name(&entry.kind) else { break };
+            if entry.end > length || entry.end < sums.position || entry.from_block > sums.blocks.len() {
+                break;
+            }
+            // What was synced is on the disk as written; of the rest a power cut may have kept the length and not the bytes.
+            if entry.end > self.synced && !matches_sums(data, entry)? {
+                break;
+            }
+            sums.blocks.truncate(entry.from_block);
+            sums.blocks.extend(&entry.blocks);
+            sums.position = entry.end;
+            groups.push((kind, entry.generation, group.clone()));
+        }
+        Ok((groups, sums))
+    }
+}
+
+fn sealed(body: &[u8]) -> Option<(Sealed, RowGroupMetaData)> {
+    let length = u32::from_le_bytes(body.get(..4)?.try_into().ok()?) as usize;
+    let rest = &body[4..];
+    let entry = serde_json::from_slice(rest.get(..length)?).ok()?;
+    Some((entry, footer::decode_group(&rest[length..]).ok()?))
+}
+
+fn matches_sums(data: &File, entry: &Sealed) -> std::io::Result<bool> {
+    let mut buffer = vec![0; BLOCK as usize];
+    for (i, sum) in entry.blocks.iter().enumerate() {
+        let start = (entry.from_block + i) as u64 * BLOCK;
+        let Some(n) = entry.end.checked_sub(start).map(|n| n.min(BLOCK) as usize) else { return Ok(false) };
+        data.read_exact_at(&mut buffer[..n], start)?;
+        if crc32fast::hash(&buffer[..n]) != *sum {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Journals to row groups that begin at `at` in the file. Without any, and nothing before them, the file's magic alone.
+fn encode_tail(
+    journals: Journals,
+    at: u64,
+    n_before: usize,
+) -> parquet::errors::Result<(Bytes, Vec<RowGroupMetaData>)> {
+    let (mut file, factory) = group::file_writer(Vec::new())?;
+    let mut growing: Option<(Kind, Group)> = None;
+    // Generations of a kind follow one another in the map and become one group.
+    for ((kind, _), batches) in journals {
+        if let Some((before, group)) = growing.take_if(|(k, _)| *k != kind) {
+            debug_assert!(before != kind, "one group a kind");
+            group.finish(&mut file)?;
+        }
+        for batch in batches.iter().filter(|b| b.num_rows() > 0) {
+            let (_, group) = match &mut growing {
+                Some(growing) => growing,
+                None => growing.insert((kind, Group::new(kind, &factory)?)),
+            };
+            group.add(batch)?;
+        }
+    }
+    if let Some((_, group)) = growing {
+        group.finish(&mut file)?;
+    }
+    let by = at as i64 - 4;
+    let groups = file.flushed_row_groups().iter().enumerate();
+    let groups =
+        groups.map(|(i, g)| footer::shifted(g.clone(), by, n_before + i)).collect::<parquet::errors::Result<_>>()?;
+    file.flush()?;
+    Ok((Bytes::from(std::mem::take(file.inner_mut())).slice(4..), groups))
+}
+
+/// Sums up what the rows of an unfinished recording say and its metadata could not know yet.
+pub(crate) fn complete_metadata(recording: &mut Recording) -> Result<()> {
+    let mut rows: BTreeMap<String, u64> = Kind::ALL.into_iter().map(|k| (k.name().to_owned(), 0)).collect();
+    let mut last_ns = i64::MIN;
+    for group in recording.row_groups() {
+        if let Some(kind) = group.kind {
+            *rows.entry(kind.name().to_owned()).or_default() += group.rows;
+        }
+        last_ns = group.ts_ns.map_or(last_ns, |(_, max)| max.max(last_ns));
+    }
+    let mut losses: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for batch in recording.read(&Query::kind(Kind::Loss))? {
+        let batch = batch?;
+        let text = |name: &str| batch.column_by_name(name).map(|c| arrow_select_text(c));
+        let count = batch.column_by_name("count").and_then(|c| c.as_primitive_opt::<UInt64Type>().cloned());
+        let (Some(stream), Some(reason), Some(count)) = (text("stream"), text("reason"), count) else { continue };
+        for i in 0..batch.num_rows() {
+            if let (Some(stream), Some(reason)) = (stream.get(i).cloned(), reason.get(i).cloned()) {
+                *losses.entry((stream, reason)).or_default() += count.value(i);
+            }
+        }
+    }
+    let metadata = recording.metadata_mut();
+    metadata.format_version = FORMAT_VERSION;
+    metadata.rows = rows;
+    metadata.losses =
+        losses.into_iter().map(|((stream, reason), count)| crate::LossTotal { stream, reason, count }).collect();
+    metadata.ended_ns = metadata.ended_ns.max(last_ns).max(metadata.started_ns);
+    metadata.complete = false;
+    Ok(())
+}
+
+fn arrow_select_text(column: &dyn Array) -> Vec<String> {
+    use arrow_array::types::Int32Type;
+    let Some(keys) = column.as_dictionary_opt::<Int32Type>() else { return Vec::new() };
+    let Some(values) = keys.downcast_dict::<arrow_array::StringArray>() else { return Vec::new() };
+    values.into_iter().map(|v| v.unwrap_or_default().to_owned()).collect()
+}
+
+/// Closes the recording that was to become `output`: gives it a footer and its name. Its metadata keep `complete: false`.
+///
+/// # Errors
+/// [`Error::Busy`] while its recorder is alive; [`Error::Io`] if there is nothing to recover or the disk refuses; [`Error::Exists`] if
+/// `output` is there and `force` is not set. In each case everything stays as it was.
+pub fn recover(output: &Path, force: bool) -> Result<Closed> {
+    let dir = if output.is_dir() { output.to_owned() } else { partial::folder(output) };
+    let output = match output.is_dir() {
+        true => output.with_extension(""),
+        false => output.to_owned(),
+    };
+    let io = |action| {
+        let path = dir.clone();
+        move |source| Error::Io { action, path, source }
+    };
+    if output.symlink_metadata().is_ok() && !force {
+        return Err(Error::Exists { path: output });
+    }
+    let index = File::open(dir.join("index")).map_err(io("recover"))?;
+    index.try_lock().map_err(|_| Error::Busy { path: dir.clone() })?;
+
+    let mut recording = Recording::open(&dir)?;
+    complete_metadata(&mut recording)?;
+    let metadata = recording.metadata().clone();
+    let remains = Remains::read(&dir)?;
+    let mut data = File::options().read(true).write(true).open(dir.join("data")).map_err(io("recover"))?;
+    let at = remains.sums.position;
+    data.set_len(at).and_then(|()| data.seek(SeekFrom::Start(at))).map_err(io("recover"))?;
+    let mut data = Summed::resume(data, &remains.sums);
+    let bad = |e| Error::damaged(&dir, e);
+    if at == 0 {
+        data.write_all(b"PAR1").map_err(io("recover"))?;
+    }
+    data.write_all(&remains.tail).map_err(io("recover"))?;
+    let schema = group::parquet_schema().map_err(bad)?;
+    let groups = remains.parquet.row_groups().to_vec();
+    let end = footer::encode(&schema, groups, &metadata, &data.sums()).map_err(bad)?;
+    data.write_all(&end).map_err(io("recover"))?;
+    data.inner().sync_all().map_err(io("recover"))?;
+    let bytes = data.position();
+    settle(&dir.join("data"), &output, force)?;
+    partial::remove(&dir).map_err(io("tidy up"))?;
+    Ok(Closed { path: output, bytes, metadata })
+}

@@ -1,0 +1,43 @@
+//! `osd recover`: closes a recording whose recorder died.
+
+use crate::failure::{Result, sanitize};
+use crate::format;
+use osd_recording::Kind;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "EXAMPLES:
+  osd recover run.parquet    closes what was to become run.parquet: run.parquet.partial
+
+Not needed for reading: the other commands read an unfinished recording as it is.";
+
+/// Close a recording whose recorder was killed.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// The recordings, by the names they were to get.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+
+    /// Replace FILE if it exists.
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    for file in &args.files {
+        let closed = osd_recording::recover(file, args.force)?;
+        let rows: Vec<String> = Kind::ALL
+            .iter()
+            .filter_map(|k| closed.metadata.rows.get(k.name()).filter(|n| **n > 0).map(|n| (k, n)))
+            .map(|(k, n)| format!("{} {}", format::count(*n), k.name()))
+            .collect();
+        eprintln!(
+            "recovered {}: {} rows, {}",
+            sanitize(&closed.path.display().to_string()),
+            if rows.is_empty() { "no".to_owned() } else { rows.join(", ") },
+            format::bytes(closed.bytes)
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
