@@ -38,7 +38,7 @@ const WATCHER_CPU: usize = 1;
 
 const USAGE: &str = "usage: make bench-peers [ARGS='OPTIONS']
   --quick       2 rounds, printed only
-  --rounds N    how often each variant is measured (15)
+  --rounds N    how often each variant is measured (21)
   --seconds S   how long each time (1)
   --only WORDS  only variants whose name has one of these words, e.g. osd,perf; printed only
   --apart       the load on the watcher's processor instead of the server's
@@ -55,7 +55,7 @@ struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { rounds: 15, length: Duration::from_secs(1), only: None, load_cpu: SERVER_CPU, write: true }
+        Self { rounds: 21, length: Duration::from_secs(1), only: None, load_cpu: SERVER_CPU, write: true }
     }
 }
 

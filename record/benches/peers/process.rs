@@ -21,11 +21,16 @@ pub(crate) fn pin_to(cpu: usize) -> io::Result<()> {
     if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
-/// A command that will run on `cpu`, with all it starts.
+/// A command that will run on `cpu`, with all it starts, and no longer than we do.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>, cpu: usize) -> Command {
     let mut command = Command::new(program);
-    // SAFETY: one system call between fork and exec, no allocation.
-    unsafe { command.pre_exec(move || pin_to(cpu)) };
+    // SAFETY: two system calls between fork and exec, no allocation.
+    unsafe {
+        command.pre_exec(move || {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM);
+            pin_to(cpu)
+        });
+    }
     command
 }
 

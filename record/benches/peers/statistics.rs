@@ -15,22 +15,21 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     quantile(values, 0.5)
 }
 
-/// The ratio of the medians of `over` and `under`, whose elements at one index come from one round, and the range that holds nine of
-/// ten such ratios when the rounds are drawn again from those there were (bootstrap; seeded, so the same rounds give the same range).
-pub(crate) fn ratio(over: &[f64], under: &[f64]) -> (f64, f64, f64) {
-    let n = over.len().min(under.len());
+/// The ratio of the medians of pairs `(over, under)`, one pair a round, and the range that holds nine of ten such ratios when the rounds are
+/// drawn again from those there were (bootstrap; seeded, so the same rounds give the same range).
+pub(crate) fn ratio(pairs: &[(f64, f64)]) -> (f64, f64, f64) {
+    let of = |pairs: &[(f64, f64)]| {
+        let (over, under): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
+        median(&over) / median(&under)
+    };
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut draw = || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
-        (state % n.max(1) as u64) as usize
+        pairs[(state % pairs.len() as u64) as usize]
     };
-    let mut ratios = Vec::new();
-    for _ in 0..if n == 0 { 0 } else { 2000 } {
-        let rounds: Vec<usize> = (0..n).map(|_| draw()).collect();
-        let of = |values: &[f64]| median(&rounds.iter().map(|i| values[*i]).collect::<Vec<_>>());
-        ratios.push(of(over) / of(under));
-    }
-    (median(over) / median(under), quantile(&ratios, 0.05), quantile(&ratios, 0.95))
+    let redrawn = if pairs.is_empty() { 0 } else { 2000 };
+    let ratios: Vec<f64> = (0..redrawn).map(|_| of(&pairs.iter().map(|_| draw()).collect::<Vec<_>>())).collect();
+    (of(pairs), quantile(&ratios, 0.05), quantile(&ratios, 0.95))
 }

@@ -97,29 +97,27 @@ pub(crate) fn render(kind: Kind, all: &[Results]) -> String {
     let mut out = format!("#### {}\n\n", kind.title());
     out.push_str("| attached | requests/s | server CPU a request, us | added, ns | ratio | load's CPU a request, us | server's sleeps a request |\n");
     out.push_str("|---|---|---|---|---|---|---|\n");
-    let baseline = baseline(all);
-    let added = |results: &Results| -> Vec<f64> {
-        results.each(cpu_us).iter().zip(&baseline).map(|(us, base)| (us - base) * 1e3).collect()
-    };
-    let floor = all.iter().find(|r| r.watcher == Watcher::Empty).map(added).unwrap_or_default();
+    let floor = all.iter().find(|r| r.watcher == Watcher::Empty);
     for results in all {
         if let Some(why) = &results.refused {
             let _ = writeln!(out, "| {} | {why} | | | | | |", results.watcher.name());
             continue;
         }
-        let added = added(results);
-        let (added_text, ratio_text) = match results.watcher {
-            Watcher::Nothing => (String::new(), String::new()),
-            Watcher::Empty => (quartiles(&added), "1".to_owned()),
-            Watcher::NothingAgain => {
-                let first = all[0].each(cpu_us);
-                let apart: Vec<f64> = results.each(cpu_us).iter().zip(&first).map(|(b, a)| (b - a) * 1e3).collect();
-                (quartiles(&apart), String::new())
-            }
+        let added: Vec<f64> = results.samples.iter().filter_map(|s| added_ns(all, s)).collect();
+        let ratio_text = match results.watcher {
+            Watcher::Nothing | Watcher::NothingAgain => String::new(),
+            Watcher::Empty => "1".to_owned(),
             _ => {
-                let (middle, low, high) = ratio(&added, &floor);
-                (quartiles(&added), format!("**{middle:.2}** ({low:.2} to {high:.2})"))
+                let pair = |s: &Sample| Some((added_ns(all, s)?, added_ns(all, floor?.of_round(s.round)?)?));
+                let (middle, low, high) = ratio(&results.samples.iter().filter_map(pair).collect::<Vec<_>>());
+                format!("**{middle:.2}** ({low:.2} to {high:.2})")
             }
+        };
+        let added_text = match results.watcher {
+            Watcher::Nothing => String::new(),
+            // Half the distance between the two loads without anybody lies on either side of their mean.
+            Watcher::NothingAgain => quartiles(&added.iter().map(|ns| ns * 2.0).collect::<Vec<_>>()),
+            _ => quartiles(&added),
         };
         let _ = writeln!(
             out,
@@ -151,8 +149,9 @@ fn render_kept(all: &[Results]) -> String {
         };
         let each = results.watcher.keeps_each_call();
         let lost: u64 = results.samples.iter().filter_map(|s| s.kept.lost).sum();
-        let lost_of = per_call(&|s| s.kept.lost.unwrap_or(0) as f64 * 100.0);
-        let lost = if lost == 0 { "0".to_owned() } else { format!("{lost} ({:.2} %)", median(&lost_of)) };
+        let kept: u64 = results.samples.iter().filter_map(|s| s.kept.calls).sum();
+        let share = lost as f64 / (kept + lost).max(1) as f64 * 100.0;
+        let lost = if lost == 0 { "0".to_owned() } else { format!("{lost} ({share:.2} %)") };
         let calls = per_call(&|s| s.requests as f64).iter().map(|inverse| 1.0 / inverse).collect();
         let mut bytes = if each { or_dash(per_call(&|s| s.kept.file_bytes as f64), 1) } else { "-".to_owned() };
         if results.samples.iter().any(|s| s.kept.row_bytes.is_some()) {
@@ -175,11 +174,11 @@ fn render_kept(all: &[Results]) -> String {
     out
 }
 
-/// Each round's cost without anybody, the mean of its two loads.
-fn baseline(all: &[Results]) -> Vec<f64> {
-    let of = |watcher| all.iter().find(|r| r.watcher == watcher).map(|r| r.each(cpu_us)).unwrap_or_default();
-    let (first, again) = (of(Watcher::Nothing), of(Watcher::NothingAgain));
-    first.iter().zip(&again).map(|(a, b)| (a + b) / 2.0).collect()
+/// Server CPU a request above the mean of the same round's two loads without anybody.
+fn added_ns(all: &[Results], sample: &Sample) -> Option<f64> {
+    let of = |watcher| all.iter().find(|r| r.watcher == watcher)?.of_round(sample.round).map(cpu_us);
+    let without = f64::midpoint(of(Watcher::Nothing)?, of(Watcher::NothingAgain)?);
+    Some((cpu_us(sample) - without) * 1e3)
 }
 
 fn cpu_us(sample: &Sample) -> f64 {

@@ -77,6 +77,11 @@ impl Watcher {
         self.keeps().starts_with("each call")
     }
 
+    /// Whether the server waits for it at every call, or might as well.
+    pub(crate) fn slows_a_hundredfold(self) -> bool {
+        matches!(self, Self::PerfTrace | Self::StraceCount | Self::Strace)
+    }
+
     /// How it is started; `None` if no program is.
     fn command(self, pids: &[u32], output: &Path, osd: &Path) -> Option<Command> {
         let list = pids.iter().map(u32::to_string).collect::<Vec<_>>().join(",");
