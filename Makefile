@@ -1,20 +1,21 @@
 # The commands of a fresh machine. `make demo` and `make test` install what is missing (as root, from the distribution's packages),
 # build, and run. Everything is built once, in release mode: what is tested is what ships.
 #
-# Targets: demo test bench build install-deps python clean
+# Targets: demo test bench bench-peers build install-deps python clean
 
 CARGO ?= cargo
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CARGO_TARGET_DIR)/python
 
-.PHONY: help build demo test lint doc unit python bench install-deps clean
+.PHONY: help build demo test lint doc unit python bench bench-peers install-deps clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
 	@echo 'sudo make demo   record a real service while it misbehaves, find out why, write demo/report/'
 	@echo 'sudo make test   everything CI runs'
 	@echo 'sudo make bench  what recording costs, as ratios'
+	@echo 'sudo make bench-peers   redis and nginx, watched by osd and by the tools it competes with'
 
 build: install-deps
 	$(CARGO) build --release --workspace
@@ -43,6 +44,13 @@ $(VENV)/.done:
 
 bench: install-deps
 	$(CARGO) bench -p osd-record --bench cost
+
+# ARGS='--quick' tries it, ARGS='--only osd,perf' shows some, OSD=path measures another osd: see record/benches/peers/main.rs.
+OSD ?= $(BIN)/osd
+bench-peers: install-deps
+	scripts/install-peers.sh
+	$(if $(filter $(BIN)/osd,$(OSD)),$(CARGO) build --release -p osd)
+	OSD=$(OSD) $(CARGO) bench -p osd-record --bench peers -- $(ARGS)
 
 install-deps:
 	scripts/install-deps.sh
