@@ -24,10 +24,13 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile bool record_calls = true; /* one record a call; off: tallies only */
 const volatile bool follow = true; /* children become targets */
 const volatile __u8 call_args[512] = {}; /* CALL_* by number */
+const volatile __u32 ring_slots = 1; /* calls a processor's ring holds: a power of two */
+const volatile __u32 path_ring_wake = 1 << 30; /* unread bytes of the path ring at which the reader is woken */
 
 /* Makes the wire structs part of this object's BTF, from which the Rust side is generated. */
 struct usage *unused_usage __attribute__((unused));
 struct call_with_path *unused_call __attribute__((unused));
+struct call_ring *unused_ring __attribute__((unused));
 struct life_exec *unused_exec __attribute__((unused));
 struct life_thread_exit *unused_thread_exit __attribute__((unused));
 enum loss unused_loss __attribute__((unused));
@@ -64,11 +67,39 @@ struct {
 	__type(value, __u32);
 } wanted SEC(".maps");
 
-/* Size set by user space. Woken by nobody: the reader looks on a timer, which costs the traced process nothing. */
+/*
+ * The calls: one ring a processor, side by side in one array that the reader maps. Plain stores and no lock, which is right because
+ * `call_returned` alone writes and never runs twice at once on a processor: these tracepoints run with preemption off, and where a
+ * kernel should allow it the program's own recursion guard refuses the second run and counts it (LOSS below, `recursion_miss`).
+ * Sizes set by user space.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct call);
+} calls SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct call_ring);
+} call_rings SEC(".maps");
+
+/* Calls with a path: rarer, dearer and of any length. Size set by user space. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 16 * 1024 * 1024);
-} calls SEC(".maps");
+	__uint(max_entries, 4096);
+} paths SEC(".maps");
+
+/* Holds nothing. The reader sleeps on it with a time limit; it is rung when a ring is half full, never for a single call. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} doorbell SEC(".maps");
 
 /* Apart from the calls, so that a storm of those never costs a fork, exec or exit. */
 struct {
@@ -76,7 +107,11 @@ struct {
 	__uint(max_entries, 4 * 1024 * 1024);
 } lives SEC(".maps");
 
-/* Memory is taken on first use; 200 bytes x CPUs an entry. Entries of ended processes are deleted by user space. */
+/*
+ * Counts of the calls that are not events: all of them with `record_calls` off, otherwise those whose ring was full. (User space
+ * counts the events as it reads them, which costs the traced process nothing.) Memory is taken on first use; 200 bytes x CPUs an
+ * entry. Entries of ended processes are deleted by user space.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -106,6 +141,14 @@ struct {
 	__type(key, __u32);
 	__type(value, struct life_exec);
 } exec_scratch SEC(".maps");
+
+/* A path is read here first, so that the ring is given only as many bytes as it has. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct call_with_path);
+} path_scratch SEC(".maps");
 
 static const struct tally zero_tally = {};
 
@@ -207,33 +250,76 @@ static __always_inline void fill_call(struct call *c, const struct thread *t, __
 	c->fd = t->fd;
 }
 
+/* Makes what was stored before visible before `head` is. x86 keeps stores in order by itself. */
+static __always_inline void hand_over(struct call_ring *ring, __u64 head)
+{
+#if defined(__TARGET_ARCH_x86)
+	*(volatile __u64 *)&ring->head = head;
+#else
+	__sync_lock_test_and_set(&ring->head, head);
+#endif
+}
+
+static __noinline int ring_doorbell(void)
+{
+	void *nothing = bpf_ringbuf_reserve(&doorbell, 8, 0);
+
+	/* No room: it has been ringing all along. */
+	if (nothing)
+		bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+static __noinline int lose_call(struct thread *t, __u64 dur_ns, bool failed)
+{
+	if (!t)
+		return 0;
+	tally_call(t, dur_ns, failed);
+	return count_lost(LOSS_CALL_RING_FULL);
+}
+
+/* 1 if the record is on its way; 0 if the call has still to be recorded, without its path. */
 static __noinline int record_call_with_path(struct thread *t, __u64 now, __u64 dur_ns, long ret)
 {
 	struct call_with_path *e;
+	__u32 zero = 0, n = 0;
 
 	if (!t)
 		return 0;
-	e = bpf_ringbuf_reserve(&calls, sizeof(*e), 0);
+	e = bpf_map_lookup_elem(&path_scratch, &zero);
 	if (!e)
-		return count_lost(LOSS_CALL_RING_FULL);
+		return 0;
 	fill_call(&e->call, t, now, dur_ns, ret);
 	e->pad = 0;
 	e->path_len = bpf_probe_read_user_str(e->path, sizeof(e->path), (const void *)t->path);
+	t->path = 0;
 	if (e->path_len < 0)
 		count_lost(LOSS_PATH_FAULT);
 	else if (e->path_len == PATH_BYTES)
 		count_lost(LOSS_PATH_CUT);
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
-	t->path = 0;
-	return 0;
+	if (e->path_len > 0)
+		n = e->path_len;
+	/* Keeps the compiler from joining the two tests into one that the verifier cannot follow. */
+	asm volatile("" : "+r"(n));
+	if (n > PATH_BYTES)
+		n = 0;
+	if (bpf_ringbuf_output(&paths, e, sizeof(*e) - PATH_BYTES + n, BPF_RB_NO_WAKEUP)) {
+		count_lost(LOSS_PATH_RING_FULL);
+		return 0;
+	}
+	if (bpf_ringbuf_query(&paths, BPF_RB_AVAIL_DATA) > path_ring_wake)
+		ring_doorbell();
+	return 1;
 }
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(call_returned, struct pt_regs *regs, long ret)
 {
 	struct thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
-	__u64 now, dur_ns;
-	struct call *e;
+	__u64 now, dur_ns, head;
+	struct call_ring *ring;
+	struct call *c;
+	__u32 cpu, slot;
 	bool failed;
 
 	/* No entry time: the call began before its thread was a target. It is in neither the counts nor the events. */
@@ -246,17 +332,32 @@ int BPF_PROG(call_returned, struct pt_regs *regs, long ret)
 	t->n_syscalls += 1;
 	t->n_syscall_errors += failed;
 	t->syscall_ns += dur_ns;
-	tally_call(t, dur_ns, failed);
-	if (!record_calls)
+	if (!record_calls) {
+		tally_call(t, dur_ns, failed);
 		return 0;
+	}
 	/* After a successful exec the pointer is into memory that is gone; the process row has the path. */
-	if (t->path)
-		return record_call_with_path(t, now, dur_ns, ret);
-	e = bpf_ringbuf_reserve(&calls, sizeof(*e), 0);
-	if (!e)
-		return count_lost(LOSS_CALL_RING_FULL);
-	fill_call(e, t, now, dur_ns, ret);
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	if (t->path && record_call_with_path(t, now, dur_ns, ret))
+		return 0;
+	cpu = bpf_get_smp_processor_id();
+	ring = bpf_map_lookup_elem(&call_rings, &cpu);
+	if (!ring)
+		return lose_call(t, dur_ns, failed); /* a processor that was not there at the start */
+	head = ring->head;
+	if (head - ring->tail_seen >= ring_slots) {
+		ring->tail_seen = *(volatile __u64 *)&ring->tail;
+		if (head - ring->tail_seen >= ring_slots)
+			return lose_call(t, dur_ns, failed);
+	}
+	slot = cpu * ring_slots + (head & (ring_slots - 1));
+	c = bpf_map_lookup_elem(&calls, &slot);
+	if (!c)
+		return lose_call(t, dur_ns, failed); /* never: the array has room for every ring */
+	fill_call(c, t, now, dur_ns, ret);
+	hand_over(ring, head + 1);
+	/* Looked at every eighth of a ring, because the reader's position is on a cache line of the reader's. */
+	if (!(head & (ring_slots / 8 - 1)) && head - *(volatile __u64 *)&ring->tail >= ring_slots / 2)
+		return ring_doorbell();
 	return 0;
 }
 
