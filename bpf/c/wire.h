@@ -58,8 +58,8 @@ struct call {
 _Static_assert(sizeof(struct call) == 40, "wire size");
 
 /*
- * Where a processor's call ring stands: slots handed over so far by the kernel side and given back so far by the reader. The two
- * are on cache lines of their own, because each side writes one and would stall the other.
+ * The head of a processor's call ring: how many slots the kernel side has handed over so far and the reader has given back. The two
+ * are on cache lines of their own, because each side writes one and would stall the other. The slots follow.
  */
 struct call_ring {
 	__u64 head; /* written by `call_returned` on this processor, and by nobody else */

@@ -130,46 +130,46 @@ impl RecordRing {
     }
 }
 
-/// The reader of `calls` and `call_rings` (`osd.bpf.c`): one ring of fixed slots a processor.
+/// The reader of `call_rings` (`osd.bpf.c`): one ring of fixed slots a processor.
 pub struct CallRings {
-    positions: Mapping,
-    slots: Mapping,
+    rings: Mapping,
     n_rings: usize,
     n_slots: usize,
 }
 
 impl CallRings {
-    /// Maps `n_rings` rings of `n_slots` each, which must be a power of two.
+    /// Bytes of a ring of `n_slots`, which must be a power of two: the size of a value of the map.
+    pub fn ring_bytes(n_slots: usize) -> usize {
+        size_of::<call_ring>() + n_slots * size_of::<call>()
+    }
+
+    /// Maps the `n_rings` rings of `map`, of `n_slots` each.
     ///
     /// # Errors
     /// What the kernel says.
-    pub fn new(positions: &impl AsFd, slots: &impl AsFd, n_rings: usize, n_slots: usize) -> Result<Self> {
+    pub fn new(map: &impl AsFd, n_rings: usize, n_slots: usize) -> Result<Self> {
         if !n_slots.is_power_of_two() {
             return Err(Error::other(format!("{n_slots} slots are not a power of two")));
         }
-        let whole_pages = |len: usize| len.next_multiple_of(page_bytes());
-        Ok(Self {
-            positions: Mapping::new(positions.as_fd(), 0, whole_pages(n_rings * size_of::<call_ring>()), true)?,
-            slots: Mapping::new(slots.as_fd(), 0, whole_pages(n_rings * n_slots * size_of::<call>()), false)?,
-            n_rings,
-            n_slots,
-        })
+        let len = (n_rings * Self::ring_bytes(n_slots)).next_multiple_of(page_bytes());
+        Ok(Self { rings: Mapping::new(map.as_fd(), 0, len, true)?, n_rings, n_slots })
     }
 
     /// Hands over at most `limit` calls of each ring, oldest first; true if any ring has more.
     pub fn read(&mut self, limit: usize, mut each: impl FnMut(call)) -> bool {
         let mut more = false;
         for ring in 0..self.n_rings {
-            let base = ring * size_of::<call_ring>();
-            let head = self.positions.position(base + std::mem::offset_of!(call_ring, head)).load(Ordering::Acquire);
-            let tail = self.positions.position(base + std::mem::offset_of!(call_ring, tail));
+            let base = ring * Self::ring_bytes(self.n_slots);
+            let head = self.rings.position(base + std::mem::offset_of!(call_ring, head)).load(Ordering::Acquire);
+            let tail = self.rings.position(base + std::mem::offset_of!(call_ring, tail));
             let start = tail.load(Ordering::Relaxed);
             let end = head.min(start + limit as u64);
             for at in start..end {
-                let slot = ring * self.n_slots + (at as usize & (self.n_slots - 1));
-                // SAFETY: in bounds: `slot` is below `n_rings * n_slots`, the length of the mapping in calls. The kernel side wrote
-                // it before `head` and leaves it alone until `tail` has passed it. Integers only, so any bytes are a call.
-                each(unsafe { self.slots.start.as_ptr().cast::<call>().add(slot).read() });
+                let slot = at as usize & (self.n_slots - 1);
+                let offset = base + size_of::<call_ring>() + slot * size_of::<call>();
+                // SAFETY: in bounds of the mapping, and aligned, since all the sizes are multiples of 8. The kernel side wrote the
+                // slot before `head` and leaves it alone until `tail` has passed it. Integers only, so any bytes are a call.
+                each(unsafe { self.rings.start.as_ptr().add(offset).cast::<call>().read() });
             }
             tail.store(end, Ordering::Release);
             more |= end < head;

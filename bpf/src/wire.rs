@@ -1,6 +1,8 @@
 //! Reads wire records out of the bytes the kernel hands over.
 
-pub use crate::skeleton::types::{call, call_ring, call_with_path, life, life_exec, life_thread_exit, tally, tally_key, usage};
+pub use crate::skeleton::types::{
+    call, call_ring, call_with_path, life, life_exec, life_thread_exit, tally, tally_key, usage,
+};
 
 /// A record of fixed layout made of integers only, so that any bytes of the right length are one.
 ///

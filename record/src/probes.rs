@@ -87,7 +87,8 @@ impl Probes {
             rodata.ring_slots = sizes.slots as u32;
             rodata.path_ring_wake = sizes.path_bytes / 2;
         }
-        open.maps.calls.set_max_entries((sizes.rings * sizes.slots) as u32).map_err(bpf("size the rings of calls"))?;
+        let ring_bytes = CallRings::ring_bytes(sizes.slots) as u32;
+        open.maps.call_rings.set_value_size(ring_bytes).map_err(bpf("size the rings of calls"))?;
         open.maps.call_rings.set_max_entries(sizes.rings as u32).map_err(bpf("size the rings of calls"))?;
         open.maps.paths.set_max_entries(sizes.path_bytes).map_err(bpf("size the ring of paths"))?;
         open.maps.lives.set_max_entries(LIFE_RING_BYTES).map_err(bpf("size the ring of life events"))?;
@@ -124,7 +125,7 @@ impl Probes {
 
         let mapped = |source| Error::Os { action: "map a ring", source };
         let maps = &skel.maps;
-        let calls = CallRings::new(&maps.call_rings, &maps.calls, sizes.rings, sizes.slots).map_err(mapped)?;
+        let calls = CallRings::new(&maps.call_rings, sizes.rings, sizes.slots).map_err(mapped)?;
         let paths = RecordRing::new(&maps.paths, maps.paths.max_entries()).map_err(mapped)?;
         let lives = RecordRing::new(&maps.lives, maps.lives.max_entries()).map_err(mapped)?;
         let doorbell = RecordRing::new(&maps.doorbell, maps.doorbell.max_entries()).map_err(mapped)?;
@@ -301,8 +302,7 @@ fn recursion_misses(program: &libbpf_rs::ProgramMut<'_>) -> Result<u64> {
     let mut info = libbpf_sys::bpf_prog_info::default();
     let mut len = size_of_val(&info) as u32;
     // SAFETY: `info` is `len` bytes of plain data; with its lengths and pointers zero the kernel writes nowhere else.
-    let ret =
-        unsafe { libbpf_sys::bpf_prog_get_info_by_fd(program.as_fd().as_raw_fd(), &raw mut info, &raw mut len) };
+    let ret = unsafe { libbpf_sys::bpf_prog_get_info_by_fd(program.as_fd().as_raw_fd(), &raw mut info, &raw mut len) };
     if ret != 0 {
         return Err(bpf("ask how often a program was refused")(libbpf_rs::Error::from_raw_os_error(-ret)));
     }

@@ -320,7 +320,8 @@ impl Session {
     fn drain(&mut self) -> Result<bool> {
         let mut parcel = Parcel::default();
         self.drain_lives(&mut parcel.rows);
-        let mut resolver = Resolver { ledger: &self.ledger, clock: &self.clock, takes_fd: &self.takes_fd, cached: None };
+        let mut resolver =
+            Resolver { ledger: &self.ledger, clock: &self.clock, takes_fd: &self.takes_fd, cached: None };
         let syscalls = &mut parcel.syscalls;
         let mut stranded = Vec::new();
         for call in self.waiting.drain(..) {
