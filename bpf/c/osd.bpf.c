@@ -24,10 +24,13 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 const volatile bool record_calls = true; /* one record a call; off: tallies only */
 const volatile bool follow = true; /* children become targets */
 const volatile __u8 call_args[512] = {}; /* CALL_* by number */
+const volatile __u32 ring_slots = 1; /* calls a processor's ring holds: a power of two */
+const volatile __u32 path_ring_wake = 1 << 30; /* unread bytes of the path ring at which the reader is woken */
 
 /* Makes the wire structs part of this object's BTF, from which the Rust side is generated. */
 struct usage *unused_usage __attribute__((unused));
 struct call_with_path *unused_call __attribute__((unused));
+struct call_ring *unused_ring __attribute__((unused));
 struct life_exec *unused_exec __attribute__((unused));
 struct life_thread_exit *unused_thread_exit __attribute__((unused));
 enum loss unused_loss __attribute__((unused));
@@ -49,12 +52,21 @@ struct thread {
 	__u64 net_tx_msgs;
 };
 
+/*
+ * A thread's struct is in the slot that its TID names, unless that is taken; then it is in task storage. A slot is looked up twice a
+ * system call by every process of the host, which is why task storage, the slower, is not the first choice. Free: `tid` is 0, and all else too.
+ */
+#define SLOTS 4096
+struct thread slots[SLOTS];
+
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, int);
 	__type(value, struct thread);
 } threads SEC(".maps");
+
+volatile __u32 n_stored; /* threads that had to go to task storage so far: as long as there are none, nobody looks there */
 
 /* PID -> process_seq of the processes to seed; filled by user space, read once. */
 struct {
@@ -64,11 +76,31 @@ struct {
 	__type(value, __u32);
 } wanted SEC(".maps");
 
-/* Size set by user space. Woken by nobody: the reader looks on a timer, which costs the traced process nothing. */
+/*
+ * The calls: a ring for each processor, which the reader maps. Plain stores and no lock, which is right because `call_returned` alone
+ * writes and never runs twice at once on a processor: these tracepoints run with preemption off, and where a kernel should allow it
+ * the program's own recursion guard refuses the second run and counts it, which the recorder reads. A value is a `struct call_ring`
+ * and `ring_slots` calls: one look-up finds both. Sizes set by user space.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, 1);
+	__uint(key_size, sizeof(__u32));
+	__uint(value_size, sizeof(struct call_ring) + sizeof(struct call));
+} call_rings SEC(".maps");
+
+/* Calls with a path: rarer, dearer and of any length. Size set by user space. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 16 * 1024 * 1024);
-} calls SEC(".maps");
+	__uint(max_entries, 4096);
+} paths SEC(".maps");
+
+/* Holds nothing. The reader sleeps on it with a time limit; it is rung when a ring is half full, never for a single call. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, 4096);
+} doorbell SEC(".maps");
 
 /* Apart from the calls, so that a storm of those never costs a fork, exec or exit. */
 struct {
@@ -76,7 +108,11 @@ struct {
 	__uint(max_entries, 4 * 1024 * 1024);
 } lives SEC(".maps");
 
-/* Memory is taken on first use; 200 bytes x CPUs an entry. Entries of ended processes are deleted by user space. */
+/*
+ * Counts of the calls that are not events: all of them with `record_calls` off, otherwise those whose ring was full. (User space
+ * counts the events as it reads them, which costs the traced process nothing.) Memory is taken on first use; 200 bytes x CPUs an
+ * entry. Entries of ended processes are deleted by user space.
+ */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
@@ -107,6 +143,14 @@ struct {
 	__type(value, struct life_exec);
 } exec_scratch SEC(".maps");
 
+/* A path is read here first, so that the ring is given only as many bytes as it has. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct call_with_path);
+} path_scratch SEC(".maps");
+
 static const struct tally zero_tally = {};
 
 /* Tracepoint programs run with preemption off, so a per-CPU counter needs no atomic. Returns 0, for tail use. */
@@ -130,6 +174,91 @@ static __always_inline __u64 next_seq(void)
 		return 0;
 	*n += 1;
 	return (*n + 64) << 10 | (bpf_get_smp_processor_id() & 1023);
+}
+
+static __always_inline struct thread *slot_of(__u32 tid)
+{
+	return &slots[tid & (SLOTS - 1)];
+}
+
+/* The struct of a task that is a target; 0 for all others. */
+static __always_inline struct thread *find_thread(struct task_struct *task)
+{
+	__u32 tid = task->pid;
+	struct thread *t = slot_of(tid);
+
+	if (t->tid == tid)
+		return t;
+	if (!n_stored)
+		return 0;
+	return bpf_task_storage_get(&threads, task, 0, 0);
+}
+
+/* Makes a target of a task that is none. 0 if there is no memory. */
+static __always_inline struct thread *add_thread(struct task_struct *task, __u64 thread_seq, __u32 process_seq)
+{
+	struct thread *t = slot_of(task->pid);
+
+	if (__sync_val_compare_and_swap(&t->tid, 0, task->pid) != 0) {
+		__sync_fetch_and_add(&n_stored, 1);
+		t = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		if (!t)
+			return 0;
+		t->tid = task->pid;
+	}
+	t->process_seq = process_seq;
+	t->thread_seq = thread_seq;
+	return t;
+}
+
+/* Empties the slot of `tid`, if it is this thread's. */
+static __always_inline void free_slot(__u32 tid)
+{
+	struct thread *t = slot_of(tid);
+
+	if (t->tid != tid)
+		return;
+	t->enter_ns = t->path = t->thread_seq = t->n_syscalls = t->n_syscall_errors = t->syscall_ns = 0;
+	t->net_rx_bytes = t->net_tx_bytes = t->net_rx_msgs = t->net_tx_msgs = 0;
+	/* Last, and after the others: from here on it may be another's. */
+	__sync_val_compare_and_swap(&t->tid, tid, 0);
+}
+
+/*
+ * The struct of a task that has just executed a program. If a thread other than the leader did, it has taken over the leader's TID,
+ * whose slot the leader left when it ended.
+ */
+static __always_inline struct thread *move_thread(struct task_struct *task, __u32 old_tid)
+{
+	struct thread *from, *t;
+
+	if (old_tid == task->pid)
+		return find_thread(task);
+	from = slot_of(old_tid);
+	if (from->tid != old_tid) {
+		t = n_stored ? bpf_task_storage_get(&threads, task, 0, 0) : 0;
+		if (t)
+			t->tid = task->pid;
+		return t;
+	}
+	t = add_thread(task, from->thread_seq, from->process_seq);
+	if (t) {
+		/* It is inside execve. */
+		t->enter_ns = from->enter_ns;
+		t->nr = from->nr;
+		t->fd = from->fd;
+		t->n_syscalls = from->n_syscalls;
+		t->n_syscall_errors = from->n_syscall_errors;
+		t->syscall_ns = from->syscall_ns;
+		t->net_rx_bytes = from->net_rx_bytes;
+		t->net_tx_bytes = from->net_tx_bytes;
+		t->net_rx_msgs = from->net_rx_msgs;
+		t->net_tx_msgs = from->net_tx_msgs;
+	} else {
+		count_lost(LOSS_FOLLOW_FAILED);
+	}
+	free_slot(old_tid);
+	return t;
 }
 
 static __always_inline __u32 log2_bucket(__u64 v)
@@ -160,7 +289,7 @@ static __always_inline __u32 log2_bucket(__u64 v)
 SEC("tp_btf/sys_enter")
 int BPF_PROG(call_entered, struct pt_regs *regs, long nr)
 {
-	struct thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
+	struct thread *t = find_thread(bpf_get_current_task_btf());
 	__u8 path;
 
 	if (!t)
@@ -177,23 +306,28 @@ int BPF_PROG(call_entered, struct pt_regs *regs, long nr)
 	return 0;
 }
 
-static __always_inline void tally_call(const struct thread *t, __u64 dur_ns, bool failed)
+/* Not inlined, nor is what else is rare: the usual way through `call_returned` then needs less of a stack, which is 5 ns. */
+static __noinline int tally_call(struct thread *t, __u64 dur_ns, bool failed)
 {
-	struct tally_key key = { .process_seq = t->process_seq, .nr = t->nr };
-	struct tally *tally = bpf_map_lookup_elem(&tallies, &key);
+	struct tally_key key = {};
+	struct tally *tally;
 
+	if (!t)
+		return 0;
+	key.process_seq = t->process_seq;
+	key.nr = t->nr;
+	tally = bpf_map_lookup_elem(&tallies, &key);
 	if (!tally) {
 		bpf_map_update_elem(&tallies, &key, &zero_tally, BPF_NOEXIST);
 		tally = bpf_map_lookup_elem(&tallies, &key);
-		if (!tally) {
-			count_lost(LOSS_TALLY_MAP_FULL);
-			return;
-		}
+		if (!tally)
+			return count_lost(LOSS_TALLY_MAP_FULL);
 	}
 	tally->count += 1;
 	tally->errors += failed;
 	tally->total_ns += dur_ns;
 	tally->hist[log2_bucket(dur_ns)] += 1;
+	return 0;
 }
 
 static __always_inline void fill_call(struct call *c, const struct thread *t, __u64 now, __u64 dur_ns, long ret)
@@ -207,33 +341,75 @@ static __always_inline void fill_call(struct call *c, const struct thread *t, __
 	c->fd = t->fd;
 }
 
+/* Makes what was stored before visible before `head` is. x86 keeps stores in order by itself. */
+static __always_inline void hand_over(struct call_ring *ring, __u64 head)
+{
+#if defined(__TARGET_ARCH_x86)
+	*(volatile __u64 *)&ring->head = head;
+#else
+	__sync_lock_test_and_set(&ring->head, head);
+#endif
+}
+
+static __noinline int ring_doorbell(void)
+{
+	void *nothing = bpf_ringbuf_reserve(&doorbell, 8, 0);
+
+	/* No room: it has been ringing all along. */
+	if (nothing)
+		bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
+	return 0;
+}
+
+static __noinline int lose_call(struct thread *t, __u64 dur_ns, bool failed)
+{
+	if (!t)
+		return 0;
+	tally_call(t, dur_ns, failed);
+	return count_lost(LOSS_CALL_RING_FULL);
+}
+
+/* 1 if the record is on its way; 0 if the call has still to be recorded, without its path. */
 static __noinline int record_call_with_path(struct thread *t, __u64 now, __u64 dur_ns, long ret)
 {
 	struct call_with_path *e;
+	__u32 zero = 0, n = 0;
 
 	if (!t)
 		return 0;
-	e = bpf_ringbuf_reserve(&calls, sizeof(*e), 0);
+	e = bpf_map_lookup_elem(&path_scratch, &zero);
 	if (!e)
-		return count_lost(LOSS_CALL_RING_FULL);
+		return 0;
 	fill_call(&e->call, t, now, dur_ns, ret);
 	e->pad = 0;
 	e->path_len = bpf_probe_read_user_str(e->path, sizeof(e->path), (const void *)t->path);
+	t->path = 0;
 	if (e->path_len < 0)
 		count_lost(LOSS_PATH_FAULT);
 	else if (e->path_len == PATH_BYTES)
 		count_lost(LOSS_PATH_CUT);
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
-	t->path = 0;
-	return 0;
+	if (e->path_len > 0)
+		n = e->path_len;
+	/* Keeps the compiler from joining the two tests into one that the verifier cannot follow. */
+	asm volatile("" : "+r"(n));
+	if (n > PATH_BYTES)
+		n = 0;
+	if (bpf_ringbuf_output(&paths, e, sizeof(*e) - PATH_BYTES + n, BPF_RB_NO_WAKEUP)) {
+		count_lost(LOSS_PATH_RING_FULL);
+		return 0;
+	}
+	if (bpf_ringbuf_query(&paths, BPF_RB_AVAIL_DATA) > path_ring_wake)
+		ring_doorbell();
+	return 1;
 }
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(call_returned, struct pt_regs *regs, long ret)
 {
-	struct thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
-	__u64 now, dur_ns;
-	struct call *e;
+	struct thread *t = find_thread(bpf_get_current_task_btf());
+	__u64 now, dur_ns, head;
+	struct call_ring *ring;
+	__u32 cpu;
 	bool failed;
 
 	/* No entry time: the call began before its thread was a target. It is in neither the counts nor the events. */
@@ -246,17 +422,26 @@ int BPF_PROG(call_returned, struct pt_regs *regs, long ret)
 	t->n_syscalls += 1;
 	t->n_syscall_errors += failed;
 	t->syscall_ns += dur_ns;
-	tally_call(t, dur_ns, failed);
 	if (!record_calls)
-		return 0;
+		return tally_call(t, dur_ns, failed);
 	/* After a successful exec the pointer is into memory that is gone; the process row has the path. */
-	if (t->path)
-		return record_call_with_path(t, now, dur_ns, ret);
-	e = bpf_ringbuf_reserve(&calls, sizeof(*e), 0);
-	if (!e)
-		return count_lost(LOSS_CALL_RING_FULL);
-	fill_call(e, t, now, dur_ns, ret);
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	if (t->path && record_call_with_path(t, now, dur_ns, ret))
+		return 0;
+	cpu = bpf_get_smp_processor_id();
+	ring = bpf_map_lookup_elem(&call_rings, &cpu);
+	if (!ring)
+		return lose_call(t, dur_ns, failed); /* a processor that was not there at the start */
+	head = ring->head;
+	if (head - ring->tail_seen >= ring_slots) {
+		ring->tail_seen = *(volatile __u64 *)&ring->tail;
+		if (head - ring->tail_seen >= ring_slots)
+			return lose_call(t, dur_ns, failed);
+	}
+	fill_call(&((struct call *)(ring + 1))[head & (ring_slots - 1)], t, now, dur_ns, ret);
+	hand_over(ring, head + 1);
+	/* Looked at every eighth of a ring, because the reader's position is on a cache line of the reader's. */
+	if (!(head & (ring_slots / 8 - 1)) && head - *(volatile __u64 *)&ring->tail >= ring_slots / 2)
+		return ring_doorbell();
 	return 0;
 }
 
@@ -272,7 +457,7 @@ static __always_inline bool is_internet(const struct sock *sk)
 SEC("tp_btf/sock_send_length")
 int BPF_PROG(socket_sent, struct sock *sk, int ret, int flags)
 {
-	struct thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
+	struct thread *t = find_thread(bpf_get_current_task_btf());
 
 	if (!t || ret <= 0 || !is_internet(sk))
 		return 0;
@@ -284,7 +469,7 @@ int BPF_PROG(socket_sent, struct sock *sk, int ret, int flags)
 SEC("tp_btf/sock_recv_length")
 int BPF_PROG(socket_received, struct sock *sk, int ret, int flags)
 {
-	struct thread *t = bpf_task_storage_get(&threads, bpf_get_current_task_btf(), 0, 0);
+	struct thread *t = find_thread(bpf_get_current_task_btf());
 
 	/* A peek leaves the bytes to be received again; the error queue holds our own packets. */
 	if (!t || ret <= 0 || flags & (MSG_PEEK | MSG_ERRQUEUE) || !is_internet(sk))
@@ -363,22 +548,23 @@ static __always_inline void fill_life(struct life *l, struct task_struct *task, 
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *child)
 {
-	struct thread *p = bpf_task_storage_get(&threads, parent, 0, 0);
+	struct thread *p = find_thread(parent);
 	struct thread *c;
 	struct life *l;
 	bool process;
+	__u64 seq;
 
+	/* Of a thread of that TID whose end was not seen, or there would be none. */
+	free_slot(child->pid);
 	if (!p)
 		return 0;
 	process = child->tgid != parent->tgid;
 	if (process && !follow)
 		return 0;
-	c = bpf_task_storage_get(&threads, child, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	seq = next_seq();
+	c = add_thread(child, seq, process ? (__u32)seq : p->process_seq);
 	if (!c)
 		return count_lost(LOSS_FOLLOW_FAILED);
-	c->tid = child->pid;
-	c->thread_seq = next_seq();
-	c->process_seq = process ? (__u32)c->thread_seq : p->process_seq;
 	if (!process)
 		return 0;
 	l = bpf_ringbuf_reserve(&lives, sizeof(*l), 0);
@@ -393,7 +579,7 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(process_execed, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
 {
-	struct thread *t = bpf_task_storage_get(&threads, task, 0, 0);
+	struct thread *t = move_thread(task, old_pid);
 	unsigned long start, len;
 	struct life_exec *e;
 	__u32 zero = 0;
@@ -402,7 +588,6 @@ int BPF_PROG(process_execed, struct task_struct *task, int old_pid, struct linux
 	if (!t)
 		return 0;
 	t->path = 0;
-	t->tid = task->pid; /* a thread that execs takes over its leader's */
 	e = bpf_map_lookup_elem(&exec_scratch, &zero);
 	if (!e)
 		return 0;
@@ -435,8 +620,9 @@ int BPF_PROG(process_execed, struct task_struct *task, int old_pid, struct linux
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(thread_exited, struct task_struct *task)
 {
-	struct thread *t = bpf_task_storage_get(&threads, task, 0, 0);
+	struct thread *t = find_thread(task);
 	struct life_thread_exit *x;
+	__u32 process_seq;
 	struct life *l;
 
 	if (!t)
@@ -449,12 +635,15 @@ int BPF_PROG(thread_exited, struct task_struct *task)
 	} else {
 		count_lost(LOSS_LIFE_RING_FULL);
 	}
+	process_seq = t->process_seq;
+	/* It makes no more calls. What is in task storage goes with the task. */
+	free_slot(task->pid);
 	if (task->signal->live.counter != 0)
 		return 0;
 	l = bpf_ringbuf_reserve(&lives, sizeof(*l), 0);
 	if (!l)
 		return count_lost(LOSS_LIFE_RING_FULL);
-	fill_life(l, task, LIFE_EXIT, t->process_seq);
+	fill_life(l, task, LIFE_EXIT, process_seq);
 	bpf_ringbuf_submit(l, 0);
 	return 0;
 }
@@ -466,7 +655,6 @@ SEC("iter/task")
 int seed_threads(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	struct thread *t;
 	__u32 *process_seq, pid;
 	struct life l;
 
@@ -476,15 +664,10 @@ int seed_threads(struct bpf_iter__task *ctx)
 	process_seq = bpf_map_lookup_elem(&wanted, &pid);
 	if (!process_seq)
 		return 0;
-	t = bpf_task_storage_get(&threads, task, 0, 0);
-	if (t)
+	if (find_thread(task))
 		return 0;
-	t = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
-	if (!t)
+	if (!add_thread(task, next_seq(), *process_seq))
 		return count_lost(LOSS_FOLLOW_FAILED);
-	t->tid = task->pid;
-	t->thread_seq = next_seq();
-	t->process_seq = *process_seq;
 	if (task->pid != task->tgid)
 		return 0;
 	__builtin_memset(&l, 0, sizeof(l));
@@ -503,7 +686,7 @@ int sample_threads(struct bpf_iter__task *ctx)
 
 	if (!task)
 		return 0;
-	t = bpf_task_storage_get(&threads, task, 0, 0);
+	t = find_thread(task);
 	if (!t)
 		return 0;
 	__builtin_memset(&u, 0, sizeof(u));

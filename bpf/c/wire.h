@@ -45,7 +45,7 @@ struct usage {
 };
 _Static_assert(sizeof(struct usage) == 192, "wire size");
 
-/* One system call, at exit. The first thing in every record of the call ring. */
+/* One system call, at exit: a slot of a processor's call ring, and the first thing in every record of the path ring. */
 struct call {
 	__u64 exit_ns;
 	__u64 dur_ns;
@@ -57,7 +57,20 @@ struct call {
 };
 _Static_assert(sizeof(struct call) == 40, "wire size");
 
-/* The same for a call with a path argument. */
+/*
+ * The head of a processor's call ring: how many slots the kernel side has handed over so far and the reader has given back. The two
+ * are on cache lines of their own, because each side writes one and would stall the other. The slots follow.
+ */
+struct call_ring {
+	__u64 head; /* written by `call_returned` on this processor, and by nobody else */
+	__u64 tail_seen; /* `tail` when it was last looked at */
+	__u64 pad[6];
+	__u64 tail; /* written by the reader */
+	__u64 pad2[7];
+};
+_Static_assert(sizeof(struct call_ring) == 128, "wire size");
+
+/* The same for a call with a path argument. Sent only as far as the path goes. */
 struct call_with_path {
 	struct call call;
 	__s32 path_len; /* with the closing NUL; negative: could not be read */
@@ -122,12 +135,13 @@ struct tally {
 
 /* Index into the loss counters. */
 enum loss {
-	LOSS_CALL_RING_FULL, /* syscall event not recorded; tallied all the same */
+	LOSS_CALL_RING_FULL, /* syscall event not recorded; tallied in the kernel instead */
 	LOSS_PATH_FAULT, /* path not readable when the call returned */
 	LOSS_PATH_CUT, /* path longer than PATH_BYTES */
 	LOSS_LIFE_RING_FULL, /* fork, exec or exit not recorded */
 	LOSS_ARGV_FAULT, /* arguments not readable */
 	LOSS_TALLY_MAP_FULL, /* call not tallied */
 	LOSS_FOLLOW_FAILED, /* child not followed: no memory */
+	LOSS_PATH_RING_FULL, /* path not recorded; its call is */
 	N_LOSSES,
 };

@@ -17,5 +17,7 @@ pub mod floor {
 
 pub use libbpf_rs;
 
+/// Readers of the rings.
+pub mod ring;
 /// The wire records: `c/wire.h`, seen from Rust.
 pub mod wire;

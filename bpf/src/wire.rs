@@ -1,6 +1,8 @@
 //! Reads wire records out of the bytes the kernel hands over.
 
-pub use crate::skeleton::types::{call, call_with_path, life, life_exec, life_thread_exit, tally, tally_key, usage};
+pub use crate::skeleton::types::{
+    call, call_ring, call_with_path, life, life_exec, life_thread_exit, tally, tally_key, usage,
+};
 
 /// A record of fixed layout made of integers only, so that any bytes of the right length are one.
 ///
@@ -21,11 +23,13 @@ macro_rules! wire {
         const _: () = assert!(size_of::<$name>() == $size, "wire size");
     )*};
 }
-wire!(call: 40, call_with_path: 304, life: 72, life_thread_exit: 264, usage: 192, tally_key: 8, tally: 184);
+wire!(call: 40, call_ring: 128, call_with_path: 304, life: 72, life_thread_exit: 264, usage: 192, tally_key: 8, tally: 184);
 
 /// Bytes of a [`life_exec`] before its text, which is sent only as far as it is filled.
 pub const EXEC_TEXT_OFFSET: usize = std::mem::offset_of!(life_exec, text);
-/// Bytes of a path in [`call_with_path`].
+/// Bytes of a [`call_with_path`] before its path, which is sent only as far as it goes.
+pub const PATH_OFFSET: usize = std::mem::offset_of!(call_with_path, path);
+/// Most bytes of a path in [`call_with_path`].
 pub const PATH_BYTES: usize = 256;
 
 /// `HIST_BUCKETS` of `wire.h`.
@@ -44,7 +48,7 @@ pub const LIFE_EXIT: u32 = 3;
 pub const LIFE_THREAD_EXIT: u32 = 4;
 
 /// Index into the loss counters (`enum loss` of `wire.h`), with the stream and reason a recording calls them by.
-pub const LOSSES: [(&str, &str); 7] = [
+pub const LOSSES: [(&str, &str); 8] = [
     ("syscall", "ring_full"),
     ("path", "copy_fault"),
     ("path", "truncated"),
@@ -52,4 +56,5 @@ pub const LOSSES: [(&str, &str); 7] = [
     ("argv", "copy_fault"),
     ("tally", "map_full"),
     ("process", "follow_failed"),
+    ("path", "ring_full"),
 ];

@@ -1,6 +1,9 @@
 //! Wire records to text and values. Everything here comes from a traced process and is hostile: bounded, perhaps not UTF-8.
 
-use osd_bpf::wire::{self, Wire, call, call_with_path, life, life_exec, usage};
+use osd_bpf::wire::{self, Wire, call, life, life_exec, usage};
+
+/// A call with its path.
+pub(crate) type Call = (call, Option<Box<str>>);
 
 /// A record of the life ring.
 pub(crate) enum Life {
@@ -46,15 +49,11 @@ pub(crate) fn life_record(bytes: &[u8]) -> Option<Life> {
     }
 }
 
-/// Reads a record of the call ring: the call, and its path if it has one that could be read.
-pub(crate) fn call_record(bytes: &[u8]) -> Option<(call, Option<Box<str>>)> {
+/// Reads a record of the path ring: the call, and its path if that could be read.
+pub(crate) fn call_record(bytes: &[u8]) -> Option<Call> {
     let head = call::read(bytes)?;
-    let path = call_with_path::read(bytes).and_then(|e| {
-        let length = usize::try_from(e.path_len).ok().filter(|n| (1..=wire::PATH_BYTES).contains(n))?;
-        let start = std::mem::offset_of!(call_with_path, path);
-        Some(until_nul(bytes.get(start..start + length)?).into_boxed_str())
-    });
-    Some((head, path))
+    let path = bytes.get(wire::PATH_OFFSET..).filter(|path| (1..=wire::PATH_BYTES).contains(&path.len()));
+    Some((head, path.map(|path| until_nul(path).into_boxed_str())))
 }
 
 /// A fixed-size C string.

@@ -55,6 +55,17 @@ pub(crate) fn describe() -> Host {
     }
 }
 
+/// How many processors there are room for now: one more than the highest number of those present.
+pub(crate) fn n_present_cpus() -> usize {
+    highest_cpu(&read_trimmed("/sys/devices/system/cpu/present"))
+        .map_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get), |highest| highest + 1)
+}
+
+/// The highest number in a list such as `0-3,8`.
+fn highest_cpu(list: &str) -> Option<usize> {
+    list.split([',', '-']).filter_map(|n| n.parse().ok()).max()
+}
+
 /// A random name, 32 hex digits.
 pub(crate) fn random_id() -> String {
     read_trimmed("/proc/sys/kernel/random/uuid").replace('-', "")

@@ -1,10 +1,13 @@
 //! The recorder: from a process to rows, through BPF.
 //!
 //! The way of the data, a file each: [`preflight`] says whether this host can be recorded; `target` finds or starts the processes;
-//! `probes` is the kernel side (load, attach, drain); `decode` turns wire records into typed ones; `ledger` keeps who is who and
+//! `probes` is the kernel side (load, attach, drain), `call_args` what it is told about arguments; `decode` turns wire records into
+//! typed ones; `counts` tallies the calls as they are read; `ledger` keeps who is who and
 //! turns running totals into per-interval rows; `host` reads clocks and `/proc`; `session` is the loop that drives them, `writing`
 //! the thread that encodes and writes. Nothing here prints: a caller sees [`Status`] and an [`Error`] with a hint.
 
+mod call_args;
+mod counts;
 mod decode;
 mod error;
 mod host;

@@ -1,18 +1,21 @@
 //! The kernel side as an object: loads and attaches the programs, drains the rings, runs the passes, reads the counters.
 
-use crate::decode::{self, Life};
+use crate::call_args::call_args;
+use crate::counts;
+use crate::decode::{self, Call, Life};
 use crate::error::{Error, Result};
+use crate::host;
 use osd_bpf::libbpf_rs::skel::{OpenSkel, SkelBuilder};
-use osd_bpf::libbpf_rs::{self, Iter, Link, MapCore, MapFlags, RingBuffer, RingBufferBuilder, libbpf_sys};
+use osd_bpf::libbpf_rs::{self, Iter, Link, MapCore, MapFlags, libbpf_sys};
+use osd_bpf::ring::{CallRings, RecordRing};
 use osd_bpf::wire::{self, Wire, call, life, tally, tally_key, usage};
 use osd_bpf::{OsdSkel, OsdSkelBuilder};
 use osd_recording::Family;
 use osd_recording::names::Arch;
-use std::cell::RefCell;
 use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
-use std::rc::Rc;
+use std::time::Duration;
 
 /// What to switch on before load.
 #[derive(Clone, Copy, Debug)]
@@ -23,27 +26,29 @@ pub(crate) struct Knobs {
     pub(crate) events: bool,
     /// Children become targets.
     pub(crate) follow: bool,
-    /// Bytes of the call ring: a power of two, at least a page.
+    /// Bytes of the rings of calls together: a power of two, at least 1 MiB.
     pub(crate) ring_bytes: u32,
     /// What syscall numbers mean here.
     pub(crate) arch: Arch,
 }
 
-/// A call with its path.
-pub(crate) type Call = (call, Option<Box<str>>);
-
-/// Calls taken from the ring in one go: bounds memory, and lets other work come between.
-const DRAIN: usize = 16 * 1024;
+/// Calls taken from a ring in one go: bounds memory, and lets other work come between.
+const DRAIN: usize = 8 * 1024;
+/// Least calls that fit in a processor's ring: 2 ms of the fastest loop, of which half are over when the reader is woken.
+const MIN_SLOTS: usize = 8 * 1024;
+/// The ring of life events; a fork, exec and exit together are about 750 bytes.
+const LIFE_RING_BYTES: u32 = 4 << 20;
 
 /// The loaded and attached programs.
 pub(crate) struct Probes {
     skel: OsdSkel<'static>,
     links: Vec<Link>,
     sampler: Link,
-    calls: RingBuffer<'static>,
-    lives: RingBuffer<'static>,
-    taken_calls: Rc<RefCell<Vec<Call>>>,
-    taken_lives: Rc<RefCell<Vec<Life>>>,
+    calls: CallRings,
+    paths: RecordRing,
+    lives: RecordRing,
+    doorbell: RecordRing,
+    slots: usize,
     n_cpus: usize,
     families: Vec<Family>,
     /// Scratch of `read_tallies`, kept between intervals.
@@ -77,7 +82,16 @@ impl Probes {
             rodata.follow = knobs.follow;
             rodata.call_args = call_args(knobs.arch);
         }
-        open.maps.calls.set_max_entries(knobs.ring_bytes).map_err(bpf("size the ring of calls"))?;
+        let sizes = RingSizes::new(&knobs, host::n_present_cpus());
+        if let Some(rodata) = open.maps.rodata_data.as_deref_mut() {
+            rodata.ring_slots = sizes.slots as u32;
+            rodata.path_ring_wake = sizes.path_bytes / 2;
+        }
+        let ring_bytes = CallRings::ring_bytes(sizes.slots) as u32;
+        open.maps.call_rings.set_value_size(ring_bytes).map_err(bpf("size the rings of calls"))?;
+        open.maps.call_rings.set_max_entries(sizes.rings as u32).map_err(bpf("size the rings of calls"))?;
+        open.maps.paths.set_max_entries(sizes.path_bytes).map_err(bpf("size the ring of paths"))?;
+        open.maps.lives.set_max_entries(LIFE_RING_BYTES).map_err(bpf("size the ring of life events"))?;
         for program in [&mut open.progs.call_entered, &mut open.progs.call_returned] {
             program.set_autoload(knobs.syscalls);
         }
@@ -109,22 +123,16 @@ impl Probes {
         }
         let sampler = p.sample_threads.attach().map_err(bpf("attach BPF iterator `sample_threads`"))?;
 
-        let taken_calls: Rc<RefCell<Vec<Call>>> = Rc::default();
-        let taken_lives: Rc<RefCell<Vec<Life>>> = Rc::default();
-        let sink = Rc::clone(&taken_calls);
-        let calls = ring(&skel.maps.calls, move |bytes| {
-            sink.borrow_mut().extend(decode::call_record(bytes));
-            0
-        })?;
-        let sink = Rc::clone(&taken_lives);
-        let lives = ring(&skel.maps.lives, move |bytes| {
-            sink.borrow_mut().extend(decode::life_record(bytes));
-            0
-        })?;
+        let mapped = |source| Error::Os { action: "map a ring", source };
+        let maps = &skel.maps;
+        let calls = CallRings::new(&maps.call_rings, sizes.rings, sizes.slots).map_err(mapped)?;
+        let paths = RecordRing::new(&maps.paths, maps.paths.max_entries()).map_err(mapped)?;
+        let lives = RecordRing::new(&maps.lives, maps.lives.max_entries()).map_err(mapped)?;
+        let doorbell = RecordRing::new(&maps.doorbell, maps.doorbell.max_entries()).map_err(mapped)?;
         let n_cpus = libbpf_rs::num_possible_cpus().map_err(bpf("count processors"))?;
         let families = families(knobs, sockets);
         let batch = TallyBatch::default();
-        Ok(Self { skel, links, sampler, calls, lives, taken_calls, taken_lives, n_cpus, families, batch })
+        Ok(Self { skel, links, sampler, calls, paths, lives, doorbell, slots: sizes.slots, n_cpus, families, batch })
     }
 
     /// What is attached, and by which road.
@@ -152,17 +160,36 @@ impl Probes {
     }
 
     /// Life records since the last time, in order.
-    pub(crate) fn drain_lives(&self) -> Vec<Life> {
-        self.lives.consume_raw();
-        std::mem::take(&mut self.taken_lives.borrow_mut())
+    pub(crate) fn drain_lives(&mut self) -> Vec<Life> {
+        let mut lives = Vec::new();
+        self.lives.read(usize::MAX, |bytes| lives.extend(decode::life_record(bytes)));
+        lives
     }
 
-    /// At most [`DRAIN`] calls since the last time; fewer mean that the ring is empty.
-    pub(crate) fn drain_calls(&self) -> (Vec<Call>, bool) {
-        self.calls.consume_raw_n(DRAIN);
-        let calls = std::mem::take(&mut *self.taken_calls.borrow_mut());
-        let more = calls.len() >= DRAIN;
-        (calls, more)
+    /// Hands over the calls since the last time, at most [`DRAIN`] of each ring; true if there are more. A thread's calls are in
+    /// order unless it moved to another processor or some of them have a path.
+    pub(crate) fn drain_calls(&mut self, mut each: impl FnMut(Call)) -> bool {
+        let more_paths = self.paths.read(DRAIN, |bytes| {
+            if let Some(call) = decode::call_record(bytes) {
+                each(call);
+            }
+        }) == DRAIN;
+        self.calls.read(DRAIN, |call| each((call, None))) || more_paths
+    }
+
+    /// After so many drains everything is read that was in the rings when the first began.
+    pub(crate) fn drains_of_a_full_ring(&self) -> usize {
+        self.slots.div_ceil(DRAIN)
+    }
+
+    /// Sleeps until a ring is half full, a signal comes, or `limit` is over.
+    pub(crate) fn nap(&mut self, limit: Duration) {
+        let mut fd = libc::pollfd { fd: self.skel.maps.doorbell.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // Rounded up: a nap of nothing would be a busy wait.
+        let ms = limit.as_micros().div_ceil(1000) as libc::c_int;
+        // SAFETY: one pollfd, valid for the call. Whatever it returns, the caller looks into the rings next.
+        unsafe { libc::poll(&raw mut fd, 1, ms) };
+        self.doorbell.read(usize::MAX, |_| ());
     }
 
     /// One pass over the targets.
@@ -211,10 +238,7 @@ impl Probes {
                 let Some(key) = tally_key::read(key) else { continue };
                 let mut sum = tally::default();
                 for one in per_cpu.chunks_exact(size_of::<tally>()).filter_map(tally::read) {
-                    sum.count += one.count;
-                    sum.errors += one.errors;
-                    sum.total_ns += one.total_ns;
-                    sum.hist.iter_mut().zip(one.hist).for_each(|(a, b)| *a = a.wrapping_add(b));
+                    counts::add(&mut sum, &one);
                 }
                 each(key, sum);
             }
@@ -235,18 +259,28 @@ impl Probes {
         let _ = self.skel.maps.tallies.delete(&key);
     }
 
-    /// Running totals of the loss counters, in the order of [`wire::LOSSES`].
+    /// Running totals of what was lost, by stream and reason.
     ///
     /// # Errors
-    /// [`Error::Bpf`] if the map cannot be read.
-    pub(crate) fn read_losses(&self) -> Result<[u64; wire::LOSSES.len()]> {
-        let mut totals = [0; wire::LOSSES.len()];
-        for (i, total) in totals.iter_mut().enumerate() {
+    /// [`Error::Bpf`] if a map or program cannot be asked.
+    pub(crate) fn read_losses(&self) -> Result<Losses> {
+        let mut totals = Vec::new();
+        for (i, (stream, reason)) in wire::LOSSES.iter().enumerate() {
             let key = (i as u32).to_ne_bytes();
             let per_cpu = self.skel.maps.losses.lookup_percpu(&key, MapFlags::ANY).map_err(bpf("read the losses"))?;
             let values =
                 per_cpu.into_iter().flatten().filter_map(|v| Some(u64::from_ne_bytes(v.get(..8)?.try_into().ok()?)));
-            *total = values.sum();
+            totals.push((*stream, *reason, values.sum()));
+        }
+        let p = &self.skel.progs;
+        let programs = [
+            ("tally", &[&p.call_entered, &p.call_returned][..]),
+            ("network", &[&p.socket_sent, &p.socket_received]),
+            ("process", &[&p.process_forked, &p.process_execed, &p.thread_exited]),
+        ];
+        for (stream, programs) in programs {
+            let misses = programs.iter().filter(|p| p.autoload()).map(|p| recursion_misses(p));
+            totals.push((stream, "recursion_miss", misses.sum::<Result<u64>>()?));
         }
         Ok(totals)
     }
@@ -259,10 +293,41 @@ impl Probes {
     }
 }
 
-fn ring(map: &dyn MapCore, callback: impl FnMut(&[u8]) -> i32 + 'static) -> Result<RingBuffer<'static>> {
-    let mut builder = RingBufferBuilder::new();
-    builder.add(map, callback).map_err(bpf("map a ring"))?;
-    builder.build().map_err(bpf("map a ring"))
+/// Running totals by stream and reason, always in the same order.
+pub(crate) type Losses = Vec<(&'static str, &'static str, u64)>;
+
+/// How often the kernel refused to run a program because it was running on that processor already. What it should have seen then is
+/// in no count, so this is one.
+fn recursion_misses(program: &libbpf_rs::ProgramMut<'_>) -> Result<u64> {
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut len = size_of_val(&info) as u32;
+    // SAFETY: `info` is `len` bytes of plain data; with its lengths and pointers zero the kernel writes nowhere else.
+    let ret = unsafe { libbpf_sys::bpf_prog_get_info_by_fd(program.as_fd().as_raw_fd(), &raw mut info, &raw mut len) };
+    if ret != 0 {
+        return Err(bpf("ask how often a program was refused")(libbpf_rs::Error::from_raw_os_error(-ret)));
+    }
+    Ok(info.recursion_misses)
+}
+
+/// How the memory for calls is shared out.
+struct RingSizes {
+    /// One a processor.
+    rings: usize,
+    /// Calls in each.
+    slots: usize,
+    path_bytes: u32,
+}
+
+impl RingSizes {
+    fn new(knobs: &Knobs, n_cpus: usize) -> Self {
+        if !knobs.events {
+            return Self { rings: 1, slots: 1, path_bytes: 4096 };
+        }
+        // A quarter for calls with a path, the rest for each processor its share, rounded down to a power of two.
+        let share = knobs.ring_bytes as usize * 3 / 4 / n_cpus / size_of::<call>();
+        let slots = (1 << share.max(1).ilog2()).max(MIN_SLOTS);
+        Self { rings: n_cpus, slots, path_bytes: knobs.ring_bytes / 4 }
+    }
 }
 
 fn run_pass<T: Wire>(link: &Link) -> Result<Vec<T>> {
@@ -297,160 +362,4 @@ fn families(knobs: Knobs, sockets: bool) -> Vec<Family> {
         family("usage", "iter/task", &["task"]),
         family("host", "/proc", &["stat", "loadavg", "meminfo", "pressure", "net/dev"]),
     ]
-}
-
-/// For each system call number: is its first argument a file descriptor, and which argument is a path.
-fn call_args(arch: Arch) -> [u8; 512] {
-    const FD: &[&str] = &[
-        "read",
-        "write",
-        "pread64",
-        "pwrite64",
-        "readv",
-        "writev",
-        "preadv",
-        "pwritev",
-        "preadv2",
-        "pwritev2",
-        "close",
-        "fstat",
-        "lseek",
-        "ioctl",
-        "fcntl",
-        "flock",
-        "fsync",
-        "fdatasync",
-        "ftruncate",
-        "getdents",
-        "getdents64",
-        "fchdir",
-        "fchmod",
-        "fchown",
-        "fallocate",
-        "sync_file_range",
-        "syncfs",
-        "dup",
-        "dup2",
-        "dup3",
-        "connect",
-        "accept",
-        "accept4",
-        "bind",
-        "listen",
-        "shutdown",
-        "getsockname",
-        "getpeername",
-        "setsockopt",
-        "getsockopt",
-        "sendto",
-        "recvfrom",
-        "sendmsg",
-        "recvmsg",
-        "sendmmsg",
-        "recvmmsg",
-        "sendfile",
-        "splice",
-        "tee",
-        "epoll_ctl",
-        "epoll_wait",
-        "epoll_pwait",
-        "epoll_pwait2",
-        "timerfd_settime",
-        "timerfd_gettime",
-        "signalfd",
-        "inotify_add_watch",
-        "inotify_rm_watch",
-        "fadvise64",
-        "readahead",
-        "copy_file_range",
-        "fstatfs",
-        "fgetxattr",
-        "fsetxattr",
-        "flistxattr",
-        "fremovexattr",
-        "io_uring_enter",
-        "finit_module",
-        "setns",
-        "pidfd_send_signal",
-        "pidfd_getfd",
-    ];
-    const PATH_FIRST: &[&str] = &[
-        "open",
-        "creat",
-        "stat",
-        "lstat",
-        "access",
-        "execve",
-        "chdir",
-        "rename",
-        "mkdir",
-        "rmdir",
-        "link",
-        "unlink",
-        "symlink",
-        "readlink",
-        "chmod",
-        "chown",
-        "lchown",
-        "truncate",
-        "statfs",
-        "mknod",
-        "utime",
-        "utimes",
-        "swapon",
-        "chroot",
-        "getxattr",
-        "lgetxattr",
-        "setxattr",
-        "lsetxattr",
-        "listxattr",
-        "llistxattr",
-        "removexattr",
-        "mq_open",
-        "mq_unlink",
-        "acct",
-        "umount2",
-        "memfd_create",
-    ];
-    const PATH_SECOND: &[&str] = &[
-        "openat",
-        "openat2",
-        "newfstatat",
-        "statx",
-        "faccessat",
-        "faccessat2",
-        "execveat",
-        "mkdirat",
-        "mknodat",
-        "unlinkat",
-        "renameat",
-        "renameat2",
-        "linkat",
-        "readlinkat",
-        "fchmodat",
-        "fchmodat2",
-        "fchownat",
-        "futimesat",
-        "utimensat",
-        "name_to_handle_at",
-        "open_tree",
-    ];
-    let mut table = [0; 512];
-    for (nr, name) in arch.syscalls() {
-        let entry = &mut table[usize::from(*nr) & 511];
-        if FD.contains(name) {
-            *entry |= wire::CALL_FD;
-        }
-        if PATH_FIRST.contains(name) {
-            *entry |= 1;
-        } else if PATH_SECOND.contains(name) {
-            *entry |= 2;
-        }
-    }
-    table
-}
-
-/// Which calls take a file descriptor first, by number.
-pub(crate) fn takes_fd(arch: Arch) -> [bool; 512] {
-    call_args(arch).map(|a| a & wire::CALL_FD != 0)
 }

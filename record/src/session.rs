@@ -2,17 +2,18 @@
 //!
 //! The order at the start is what makes counts exact: programs first, then the targets are marked, then (for a command) it is let go.
 //! At the end: programs off, rings drained, last pass, last tallies. So a call is in the tallies if and only if it is in the events or
-//! among the losses.
+//! among the losses. The end of an interval is the same without the first step: what the rings hold at that moment is counted in it.
 
-use crate::decode::{ExecText, Life};
+use crate::call_args;
+use crate::counts::Counts;
+use crate::decode::{Call, ExecText, Life};
 use crate::error::{Error, Result};
 use crate::host::{self, HostMeter};
 use crate::ledger::Ledger;
-use crate::probes::{self, Call, Knobs, Probes};
+use crate::probes::{Knobs, Losses, Probes};
 use crate::target::{self, Child, Stopped};
 use crate::writing::{Parcel, Writing};
 use crate::{decode, labels, preflight};
-use osd_bpf::wire::LOSSES;
 use osd_recording::names::Arch;
 use osd_recording::rows::{Loss, Owner, ProcessEvent, Row, Syscall};
 use osd_recording::{ClockTable, Closed, LossTotal, Metadata, Writer, WriterOptions};
@@ -60,7 +61,7 @@ pub struct Config {
     pub duration: Option<Duration>,
     /// How much of each system call.
     pub syscalls: Syscalls,
-    /// Bytes of the ring between kernel and recorder: a power of two.
+    /// Bytes of the rings between kernel and recorder, all processors together: a power of two.
     pub ring_bytes: u32,
     /// Labels to put into the recording when it is closed.
     pub labels: Option<PathBuf>,
@@ -163,7 +164,8 @@ struct Session {
     began: Instant,
     next_tick: Instant,
     interval_start_ns: i64,
-    last_losses: [u64; LOSSES.len()],
+    last_losses: Losses,
+    counts: Counts,
     /// Calls of a process whose fork record has not been read yet.
     waiting: Vec<Call>,
     n_events: u64,
@@ -206,14 +208,15 @@ impl Session {
             probes,
             clock,
             metadata,
-            takes_fd: probes::takes_fd(arch),
+            takes_fd: call_args::takes_fd(arch),
             child: None,
             writing: Writing::start(writer)?,
             interval: config.interval,
             began: now,
             next_tick: now,
             interval_start_ns: 0,
-            last_losses: [0; LOSSES.len()],
+            last_losses: Vec::new(),
+            counts: Counts::default(),
             waiting: Vec::new(),
             n_events: 0,
             n_lost: 0,
@@ -297,7 +300,7 @@ impl Session {
 
     /// Drains the rings until `deadline`, sleeping while they are quiet.
     fn drain_until(&mut self, deadline: Instant, control: &Control) -> Result<()> {
-        // 16 MiB of ring hold 350 000 calls: at 1 M calls/s there is time for a nap of 10 ms thirty times over.
+        // Shorter if a ring fills; see `Probes::nap`.
         const NAP: Duration = Duration::from_millis(10);
         loop {
             let more = self.drain()?;
@@ -311,7 +314,7 @@ impl Session {
                 {
                     return Ok(());
                 }
-                std::thread::sleep(NAP.min(deadline - now));
+                self.probes.nap(NAP.min(deadline - now));
             }
         }
     }
@@ -320,12 +323,19 @@ impl Session {
     fn drain(&mut self) -> Result<bool> {
         let mut parcel = Parcel::default();
         self.drain_lives(&mut parcel.rows);
-        let (calls, more) = self.probes.drain_calls();
-        if !self.waiting.is_empty() {
-            let waiting = std::mem::take(&mut self.waiting);
-            self.resolve(waiting, &mut parcel.syscalls);
+        let mut resolver =
+            Resolver { ledger: &self.ledger, clock: &self.clock, takes_fd: &self.takes_fd, cached: None };
+        let syscalls = &mut parcel.syscalls;
+        let mut stranded = Vec::new();
+        for call in self.waiting.drain(..) {
+            resolver.resolve(call, syscalls, &mut stranded);
         }
-        self.resolve(calls, &mut parcel.syscalls);
+        let more = self.probes.drain_calls(|call| {
+            self.counts.add(&call.0);
+            resolver.resolve(call, syscalls, &mut stranded);
+        });
+        self.waiting = stranded;
+        self.n_events += parcel.syscalls.len() as u64;
         self.writing.send(parcel)?;
         Ok(more)
     }
@@ -346,52 +356,29 @@ impl Session {
         }
     }
 
-    fn resolve(&mut self, calls: Vec<Call>, out: &mut Vec<Syscall>) {
-        out.reserve(calls.len());
-        let mut cached: Option<(u32, Owner)> = None;
-        for (c, path) in calls {
-            let owner = match cached {
-                Some((seq, owner)) if seq == c.process_seq => owner,
-                _ => match self.ledger.owner(c.process_seq) {
-                    Some(owner) => {
-                        cached = Some((c.process_seq, owner));
-                        owner
-                    }
-                    None => {
-                        self.waiting.push((c, path));
-                        continue;
-                    }
-                },
-            };
-            self.n_events += 1;
-            out.push(Syscall {
-                ts_ns: self.clock.utc_ns(c.exit_ns.saturating_sub(c.dur_ns) as i64),
-                dur_ns: c.dur_ns,
-                owner,
-                tid: c.tid,
-                nr: u16::try_from(c.nr).unwrap_or(u16::MAX),
-                ret: c.ret,
-                fd: self.takes_fd[c.nr as usize & 511].then_some(c.fd),
-                path,
-            });
-        }
-    }
-
     /// Ends an interval: samples, tallies, host, losses.
     fn tick(&mut self) -> Result<()> {
+        // As often as a full ring takes, not until it is empty: under a storm that would be never.
+        for _ in 0..self.probes.drains_of_a_full_ring() {
+            if !self.drain()? {
+                break;
+            }
+        }
         let mut parcel = Parcel::default();
         self.drain_lives(&mut parcel.rows);
         let usages = self.probes.sample()?;
         let end_ns = self.clock.utc_ns(host::boottime_ns());
-        let mut totals = Vec::new();
+        let mut not_events = Vec::new();
         if self.metadata.syscalls != "off" {
-            self.probes.read_tallies(|key, total| totals.push((key, total)))?;
+            self.probes.read_tallies(|key, total| not_events.push((key, total)))?;
         }
+        let totals = self.counts.with(not_events);
         // A thousand stats of /proc an interval is where it would begin to cost; beyond that the column is null.
         let n_fds = self.ledger.live_pids().take(256).filter_map(|(seq, pid)| Some((seq, host::n_fds(pid)?))).collect();
         let interval = self.ledger.close_interval(end_ns, &usages, &totals, &n_fds);
         for (seq, nr) in interval.dead_tallies {
             self.probes.delete_tally(seq, nr);
+            self.counts.forget(seq);
         }
         let dur_ns = (end_ns - self.interval_start_ns).max(0).unsigned_abs();
         parcel.rows.extend(interval.samples.into_iter().map(Row::from));
@@ -417,14 +404,15 @@ impl Session {
 
     fn note_losses(&mut self, dur_ns: u64, rows: &mut Vec<Row>) -> Result<()> {
         let totals = self.probes.read_losses()?;
+        let last = self.last_losses.iter().map(|(_, _, n)| *n).chain(std::iter::repeat(0));
+        let counted = totals.iter().zip(last).map(|((stream, reason, now), last)| (*stream, *reason, now - last));
         let argv_cut = std::mem::take(&mut self.truncated_argv);
-        let counted = LOSSES.iter().zip(totals.iter().zip(&self.last_losses).map(|(now, last)| now - last));
-        let argv = std::iter::once((&("argv", "truncated"), argv_cut));
-        for ((stream, reason), count) in counted.chain(argv).filter(|(_, n)| *n > 0) {
-            if (*stream, *reason) == ("syscall", "ring_full") {
+        let argv = std::iter::once(("argv", "truncated", argv_cut));
+        for (stream, reason, count) in counted.chain(argv).filter(|(_, _, n)| *n > 0) {
+            if (stream, reason) == ("syscall", "ring_full") {
                 self.n_lost += count;
             }
-            let (stream, reason) = ((*stream).to_owned(), (*reason).to_owned());
+            let (stream, reason) = (stream.to_owned(), reason.to_owned());
             let sums = &mut self.metadata.losses;
             match sums.iter_mut().find(|l| l.stream == stream && l.reason == reason) {
                 Some(sum) => sum.count += count,
@@ -456,10 +444,8 @@ impl Session {
         for (c, _) in &strangers {
             self.ledger.stranger(c.process_seq, now_ns);
         }
-        let mut parcel = Parcel::default();
-        self.resolve(strangers, &mut parcel.syscalls);
-        if !parcel.syscalls.is_empty() {
-            self.writing.send(parcel)?;
+        if !strangers.is_empty() {
+            self.waiting = strangers;
             self.tick()?;
         }
         // A bad labels file is told after the recording is safe, not instead of it.
@@ -481,6 +467,41 @@ impl Session {
         labels?;
         status.bytes = closed.bytes;
         Ok(Outcome { closed, status, exit_code, n_processes, disk_full: full })
+    }
+}
+
+/// Turns calls into rows.
+struct Resolver<'a> {
+    ledger: &'a Ledger,
+    clock: &'a ClockTable,
+    takes_fd: &'a [bool; 512],
+    /// The owner found last: most calls are of the same process as the one before.
+    cached: Option<(u32, Owner)>,
+}
+
+impl Resolver<'_> {
+    /// Appends the row of `call` to `rows`, or the call to `stranded` if nobody has introduced its process yet.
+    fn resolve(&mut self, (c, path): Call, rows: &mut Vec<Syscall>, stranded: &mut Vec<Call>) {
+        let owner = match self.cached {
+            Some((seq, owner)) if seq == c.process_seq => owner,
+            _ => match self.ledger.owner(c.process_seq) {
+                Some(owner) => {
+                    self.cached = Some((c.process_seq, owner));
+                    owner
+                }
+                None => return stranded.push((c, path)),
+            },
+        };
+        rows.push(Syscall {
+            ts_ns: self.clock.utc_ns(c.exit_ns.saturating_sub(c.dur_ns) as i64),
+            dur_ns: c.dur_ns,
+            owner,
+            tid: c.tid,
+            nr: u16::try_from(c.nr).unwrap_or(u16::MAX),
+            ret: c.ret,
+            fd: self.takes_fd[c.nr as usize & 511].then_some(c.fd),
+            path,
+        });
     }
 }
 

@@ -51,8 +51,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT", default_value = "events")]
     syscalls: SyscallsArg,
 
-    /// Ring between kernel and recorder, MiB, a power of two. Bigger loses less when the recorder is held up.
-    #[arg(long, value_name = "MIB", default_value_t = 16, value_parser = clap::value_parser!(u32).range(1..=1024))]
+    /// Rings between kernel and recorder, MiB for all processors together, a power of two. Bigger loses less when the recorder is held up.
+    #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     ring_mib: u32,
 
     /// Put these labels into the recording when it closes: one JSON object a line with name, start_ns, end_ns, note.
@@ -97,7 +97,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             .hint("use 10ms to 1h"));
     }
     if !args.ring_mib.is_power_of_two() {
-        return Err(Failure::new(format!("a ring of {} MiB is not possible", args.ring_mib))
+        return Err(Failure::new(format!("rings of {} MiB are not possible", args.ring_mib))
             .hint("use a power of two: 8, 16, 32"));
     }
     let config = Config {
@@ -177,7 +177,7 @@ fn summarize(config: &Config, outcome: &osd_record::Outcome) {
         eprintln!("note: {} {} lost: {}", format::count(loss.count), loss.stream, loss.reason);
     }
     if outcome.status.lost > 0 {
-        eprintln!("hint: counts are exact all the same; a bigger ring loses fewer events: --ring-mib 64");
+        eprintln!("hint: counts are exact all the same; a bigger ring loses fewer events: --ring-mib 32");
     }
     if config.syscalls == Syscalls::Off {
         eprintln!("hint: osd info {}", sanitize(&path));
