@@ -42,6 +42,27 @@ pub(crate) fn time(utc_ns: i64) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(utc_ns)).map_or_else(|_| format!("{utc_ns} ns"), |t| format!("{t:.3}"))
 }
 
+/// A size as a person writes it: `100M`, `1.5G`, `512K`, or bytes; powers of 1024, or of 1000 with `MB`.
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, unit) = text.split_at(split);
+    let scale: f64 = match unit.trim() {
+        "" | "B" => 1.0,
+        "K" | "KiB" => 1024.0,
+        "M" | "MiB" => 1_048_576.0,
+        "G" | "GiB" => 1_073_741_824.0,
+        "T" | "TiB" => 1_099_511_627_776.0,
+        "kB" => 1e3,
+        "MB" => 1e6,
+        "GB" => 1e9,
+        _ => return Err(format!("`{unit}` is not a unit of size; write 512K, 100M or 2G")),
+    };
+    match number.parse::<f64>() {
+        Ok(n) if n.is_finite() && n * scale >= 1.0 && n * scale < u64::MAX as f64 => Ok((n * scale) as u64),
+        _ => Err("write a positive size such as 512K, 100M or 2G".to_owned()),
+    }
+}
+
 /// A span as a person writes it: `10s`, `100ms`, `5m`, `1h`, or bare seconds; in nanoseconds.
 pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());

@@ -77,6 +77,8 @@ fn record(what: What, output: PathBuf, syscalls: Syscalls, duration: Option<Dura
         ring_bytes: 16 << 20,
         labels: None,
         btf: None,
+        cut: osd_record::Cut::Not,
+        max_bytes: None,
         command_line: vec!["bench".into()],
         osd_version: env!("CARGO_PKG_VERSION").into(),
     };
@@ -107,8 +109,9 @@ fn cost_per_call(dir: &Path) {
         cpu_us.push((own_cpu_ns() - before) as f64 / 1e3 / outcome.status.events.max(1) as f64);
         lost += outcome.status.lost;
         seen += outcome.status.events;
-        let syscall_bytes =
-            osd_recording::Recording::open(&outcome.closed.path).unwrap().kind_bytes(osd_recording::Kind::Syscall);
+        let syscall_bytes = osd_recording::Recording::open(&outcome.recordings[0].path)
+            .unwrap()
+            .kind_bytes(osd_recording::Kind::Syscall);
         bytes = syscall_bytes as f64 / outcome.status.events.max(1) as f64;
         bystander.push(run_beside(dir, &result));
     }
@@ -178,7 +181,7 @@ fn redis(dir: &Path) {
     let _ = load.join();
     server.kill().unwrap();
     server.wait().unwrap();
-    let recording = osd_recording::Recording::open(&outcome.closed.path).unwrap();
+    let recording = osd_recording::Recording::open(&outcome.recordings[0].path).unwrap();
     let bytes = recording.kind_bytes(osd_recording::Kind::Syscall) as f64 / outcome.status.events.max(1) as f64;
     println!(
         "redis-server under redis-benchmark: {} events, {} lost, {bytes:.2} bytes a syscall row, {us:.2} us of recorder CPU an event",
@@ -186,7 +189,7 @@ fn redis(dir: &Path) {
     );
     println!(
         "recorder memory at most {:.0} MiB over all of the above",
-        outcome.closed.metadata.self_cost.peak_rss_bytes as f64 / (1 << 20) as f64
+        outcome.recordings[0].metadata.self_cost.peak_rss_bytes as f64 / (1 << 20) as f64
     );
 }
 

@@ -141,6 +141,15 @@ impl Ledger {
         row
     }
 
+    /// The processes that are alive, for a file that begins at `now_ns`.
+    pub(crate) fn introduce(&self, now_ns: i64) -> impl Iterator<Item = Process> + '_ {
+        let alive = self.processes.values().filter(|p| p.exited_ns.is_none());
+        let mut rows: Vec<Process> = alive.map(|p| p.row(now_ns, p.owner.pid, ProcessEvent::Running)).collect();
+        // Maps iterate in any order; a recording should not.
+        rows.sort_by_key(|r| (r.start_ts_ns, r.owner.pid));
+        rows.into_iter()
+    }
+
     /// A known process replaced its program.
     pub(crate) fn execed(&mut self, l: &life, text: ExecText, clock: &ClockTable) -> Process {
         let ts_ns = clock.utc_ns(l.ts_ns as i64);

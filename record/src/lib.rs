@@ -16,8 +16,10 @@ mod ledger;
 pub mod preflight;
 mod probes;
 mod session;
+mod shelf;
 mod target;
 mod writing;
 
 pub use error::{Error, Result};
 pub use session::{Config, Control, Outcome, Status, Syscalls, What, record};
+pub use shelf::{Cut, flight_recorder};

@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::host::{self, HostMeter};
 use crate::ledger::Ledger;
 use crate::probes::{Knobs, Losses, Probes};
+use crate::shelf::{Cut, Shelf};
 use crate::target::{self, Child, Stopped};
 use crate::writing::{Parcel, Writing};
 use crate::{decode, labels, preflight};
@@ -67,6 +68,10 @@ pub struct Config {
     pub labels: Option<PathBuf>,
     /// Stands in for the kernel's BTF file in the preflight.
     pub btf: Option<PathBuf>,
+    /// How the recording is cut into files.
+    pub cut: Cut,
+    /// End it when it has this size.
+    pub max_bytes: Option<u64>,
     /// For the metadata.
     pub command_line: Vec<String>,
     /// For the metadata.
@@ -77,6 +82,7 @@ pub struct Config {
 #[derive(Clone, Debug, Default)]
 pub struct Control {
     stop: Arc<AtomicBool>,
+    trigger: Arc<AtomicBool>,
 }
 
 impl Control {
@@ -87,6 +93,15 @@ impl Control {
 
     fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Asks a flight recorder to write its last minutes. Async-signal-safe.
+    pub fn trigger(&self) {
+        self.trigger.store(true, Ordering::Relaxed);
+    }
+
+    fn triggered(&self) -> bool {
+        self.trigger.swap(false, Ordering::Relaxed)
     }
 }
 
@@ -108,8 +123,8 @@ pub struct Status {
 /// A finished session.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// The file.
-    pub closed: Closed,
+    /// The last file, or of a flight recorder those that were asked for.
+    pub recordings: Vec<Closed>,
     /// How it ended.
     pub status: Status,
     /// Exit code of the command, if it ended by itself.
@@ -130,7 +145,8 @@ pub fn record(config: &Config, control: &Control, mut on_status: impl FnMut(&Sta
         target::check_pids(pids)?;
     }
     let options = WriterOptions { force: config.force, arch, ..WriterOptions::default() };
-    let writer = Writer::create(&config.output, options)?;
+    let mut shelf = Shelf::new(&config.output, options, config.cut)?;
+    let writer = shelf.next_writer(host::read_clocks().realtime_ns)?;
     let mut session = Session::start(config, arch, writer)?;
     let mut next_status = Instant::now() + Duration::from_secs(1);
     loop {
@@ -138,6 +154,13 @@ pub fn record(config: &Config, control: &Control, mut on_status: impl FnMut(&Sta
         session.drain_until(deadline, control)?;
         if Instant::now() >= deadline {
             session.tick()?;
+            if control.triggered() || std::mem::take(&mut session.target_failed) {
+                shelf.trigger();
+            }
+            shelf.put(&session.writing.closed())?;
+            if shelf.is_due(session.writing.bytes()) {
+                session.turn_over(shelf.next_writer(session.interval_start_ns)?)?;
+            }
         }
         if Instant::now() >= next_status {
             on_status(&session.status());
@@ -148,7 +171,9 @@ pub fn record(config: &Config, control: &Control, mut on_status: impl FnMut(&Sta
             break;
         }
     }
-    session.finish(config)
+    // What a flight recorder holds is thrown away only when all went well.
+    let asked = control.stopped() || control.triggered();
+    session.finish(config, shelf, asked)
 }
 
 struct Session {
@@ -172,6 +197,9 @@ struct Session {
     n_lost: u64,
     next_clock: Instant,
     truncated_argv: u64,
+    /// A process that was named ended badly.
+    target_failed: bool,
+    timed_out: bool,
 }
 
 impl Session {
@@ -222,6 +250,8 @@ impl Session {
             n_lost: 0,
             next_clock: now + Duration::from_secs(5),
             truncated_argv: 0,
+            target_failed: false,
+            timed_out: false,
         };
         session.mark_targets(config)?;
         Ok(session)
@@ -290,12 +320,13 @@ impl Session {
     }
 
     fn over(&mut self, config: &Config) -> bool {
-        let timed_out = config.duration.is_some_and(|d| self.began.elapsed() >= d);
+        self.timed_out = config.duration.is_some_and(|d| self.began.elapsed() >= d);
+        let too_big = config.max_bytes.is_some_and(|max| self.writing.bytes() >= max);
         let ended = match &mut self.child {
             Some(child) => child.ended().is_some(),
             None => self.ledger.n_live() == 0,
         };
-        timed_out || ended || self.writing.is_full()
+        self.timed_out || too_big || ended || self.writing.is_full()
     }
 
     /// Drains the rings until `deadline`, sleeping while they are quiet.
@@ -350,7 +381,12 @@ impl Session {
                     self.truncated_argv += u64::from(text.cut);
                     rows.push(self.ledger.execed(&l, text, &self.clock).into());
                 }
-                Life::Exit(l) => rows.push(self.ledger.exited(&l, &self.clock).into()),
+                Life::Exit(l) => {
+                    let row = self.ledger.exited(&l, &self.clock);
+                    let badly = row.exit_signal.is_some() || row.exit_code.is_some_and(|code| code != 0);
+                    self.target_failed |= badly && self.metadata.target.pids.contains(&row.owner.pid);
+                    rows.push(row.into());
+                }
                 Life::ThreadExit(usage) => self.ledger.thread_exited(&usage),
             }
         }
@@ -402,6 +438,23 @@ impl Session {
         Ok(())
     }
 
+    /// Ends the file and goes on in the next, which introduces the processes that run. Called when an interval has just ended.
+    fn turn_over(&mut self, writer: Writer) -> Result<()> {
+        self.metadata.ended_ns = self.interval_start_ns;
+        self.metadata.clock = self.clock.clone();
+        self.writing.next(self.metadata.clone(), writer)?;
+        // The first point converts all stamps of the session, so it is the first of each file.
+        self.clock.0.truncate(1);
+        self.clock.0.push(host::read_clocks());
+        self.metadata.clock = self.clock.clone();
+        self.metadata.recording_id = host::random_id();
+        self.metadata.started_ns = self.interval_start_ns;
+        self.metadata.losses.clear();
+        self.writing.describe(&self.metadata)?;
+        let rows = self.ledger.introduce(self.interval_start_ns).map(Row::from).collect();
+        self.writing.send(Parcel { rows, ..Parcel::default() })
+    }
+
     fn note_losses(&mut self, dur_ns: u64, rows: &mut Vec<Row>) -> Result<()> {
         let totals = self.probes.read_losses()?;
         let last = self.last_losses.iter().map(|(_, _, n)| *n).chain(std::iter::repeat(0));
@@ -434,7 +487,7 @@ impl Session {
         }
     }
 
-    fn finish(mut self, config: &Config) -> Result<Outcome> {
+    fn finish(mut self, config: &Config, shelf: Shelf, asked: bool) -> Result<Outcome> {
         self.probes.detach();
         while self.drain()? {}
         self.tick()?;
@@ -460,13 +513,13 @@ impl Session {
         self.metadata.clock = self.clock.clone();
         let n_processes = self.ledger.n_processes();
         let full = self.writing.is_full();
-        let Some(closed) = self.writing.close(self.metadata)?.pop() else {
-            let source = std::io::Error::other("no recording was closed");
-            return Err(Error::Os { action: "close the recording", source });
-        };
+        let asked = asked || self.target_failed || self.timed_out || exit_code.is_some_and(|code| code != 0);
+        let recordings = shelf.finish(self.writing.close(self.metadata)?, asked)?;
         labels?;
-        status.bytes = closed.bytes;
-        Ok(Outcome { closed, status, exit_code, n_processes, disk_full: full })
+        if let Some(last) = recordings.last() {
+            status.bytes = last.bytes;
+        }
+        Ok(Outcome { recordings, status, exit_code, n_processes, disk_full: full })
     }
 }
 

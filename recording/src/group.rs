@@ -68,10 +68,10 @@ impl Group {
         let mut nulls: Vec<(Type, ArrayRef)> = Vec::new();
         for (i, column) in schema::COLUMNS.iter().enumerate().filter(|(_, c)| !c.kinds.contains(&kind)) {
             let slice = match nulls.iter().find(|(ty, _)| *ty == column.ty) {
-                Some((_, array)) => array.clone(),
+                Some((_, array)) => Arc::clone(array),
                 None => {
                     let array = new_null_array(&column.ty.arrow(), SLICE.min(self.rows));
-                    nulls.push((column.ty, array.clone()));
+                    nulls.push((column.ty, Arc::clone(&array)));
                     array
                 }
             };

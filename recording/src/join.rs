@@ -18,7 +18,9 @@ pub fn join(parts: &[Recording], path: &Path, options: WriterOptions) -> Result<
     let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
         return Err(Error::Contents { action: "join", path: path.to_owned(), detail: "no parts".into() });
     };
-    let mut metadata = Metadata { ended_ns: last.metadata().ended_ns, losses: Vec::new(), ..first.metadata().clone() };
+    let mut metadata = Metadata { losses: Vec::new(), ..first.metadata().clone() };
+    // A part that was cut off before its first row says nothing of time.
+    metadata.ended_ns = parts.iter().map(|p| p.metadata().ended_ns).max().unwrap_or(metadata.ended_ns);
     metadata.target.exit_code = last.metadata().target.exit_code;
     metadata.self_cost = last.metadata().self_cost.clone();
     metadata.clock.0.clear();

@@ -23,8 +23,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// Where an unfinished recording for `output` lies.
-pub(crate) fn folder(output: &Path) -> PathBuf {
+/// Where a recording for `output` lies while it is being written.
+pub fn folder(output: &Path) -> PathBuf {
     let mut name = output.as_os_str().to_owned();
     name.push(".partial");
     name.into()

@@ -10,7 +10,7 @@ use crate::schema::Kind;
 use crate::source::Source;
 use crate::sums::{BLOCK, Checker, Summed, Sums};
 use crate::writer::settle;
-use crate::{ClockPoint, Closed, Error, FORMAT_VERSION, Metadata, Query, Recording, Result, footer};
+use crate::{ClockPoint, Closed, Error, FORMAT_VERSION, Metadata, Query, Recording, Result, WriterOptions, footer};
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
 use arrow_array::{Array, RecordBatch};
@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// What an unfinished recording holds.
 pub(crate) struct Remains {
@@ -32,6 +32,8 @@ pub(crate) struct Remains {
     tail: Bytes,
 }
 
+/// Kind, generation and description of a sealed row group.
+type Placed = (Kind, u32, RowGroupMetaData);
 type Journals = BTreeMap<(Kind, u32), Vec<RecordBatch>>;
 
 impl Remains {
@@ -136,7 +138,7 @@ impl Index {
     }
 
     /// The row groups that are whole in `data`, and the sums of the data up to their end.
-    fn sealed_groups(&self, data: &File) -> std::io::Result<(Vec<(Kind, u32, RowGroupMetaData)>, Sums)> {
+    fn sealed_groups(&self, data: &File) -> std::io::Result<(Vec<Placed>, Sums)> {
         let length = data.metadata()?.len();
         let mut sums = Sums::default();
         let mut groups = Vec::new();
@@ -224,7 +226,7 @@ pub(crate) fn complete_metadata(recording: &mut Recording) -> Result<()> {
     let mut losses: BTreeMap<(String, String), u64> = BTreeMap::new();
     for batch in recording.read(&Query::kind(Kind::Loss))? {
         let batch = batch?;
-        let text = |name: &str| batch.column_by_name(name).map(|c| arrow_select_text(c));
+        let text = |name: &str| batch.column_by_name(name).map(|c| texts(c));
         let count = batch.column_by_name("count").and_then(|c| c.as_primitive_opt::<UInt64Type>().cloned());
         let (Some(stream), Some(reason), Some(count)) = (text("stream"), text("reason"), count) else { continue };
         for i in 0..batch.num_rows() {
@@ -243,7 +245,46 @@ pub(crate) fn complete_metadata(recording: &mut Recording) -> Result<()> {
     Ok(())
 }
 
-fn arrow_select_text(column: &dyn Array) -> Vec<String> {
+/// Where a flight recorder for `output` keeps its last minutes, in parts.
+pub fn flight_folder(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".flight");
+    name.into()
+}
+
+/// Joins what a flight recorder that died kept for `output`.
+///
+/// # Errors
+/// [`Error::Busy`] while it is alive, [`Error::Io`] if there is none, and as [`recover`] and [`crate::join`].
+pub fn recover_flight(output: &Path, options: WriterOptions) -> Result<Closed> {
+    let dir = flight_folder(output);
+    let io = |source| Error::Io { action: "recover", path: dir.clone(), source };
+    if let Ok(pid) = File::open(dir.join("pid"))
+        && pid.try_lock().is_err()
+    {
+        return Err(Error::Busy { path: dir });
+    }
+    let names = || -> Result<Vec<PathBuf>> {
+        let entries = std::fs::read_dir(&dir).map_err(io)?.collect::<std::io::Result<Vec<_>>>().map_err(io)?;
+        let mut paths: Vec<PathBuf> = entries.iter().map(std::fs::DirEntry::path).collect();
+        paths.retain(|p| p.file_name().is_some_and(|n| n != "pid"));
+        paths.sort();
+        Ok(paths)
+    };
+    for path in names()?.iter().filter(|p| p.is_dir()) {
+        recover(path, false)?;
+    }
+    let paths = names()?;
+    let parts = paths.iter().map(Recording::open).collect::<Result<Vec<_>>>()?;
+    let closed = crate::join(&parts, output, options)?;
+    for path in paths.iter().chain([&dir.join("pid")]) {
+        std::fs::remove_file(path).map_err(io)?;
+    }
+    std::fs::remove_dir(&dir).map_err(io)?;
+    Ok(closed)
+}
+
+fn texts(column: &dyn Array) -> Vec<String> {
     use arrow_array::types::Int32Type;
     let Some(keys) = column.as_dictionary_opt::<Int32Type>() else { return Vec::new() };
     let Some(values) = keys.downcast_dict::<arrow_array::StringArray>() else { return Vec::new() };

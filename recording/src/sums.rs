@@ -54,7 +54,7 @@ impl<W> Summed<W> {
     /// Sums so far, blocks from the `from`-th on.
     pub(crate) fn since(&self, from: usize) -> Vec<u32> {
         let mut sums = self.done.get(from..).unwrap_or_default().to_vec();
-        if self.position % BLOCK > 0 {
+        if !self.position.is_multiple_of(BLOCK) {
             sums.push(self.open.clone().finalize());
         }
         sums
@@ -79,7 +79,7 @@ impl<W: Write> Write for Summed<W> {
             let (now, later) = rest.split_at(room.min(rest.len()));
             self.open.update(now);
             self.position += now.len() as u64;
-            if self.position % BLOCK == 0 {
+            if self.position.is_multiple_of(BLOCK) {
                 self.done.push(std::mem::take(&mut self.open).finalize());
             }
             rest = later;

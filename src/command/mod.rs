@@ -10,6 +10,8 @@ mod record;
 mod recover;
 #[cfg(feature = "analyze")]
 mod sql;
+#[cfg(feature = "record")]
+mod trigger;
 
 use crate::failure::Result;
 use std::process::ExitCode;
@@ -46,6 +48,9 @@ pub(crate) enum Command {
     /// Find the anomalies of a recording and explain them.
     #[cfg(feature = "analyze")]
     Analyze(analyze::Args),
+    /// Ask a flight recorder (`osd record --last`) to write its last minutes.
+    #[cfg(feature = "record")]
+    Trigger(trigger::Args),
     /// Check what this host allows to record, and how to fix what it does not.
     #[cfg(feature = "record")]
     Doctor(doctor::Args),
@@ -63,6 +68,8 @@ impl Command {
             Self::Sql(args) => sql::run(args),
             #[cfg(feature = "analyze")]
             Self::Analyze(args) => analyze::run(args),
+            #[cfg(feature = "record")]
+            Self::Trigger(args) => trigger::run(args),
             #[cfg(feature = "record")]
             Self::Doctor(args) => doctor::run(args),
         }

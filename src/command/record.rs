@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result, sanitize};
 use crate::format;
-use osd_record::{Config, Control, Status, Syscalls, What};
+use osd_record::{Config, Control, Cut, Status, Syscalls, What};
 use std::ffi::OsString;
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
@@ -16,6 +16,9 @@ const EXAMPLES: &str = "EXAMPLES:
   osd record -p \"$(pgrep -d, nginx)\" --duration 5m -o run.parquet
   osd record -o run.parquet -- make -j4                  a command and all its children, from the first system call
   osd record -p 1234 --syscalls tally -o run.parquet     exact counts and latencies, no event rows: cheapest
+  osd record -p 1234 --rotate 1G --keep 5 -o run.parquet   run.TIME.parquet, the newest five
+  osd record -p 1234 --last 10m -o run.parquet           a flight recorder: writes the last ten minutes when the process
+                                                         fails, on `osd trigger run.parquet`, or on Ctrl-C
 
 The first Ctrl-C closes the recording, a second one aborts.";
 
@@ -55,6 +58,26 @@ pub(crate) struct Args {
     #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     ring_mib: u32,
 
+    /// End the recording when it has this size.
+    #[arg(long, value_name = "SIZE", value_parser = format::parse_size, conflicts_with_all = ["rotate", "last"])]
+    max_size: Option<u64>,
+
+    /// Begin a new file whenever this one has that size (100M) or age (10m); files are named by their time.
+    #[arg(long, value_name = "SIZE|TIME", value_parser = parse_rotation, conflicts_with = "last")]
+    rotate: Option<Rotation>,
+
+    /// Keep only the newest N files.
+    #[arg(long, value_name = "N", requires = "rotate", value_parser = clap::value_parser!(u32).range(1..))]
+    keep: Option<u32>,
+
+    /// Flight recorder: keep the last TIME, and write it when the target fails, on `osd trigger`, SIGUSR1 or Ctrl-C.
+    #[arg(long, value_name = "TIME", value_parser = format::parse_duration)]
+    last: Option<u64>,
+
+    /// What follows a trigger for this long belongs to it.
+    #[arg(long, value_name = "TIME", requires = "last", default_value = "10s", value_parser = format::parse_duration)]
+    after: u64,
+
     /// Put these labels into the recording when it closes: one JSON object a line with name, start_ns, end_ns, note.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -79,7 +102,43 @@ enum SyscallsArg {
     Off,
 }
 
+/// When a new file begins.
+#[derive(Clone, Copy)]
+enum Rotation {
+    Bytes(u64),
+    Age(u64),
+}
+
+fn parse_rotation(text: &str) -> std::result::Result<Rotation, String> {
+    // `10m` is ten minutes and `10M` ten megabytes, as everywhere.
+    match (format::parse_duration(text), format::parse_size(text)) {
+        _ if text.chars().all(|c| c.is_ascii_digit() || c == '.') => {
+            Err("write a size such as 100M, or a time such as 10m".to_owned())
+        }
+        (Ok(ns), _) if ns < 1_000_000_000 => Err("a file lasts a second at least".to_owned()),
+        (Ok(ns), _) => Ok(Rotation::Age(ns)),
+        (_, Ok(bytes)) => Ok(Rotation::Bytes(bytes)),
+        _ => Err("write a size such as 100M, or a time such as 10m".to_owned()),
+    }
+}
+
+fn cut(args: &Args) -> Result<Cut> {
+    if let Some(last) = args.last {
+        if last < 1_000_000_000 {
+            return Err(Failure::new("a flight recorder keeps a second at least").hint("--last 10m"));
+        }
+        return Ok(Cut::Flight { last: Duration::from_nanos(last), after: Duration::from_nanos(args.after) });
+    }
+    let keep = args.keep.map(|n| n as usize);
+    Ok(match args.rotate {
+        None => Cut::Not,
+        Some(Rotation::Bytes(bytes)) => Cut::Every { bytes: Some(bytes), age: None, keep },
+        Some(Rotation::Age(ns)) => Cut::Every { bytes: None, age: Some(Duration::from_nanos(ns)), keep },
+    })
+}
+
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let cut = cut(&args)?;
     let what = match (args.pids.is_empty(), args.command.is_empty()) {
         (false, true) => What::Pids(args.pids),
         (true, false) => What::Command(args.command),
@@ -115,6 +174,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         ring_bytes: args.ring_mib << 20,
         labels: args.labels,
         btf: args.btf,
+        cut,
+        max_bytes: args.max_size,
         command_line: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
         osd_version: env!("CARGO_PKG_VERSION").into(),
     };
@@ -157,32 +218,41 @@ fn show(now: &Status, previous: &Status) {
 }
 
 fn summarize(config: &Config, outcome: &osd_record::Outcome) {
-    let path = outcome.closed.path.display().to_string();
     let ended = match outcome.exit_code {
         Some(0) | None => String::new(),
         Some(code) => format!("; the command ended with status {code}"),
     };
-    let count = |kind| outcome.closed.metadata.rows.get(kind).copied().unwrap_or(0);
+    let Some(closed) = outcome.recordings.last() else {
+        eprintln!("nothing was written: the target ended well, and nobody asked for its last minutes{ended}");
+        return;
+    };
+    let path = sanitize(&closed.path.display().to_string());
+    let count = |kind| closed.metadata.rows.get(kind).copied().unwrap_or(0);
     eprintln!(
-        "recorded {} of {} processes: {} syscall events ({} lost), {} samples, {} in {}{ended}",
+        "recorded {} of {} processes: {} syscall events ({} lost), {} samples, {} in {path}{ended}",
         format::duration(outcome.status.elapsed.as_nanos() as u64),
         format::count(outcome.n_processes),
         format::count(outcome.status.events),
         format::count(outcome.status.lost),
         format::count(count("sample")),
-        format::bytes(outcome.closed.bytes),
-        sanitize(&path),
+        format::bytes(closed.bytes),
     );
-    for loss in &outcome.closed.metadata.losses {
+    for other in outcome.recordings.iter().rev().skip(1) {
+        eprintln!("note: also wrote {}", sanitize(&other.path.display().to_string()));
+    }
+    for loss in &closed.metadata.losses {
         eprintln!("note: {} {} lost: {}", format::count(loss.count), loss.stream, loss.reason);
     }
     if outcome.status.lost > 0 {
-        eprintln!("hint: counts are exact all the same; a bigger ring loses fewer events: --ring-mib 32");
+        eprintln!(
+            "hint: counts are exact all the same; a bigger ring loses fewer events: --ring-mib {}",
+            config.ring_bytes >> 18
+        );
     }
     if config.syscalls == Syscalls::Off {
-        eprintln!("hint: osd info {}", sanitize(&path));
+        eprintln!("hint: osd info {path}");
     } else {
-        eprintln!("hint: osd analyze {} --report", sanitize(&path));
+        eprintln!("hint: osd analyze {path} --report");
     }
 }
 
@@ -200,6 +270,17 @@ fn stop_on_signals(control: &Control) {
         }
     }
     let _ = CONTROL.set(control.clone());
+    extern "C" fn on_trigger(_: libc::c_int) {
+        if let Some(control) = CONTROL.get() {
+            control.trigger();
+        }
+    }
+    // SAFETY: as below. Without --last there is nothing to trigger, and the signal does nothing.
+    unsafe { libc::signal(libc::SIGUSR1, on_trigger as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+    // A file-size limit is an error of the write then, told like any other. A handler and not SIG_IGN, which a command would inherit.
+    extern "C" fn on_nothing(_: libc::c_int) {}
+    // SAFETY: the handler does nothing.
+    unsafe { libc::signal(libc::SIGXFSZ, on_nothing as extern "C" fn(libc::c_int) as libc::sighandler_t) };
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: the handler only touches atomics and calls `_exit`.
         unsafe { libc::signal(signal, on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t) };

@@ -2,7 +2,7 @@
 
 use crate::failure::{Result, sanitize};
 use crate::format;
-use osd_recording::Kind;
+use osd_recording::{Kind, WriterOptions};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -26,7 +26,14 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     for file in &args.files {
-        let closed = osd_recording::recover(file, args.force)?;
+        // Dead flight recorders leave parts, other recorders one unfinished recording.
+        let closed = match osd_recording::flight_folder(file).is_dir() {
+            true => {
+                let options = WriterOptions { force: args.force, ..WriterOptions::default() };
+                osd_recording::recover_flight(file, options)?
+            }
+            false => osd_recording::recover(file, args.force)?,
+        };
         let rows: Vec<String> = Kind::ALL
             .iter()
             .filter_map(|k| closed.metadata.rows.get(k.name()).filter(|n| **n > 0).map(|n| (k, n)))

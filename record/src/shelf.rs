@@ -1,0 +1,282 @@
+//! Where a session's recordings go: one file, a series of files, or a ring of the last minutes that is kept when something happens.
+//!
+//! Each file of a series stands alone: it begins by introducing the processes that run. A flight recorder is a series in a folder of its
+//! own, `NAME.flight`, of which only the newest parts are kept; a trigger joins them, and what comes for a while after, into one recording.
+
+use crate::error::{Error, Result};
+use osd_recording::{Closed, Recording, Writer, WriterOptions, flight_folder, join, partial_folder};
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How a session's recording is cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Cut {
+    /// One file.
+    #[default]
+    Not,
+    /// A new file whenever this one has that size or age; of them, the newest `keep`.
+    Every {
+        /// Bytes.
+        bytes: Option<u64>,
+        /// Age.
+        age: Option<Duration>,
+        /// Files kept; older ones are deleted.
+        keep: Option<usize>,
+    },
+    /// The last `last`, written when a trigger comes, together with what follows for `after`.
+    Flight {
+        /// How far back.
+        last: Duration,
+        /// How much longer.
+        after: Duration,
+    },
+}
+
+/// A flight recorder is cut into this many parts, and one more is kept: the past is that much longer than asked for, at most.
+const PARTS: u32 = 10;
+
+/// The files of a session.
+pub(crate) struct Shelf {
+    output: PathBuf,
+    options: WriterOptions,
+    cut: Cut,
+    began: Instant,
+    kept: VecDeque<PathBuf>,
+    saves: Vec<JoinHandle<osd_recording::Result<Closed>>>,
+    n_saves: u32,
+    /// When what a trigger asked for is complete.
+    save_at: Option<Instant>,
+    /// The part being written now ends what a trigger asked for.
+    save_next: bool,
+    flight: Option<Flight>,
+}
+
+/// The folder of a flight recorder. Its lock tells a living one from remains.
+struct Flight {
+    dir: PathBuf,
+    _pid: File,
+}
+
+impl Shelf {
+    pub(crate) fn new(output: &Path, options: WriterOptions, cut: Cut) -> Result<Self> {
+        let flight = match cut {
+            Cut::Flight { .. } => {
+                if output.symlink_metadata().is_ok() && !options.force {
+                    return Err(osd_recording::Error::Exists { path: output.to_owned() }.into());
+                }
+                Some(Flight::new(output, options.force)?)
+            }
+            _ => None,
+        };
+        Ok(Self {
+            output: output.to_owned(),
+            options,
+            cut,
+            began: Instant::now(),
+            kept: VecDeque::new(),
+            saves: Vec::new(),
+            n_saves: 0,
+            save_at: None,
+            save_next: false,
+            flight,
+        })
+    }
+
+    /// The next file, named by the UTC time at which it begins.
+    pub(crate) fn next_writer(&mut self, utc_ns: i64) -> Result<Writer> {
+        self.began = Instant::now();
+        let path = match self.cut {
+            Cut::Not => return Ok(Writer::create(&self.output, self.options.clone())?),
+            Cut::Every { .. } => stamped(&self.output, utc_ns),
+            Cut::Flight { .. } => {
+                let name = PathBuf::from(self.output.file_name().unwrap_or_default());
+                let dir = self.flight.as_ref().map_or_else(PathBuf::new, |f| f.dir.clone());
+                stamped(&dir.join(name), utc_ns)
+            }
+        };
+        Ok(Writer::create(path, self.options.clone())?)
+    }
+
+    /// Whether it is time for the next file, with `bytes` in this one.
+    pub(crate) fn is_due(&mut self, bytes: u64) -> bool {
+        let age = self.began.elapsed();
+        match self.cut {
+            Cut::Not => false,
+            Cut::Every { bytes: limit, age: oldest, .. } => {
+                limit.is_some_and(|limit| bytes >= limit) || oldest.is_some_and(|oldest| age >= oldest)
+            }
+            Cut::Flight { last, .. } => {
+                if self.save_at.is_some_and(|at| Instant::now() >= at) {
+                    self.save_at = None;
+                    self.save_next = true;
+                    return true;
+                }
+                age >= last / PARTS
+            }
+        }
+    }
+
+    /// Something happened. True if this asks for a recording of it, false if one is being waited for, or none is kept.
+    pub(crate) fn trigger(&mut self) -> bool {
+        let Cut::Flight { after, .. } = self.cut else { return false };
+        if self.save_at.is_some() {
+            return false;
+        }
+        self.save_at = Some(Instant::now() + after);
+        true
+    }
+
+    /// Files that were closed meanwhile.
+    pub(crate) fn put(&mut self, closed: &[Closed]) -> Result<()> {
+        for closed in closed {
+            self.kept.push_back(closed.path.clone());
+            if std::mem::take(&mut self.save_next) {
+                self.save()?;
+            }
+        }
+        let keep = match self.cut {
+            Cut::Not => return Ok(()),
+            Cut::Every { keep, .. } => keep.unwrap_or(usize::MAX),
+            // While a save waits for what follows, the past it asked for must not shrink.
+            Cut::Flight { .. } if self.save_at.is_some() || self.save_next => return Ok(()),
+            Cut::Flight { .. } => PARTS as usize + 1,
+        };
+        while self.kept.len() > keep {
+            let Some(path) = self.kept.pop_front() else { break };
+            match std::fs::remove_file(&path) {
+                Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(Error::Os { action: "delete an old recording", source });
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Joins what is kept into a recording of its own, in a thread of its own. Open files outlive their names, so parts may be deleted.
+    fn save(&mut self) -> Result<()> {
+        let parts = self.kept.iter().map(Recording::open).collect::<osd_recording::Result<Vec<_>>>()?;
+        self.n_saves += 1;
+        let path = if self.n_saves == 1 { self.output.clone() } else { numbered(&self.output, self.n_saves) };
+        let options = self.options.clone();
+        let thread = std::thread::Builder::new()
+            .name("osd-join".into())
+            .spawn(move || join(&parts, &path, options))
+            .map_err(|source| Error::Os { action: "start a thread", source })?;
+        self.saves.push(thread);
+        Ok(())
+    }
+
+    /// The session is over and its last file is closed. `wanted` says that a flight recorder's last minutes are. Gives what there is to
+    /// look at.
+    pub(crate) fn finish(mut self, closed: Vec<Closed>, wanted: bool) -> Result<Vec<Closed>> {
+        let last = closed.last().cloned();
+        // The last part ends a save that was still waiting for its time.
+        self.save_next |= self.save_at.take().is_some() || wanted;
+        // Only the last of them: parts closed just before belong to the same save.
+        let save_next = std::mem::take(&mut self.save_next);
+        let (before, end) = closed.split_at(closed.len().saturating_sub(1));
+        self.put(before)?;
+        self.save_next = save_next;
+        self.put(end)?;
+        let Some(flight) = self.flight.take() else { return Ok(last.into_iter().collect()) };
+        let mut saved = Vec::new();
+        for save in self.saves.drain(..) {
+            let broken =
+                || Error::Os { action: "join the parts", source: std::io::Error::other("the thread panicked") };
+            saved.push(save.join().map_err(|_| broken())??);
+        }
+        for path in self.kept.drain(..) {
+            let _ = std::fs::remove_file(path);
+        }
+        flight.remove();
+        Ok(saved)
+    }
+}
+
+impl Flight {
+    fn new(output: &Path, force: bool) -> Result<Self> {
+        let dir = flight_folder(output);
+        let io = |source| osd_recording::Error::Io { action: "create", path: dir.clone(), source };
+        match std::fs::DirBuilder::new().mode(0o700).create(&dir) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                if is_locked(&dir) {
+                    return Err(osd_recording::Error::Busy { path: dir }.into());
+                }
+                if !force {
+                    return Err(osd_recording::Error::Unfinished { path: output.to_owned() }.into());
+                }
+            }
+            other => other.map_err(io)?,
+        }
+        let path = dir.join("pid");
+        let _ = std::fs::remove_file(&path);
+        let mut pid = File::options().write(true).create_new(true).mode(0o600).open(path).map_err(io)?;
+        pid.try_lock().map_err(|_| osd_recording::Error::Busy { path: dir.clone() })?;
+        writeln!(pid, "{}", std::process::id()).map_err(io)?;
+        Ok(Self { dir, _pid: pid })
+    }
+
+    fn remove(self) {
+        let _ = std::fs::remove_file(self.dir.join("pid"));
+        let _ = std::fs::remove_dir(&self.dir);
+    }
+}
+
+fn is_locked(dir: &Path) -> bool {
+    File::open(dir.join("pid")).is_ok_and(|pid| matches!(pid.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock)))
+}
+
+/// The process that keeps the last minutes for `output`, if one does.
+pub fn flight_recorder(output: &Path) -> Option<u32> {
+    let dir = flight_folder(output);
+    let pid = is_locked(&dir).then(|| std::fs::read_to_string(dir.join("pid")).ok())??;
+    pid.trim().parse().ok()
+}
+
+/// `run.parquet` → `run.20261122T221500Z.parquet`; with a number where that is taken, also by one that is still being written.
+fn stamped(path: &Path, utc_ns: i64) -> PathBuf {
+    let time = jiff::Timestamp::from_nanosecond(i128::from(utc_ns)).unwrap_or_default();
+    let stamp = time.strftime("%Y%m%dT%H%M%SZ").to_string();
+    // Two digits, so that names sort by time.
+    let names = std::iter::once(stamp.clone()).chain((2..).map(|n| format!("{stamp}-{n:02}")));
+    let free = |path: &PathBuf| path.symlink_metadata().is_err() && partial_folder(path).symlink_metadata().is_err();
+    names.map(|name| insert(path, &name)).find(free).unwrap_or_default()
+}
+
+/// `run.parquet` → `run.2.parquet`.
+fn numbered(path: &Path, n: u32) -> PathBuf {
+    insert(path, &n.to_string())
+}
+
+fn insert(path: &Path, middle: &str) -> PathBuf {
+    let mut name = path.file_stem().unwrap_or_default().to_owned();
+    name.push(".");
+    name.push(middle);
+    if let Some(extension) = path.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    path.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_of_a_series_are_named_by_their_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("run.parquet");
+        let first = stamped(&path, 1_767_225_600_000_000_000);
+        assert_eq!(first.file_name().unwrap(), "run.20260101T000000Z.parquet");
+        std::fs::write(&first, "").unwrap();
+        assert_eq!(stamped(&path, 1_767_225_600_999_999_999).file_name().unwrap(), "run.20260101T000000Z-02.parquet");
+        assert_eq!(numbered(Path::new("/a/run"), 2), Path::new("/a/run.2"));
+    }
+}

@@ -1,0 +1,328 @@
+//! What becomes of a recording when its recorder, its disk or its folder does not last. Needs root.
+
+use crate::support::{alone, may_record, osd, osd_ok, rows, sum, targets, text};
+use osd_recording::{Kind, Recording};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::MutexGuard;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+struct Place {
+    _alone: MutexGuard<'static, ()>,
+    dir: TempDir,
+}
+
+impl Place {
+    fn new(test: &str) -> Option<Self> {
+        may_record(test).then(|| Self { _alone: alone(), dir: tempfile::tempdir().unwrap() })
+    }
+
+    fn path(&self) -> PathBuf {
+        self.dir.path().join("r.parquet")
+    }
+}
+
+/// A process that is killed when the test is over, whatever came of it.
+struct Load(Child);
+
+impl Load {
+    fn start(args: &[&str]) -> Self {
+        Self(Command::new(targets()).args(args).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap())
+    }
+
+    fn pid(&self) -> String {
+        self.0.id().to_string()
+    }
+}
+
+impl Drop for Load {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn recorder(path: &Path, args: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_osd"));
+    command.args(["record", "-o"]).arg(path).args(args).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn wait_for(what: &str, mut happened: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !happened() {
+        assert!(began.elapsed() < Duration::from_secs(20), "{what} did not happen");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn signal(child: &Child, signal: i32) {
+    // SAFETY: a process this test started and has not waited for.
+    assert_eq!(unsafe { libc::kill(child.id() as i32, signal) }, 0);
+}
+
+fn finish(mut child: Child) -> (Option<i32>, String) {
+    let mut said = String::new();
+    std::io::Read::read_to_string(child.stderr.as_mut().unwrap(), &mut said).unwrap();
+    (child.wait().unwrap().code(), said)
+}
+
+fn now_ns() -> i64 {
+    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos() as i64
+}
+
+/// End of the last call that is recorded, and how many there are. Each must be whole: known names, positive times.
+fn last_call_ns(path: &Path) -> (i64, u64) {
+    let out = osd_ok([
+        "sql",
+        path.to_str().unwrap(),
+        "--format",
+        "csv",
+        "SELECT max(CAST(ts AS BIGINT) + dur_ns) AS last, count(*) AS n, count(DISTINCT tid) AS t FROM syscalls",
+    ]);
+    let fields: Vec<i64> = out.lines().nth(1).unwrap().split(',').map(|f| f.parse().unwrap_or(0)).collect();
+    (fields[0], fields[1] as u64)
+}
+
+/// `kill -9` at random moments under full load: it opens, nothing older than a second is missing, `osd recover` closes it.
+fn kill_at_random_moments(times: u64) {
+    let place = tempfile::tempdir().unwrap();
+    let load = Load::start(&["threads", "2000000000"]);
+    let mut worst = 0;
+    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    for i in 0..times {
+        let path = place.path().join(format!("{i}.parquet"));
+        let mut child = recorder(&path, &["-q", "-p", &load.pid(), "--ring-mib", "4"]);
+        let folder = place.path().join(format!("{i}.parquet.partial"));
+        wait_for("the first journal", || folder.join("syscall.0").exists() || folder.join("syscall.1").exists());
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        std::thread::sleep(Duration::from_millis(seed >> 54));
+        let killed_ns = now_ns();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let (last_ns, n) = last_call_ns(&path);
+        assert!(n > 0);
+        worst = worst.max(killed_ns - last_ns);
+        assert!(
+            killed_ns - last_ns < 1_000_000_000,
+            "kill {i}: the last {} ms are missing",
+            (killed_ns - last_ns) / 1_000_000
+        );
+        let info = osd_ok(["info", path.to_str().unwrap()]);
+        assert!(info.contains("unfinished"), "{info}");
+        osd_ok(["recover", path.to_str().unwrap()]);
+        assert_eq!(last_call_ns(&path), (last_ns, n), "recovering adds and loses nothing");
+        assert!(!folder.exists());
+        std::fs::remove_file(path).unwrap();
+    }
+    eprintln!("{times} kills: at most {} ms were missing", worst / 1_000_000);
+}
+
+#[test]
+fn a_killed_recorder_costs_less_than_a_second() {
+    let Some(_place) = Place::new("a_killed_recorder_costs_less_than_a_second") else { return };
+    kill_at_random_moments(10);
+}
+
+#[test]
+#[ignore = "minutes; `make soak` runs it"]
+fn a_hundred_killed_recorders_cost_less_than_a_second_each() {
+    let Some(_place) = Place::new("a_hundred_killed_recorders_cost_less_than_a_second_each") else { return };
+    kill_at_random_moments(100);
+}
+
+/// A mounted file system that goes away with the test.
+struct Mount(PathBuf);
+
+impl Mount {
+    fn tmpfs(dir: &Path, options: &str) -> Self {
+        std::fs::create_dir(dir).unwrap();
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(dir).status().unwrap();
+        assert!(status.success());
+        Self(dir.to_owned())
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
+#[test]
+fn a_full_disk_ends_with_a_closed_file_that_holds_what_fitted() {
+    let Some(place) = Place::new("a_full_disk_ends_with_a_closed_file_that_holds_what_fitted") else { return };
+    let disk = Mount::tmpfs(&place.dir.path().join("disk"), "size=6M");
+    let path = disk.0.join("r.parquet");
+    let load = Load::start(&["threads", "2000000000"]);
+    let began = Instant::now();
+    let (code, said) = finish(recorder(&path, &["-p", &load.pid(), "--duration", "60s"]));
+    assert_eq!(code, Some(2), "{said}");
+    assert!(began.elapsed() < Duration::from_secs(50), "it ended when the disk was full");
+    assert!(said.contains("error: the disk is full") && said.contains("hint: free some space"), "{said}");
+    let recording = Recording::open(&path).unwrap();
+    let m = recording.metadata();
+    assert!(m.complete && m.rows["syscall"] > 10_000);
+    assert_eq!(
+        sum(&rows(&path, Kind::Tally), "count"),
+        m.rows["syscall"] + m.lost("syscall"),
+        "counted = recorded + lost"
+    );
+    assert_eq!(std::fs::read_dir(&disk.0).unwrap().count(), 1, "the folder is gone");
+}
+
+#[test]
+fn a_disk_that_turns_read_only_leaves_what_was_written() {
+    let Some(place) = Place::new("a_disk_that_turns_read_only_leaves_what_was_written") else { return };
+    let disk = Mount::tmpfs(&place.dir.path().join("disk"), "size=64M");
+    let path = disk.0.join("r.parquet");
+    // An image on a loop device would remount while files are open for writing only by force; the recorder's own limit does the same to
+    // it: no file may grow any more.
+    let load = Load::start(&["threads", "2000000000"]);
+    let child = recorder(&path, &["-p", &load.pid(), "--duration", "30s"]);
+    wait_for("the first journal", || disk.0.join("r.parquet.partial/syscall.1").exists());
+    let limit =
+        Command::new("prlimit").args(["--pid", &child.id().to_string(), "--fsize=65536:65536"]).status().unwrap();
+    assert!(limit.success());
+    let (code, said) = finish(child);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("error: cannot write") && said.contains("osd recover"), "{said}");
+    assert!(last_call_ns(&path).1 > 0);
+    osd_ok(["recover", path.to_str().unwrap()]);
+    assert!(last_call_ns(&path).1 > 0);
+}
+
+#[test]
+fn a_folder_deleted_meanwhile_costs_nothing() {
+    let Some(place) = Place::new("a_folder_deleted_meanwhile_costs_nothing") else { return };
+    let path = place.path();
+    let load = Load::start(&["threads", "2000000000"]);
+    let child = recorder(&path, &["-p", &load.pid()]);
+    let folder = place.dir.path().join("r.parquet.partial");
+    wait_for("the first journal", || folder.join("syscall.0").exists());
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::thread::sleep(Duration::from_millis(600));
+    signal(&child, libc::SIGINT);
+    let (code, said) = finish(child);
+    assert_eq!(code, Some(0), "{said}");
+    let m = Recording::open(&path).unwrap().metadata().clone();
+    assert_eq!(sum(&rows(&path, Kind::Tally), "count"), m.rows["syscall"] + m.lost("syscall"));
+}
+
+#[test]
+fn a_recorder_that_was_stopped_and_continued_counts_what_it_missed() {
+    let Some(place) = Place::new("a_recorder_that_was_stopped_and_continued_counts_what_it_missed") else { return };
+    let path = place.path();
+    let load = Load::start(&["threads", "2000000000"]);
+    let child = recorder(&path, &["-p", &load.pid(), "--ring-mib", "1"]);
+    wait_for("the first journal", || place.dir.path().join("r.parquet.partial/syscall.0").exists());
+    signal(&child, libc::SIGSTOP);
+    std::thread::sleep(Duration::from_secs(1));
+    signal(&child, libc::SIGCONT);
+    std::thread::sleep(Duration::from_millis(500));
+    signal(&child, libc::SIGTERM);
+    let (code, said) = finish(child);
+    assert_eq!(code, Some(0), "{said}");
+    let m = Recording::open(&path).unwrap().metadata().clone();
+    assert!(m.lost("syscall") > 0);
+    assert_eq!(sum(&rows(&path, Kind::Tally), "count"), m.rows["syscall"] + m.lost("syscall"));
+}
+
+#[test]
+fn a_series_of_files_stands_alone_each_and_only_the_newest_stay() {
+    let Some(place) = Place::new("a_series_of_files_stands_alone_each_and_only_the_newest_stay") else { return };
+    let load = Load::start(&["threads", "2000000000"]);
+    let (code, said) =
+        finish(recorder(&place.path(), &["-p", &load.pid(), "--rotate", "1s", "--keep", "2", "--duration", "4500ms"]));
+    assert_eq!(code, Some(0), "{said}");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(place.dir.path()).unwrap().map(|e| e.unwrap().path()).collect();
+    files.sort();
+    assert_eq!(files.len(), 2, "{files:?}");
+    let mut before: Option<Recording> = None;
+    for file in &files {
+        let recording = Recording::open(file).unwrap();
+        let m = recording.metadata();
+        assert!(m.complete && m.rows["syscall"] > 0);
+        assert_eq!(sum(&rows(file, Kind::Tally), "count"), m.rows["syscall"] + m.lost("syscall"), "{}", file.display());
+        let processes = rows(file, Kind::Process);
+        assert!(processes.iter().any(|r| r["event"] == "running" && r["pid"] == load.pid()));
+        if let Some(before) = before {
+            assert_eq!(before.metadata().ended_ns, m.started_ns, "no gap between files");
+            assert_ne!(before.metadata().recording_id, m.recording_id);
+        }
+        before = Some(recording);
+    }
+}
+
+#[test]
+fn a_recording_ends_at_its_size() {
+    let Some(place) = Place::new("a_recording_ends_at_its_size") else { return };
+    let load = Load::start(&["threads", "2000000000"]);
+    let (code, said) = finish(recorder(&place.path(), &["-p", &load.pid(), "--max-size", "2M", "--duration", "60s"]));
+    assert_eq!(code, Some(0), "{said}");
+    let bytes = place.path().metadata().unwrap().len();
+    assert!((1 << 20..4 << 20).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn a_flight_recorder_writes_the_last_moments_and_what_follows() {
+    let Some(place) = Place::new("a_flight_recorder_writes_the_last_moments_and_what_follows") else { return };
+    let path = place.path();
+    let mut load = Load::start(&["wait", "1"]);
+    let child = recorder(&path, &["-p", &load.pid(), "--last", "2s", "--after", "1s"]);
+    wait_for("the flight folder", || place.dir.path().join("r.parquet.flight/pid").exists());
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(!path.exists(), "nobody asked yet");
+    let triggered_ns = now_ns();
+    osd_ok(["trigger", path.to_str().unwrap()]);
+    wait_for("the recording", || path.exists());
+    let m = Recording::open(&path).unwrap().metadata().clone();
+    let (before, after) = (triggered_ns - m.started_ns, m.ended_ns - triggered_ns);
+    assert!((2_000_000_000..3_200_000_000).contains(&before), "{before} ns before the trigger");
+    assert!((900_000_000..2_000_000_000).contains(&after), "{after} ns after the trigger");
+    let processes = rows(&path, Kind::Process);
+    assert_eq!(processes.iter().filter(|r| r["event"] == "running").count(), 1, "introduced once: {processes:?}");
+    // Its target is killed: that is a reason to keep the last moments, in a file of their own.
+    load.0.kill().unwrap();
+    load.0.wait().unwrap();
+    let (code, said) = finish(child);
+    assert_eq!(code, Some(0), "{said}");
+    let second = place.dir.path().join("r.2.parquet");
+    let exit = rows(&second, Kind::Process).into_iter().find(|r| r["event"] == "exit").unwrap();
+    assert_eq!(exit["exit_signal"], "9");
+    assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 2, "the folder is gone");
+    let nobody = osd(["trigger", path.to_str().unwrap()]);
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(text(&nobody.stderr).contains("error: no flight recorder writes"), "{}", text(&nobody.stderr));
+}
+
+#[test]
+fn a_flight_recorder_of_a_command_that_ends_well_writes_nothing() {
+    let Some(place) = Place::new("a_flight_recorder_of_a_command_that_ends_well_writes_nothing") else { return };
+    let path = place.path();
+    let (code, said) = finish(recorder(&path, &["--last", "10s", "--", "true"]));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(said.contains("nothing was written"), "{said}");
+    assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 0);
+    let (code, said) = finish(recorder(&path, &["--last", "10s", "--", "false"]));
+    assert_eq!(code, Some(0), "{said}");
+    assert!(Recording::open(&path).unwrap().metadata().rows["syscall"] > 0);
+}
+
+#[test]
+fn a_killed_flight_recorder_keeps_its_last_moments() {
+    let Some(place) = Place::new("a_killed_flight_recorder_keeps_its_last_moments") else { return };
+    let path = place.path();
+    let load = Load::start(&["threads", "2000000000"]);
+    let mut child = recorder(&path, &["-p", &load.pid(), "--last", "10s"]);
+    let folder = place.dir.path().join("r.parquet.flight");
+    wait_for("a second part", || folder.is_dir() && std::fs::read_dir(&folder).unwrap().count() >= 3);
+    let busy = osd(["recover", path.to_str().unwrap()]);
+    assert_eq!(busy.status.code(), Some(2), "{}", text(&busy.stderr));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    osd_ok(["recover", path.to_str().unwrap()]);
+    let m = Recording::open(&path).unwrap().metadata().clone();
+    assert!(m.ended_ns - m.started_ns > 1_000_000_000, "{} ns", m.ended_ns - m.started_ns);
+    assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 1);
+}
