@@ -306,7 +306,7 @@ int BPF_PROG(call_entered, struct pt_regs *regs, long nr)
 	return 0;
 }
 
-/* Not inlined, nor is what else is rare: the usual way through `call_returned` then needs less of a stack, which is 5 ns. */
+/* Not inlined, nor is what else is rare: the usual way through `call_returned` then needs less of a stack. */
 static __noinline int tally_call(struct thread *t, __u64 dur_ns, bool failed)
 {
 	struct tally_key key = {};

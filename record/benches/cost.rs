@@ -1,8 +1,9 @@
 //! What recording costs: time added to a system call as a ratio to an empty sys_enter+sys_exit pair, bytes a syscall row, memory.
 //!
-//! `make bench` runs it, as root. A child makes getppid calls as fast as it can on one processor while the recorder has another; the
-//! variants alternate within each round, so a machine that changes speed changes all of them, and medians over rounds are compared.
-//! Ratios carry over between machines, nanoseconds do not.
+//! `make bench` runs it, as root. A child makes getppid calls as fast as it can on one processor while the recorder has another. It
+//! times itself in slices of a few milliseconds at real-time priority, so that other work on the machine spoils single slices and not
+//! the run; the variants alternate within each round, so that a machine that changes speed changes all of them; medians over all slices
+//! are compared. Ratios carry over between machines, nanoseconds do not.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may stop")]
 
@@ -13,8 +14,11 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-const CALLS: u64 = 2_000_000;
-const ROUNDS: usize = 7;
+const SLICES: usize = 50;
+const CALLS_PER_SLICE: u64 = 20_000;
+const ROUNDS: usize = 11;
+/// What `osd record` uses by default.
+const RING_BYTES: u32 = 8 << 20;
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -29,21 +33,30 @@ fn main() {
     pin(1);
     let dir = std::env::temp_dir().join(format!("osd-bench-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
+    // First, because what is reported is the most memory the process ever had.
+    let idle =
+        record(What::Command(vec!["sleep".into(), "1".into()]), dir.join("idle.parquet"), Syscalls::Events, None);
+    println!("recorder memory, idle: {:.1} MiB", peak_mib(&idle));
     cost_per_call(&dir);
     redis(&dir);
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
-/// Makes the calls and writes the nanoseconds each took to `result`.
+/// Makes the calls and writes the nanoseconds that each took to `result`, a line a slice.
 fn child(result: &Path) {
     pin(0);
-    let start = Instant::now();
-    for _ in 0..CALLS {
-        // SAFETY: a call without arguments or effects.
-        unsafe { libc::syscall(libc::SYS_getppid) };
+    // SAFETY: plain call. Where it is refused the run is noisier, which the spread shows.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &libc::sched_param { sched_priority: 1 }) };
+    let mut slices = String::new();
+    for _ in 0..SLICES {
+        let start = Instant::now();
+        for _ in 0..CALLS_PER_SLICE {
+            // SAFETY: a call without arguments or effects.
+            unsafe { libc::syscall(libc::SYS_getppid) };
+        }
+        slices += &format!("{}\n", start.elapsed().as_nanos() as f64 / CALLS_PER_SLICE as f64);
     }
-    let ns = start.elapsed().as_nanos() as f64 / CALLS as f64;
-    std::fs::write(result, ns.to_string()).unwrap();
+    std::fs::write(result, slices).unwrap();
 }
 
 fn pin(cpu: usize) {
@@ -55,11 +68,11 @@ fn pin(cpu: usize) {
     }
 }
 
-fn ns_per_call(result: &Path) -> f64 {
-    std::fs::read_to_string(result).unwrap().parse().unwrap()
+fn ns_per_call(result: &Path) -> Vec<f64> {
+    std::fs::read_to_string(result).unwrap().lines().map(|l| l.parse().unwrap()).collect()
 }
 
-fn run_plain(result: &Path) -> f64 {
+fn run_plain(result: &Path) -> Vec<f64> {
     let status = Command::new(std::env::current_exe().unwrap()).arg("--loop").arg(result).status().unwrap();
     assert!(status.success());
     ns_per_call(result)
@@ -74,7 +87,7 @@ fn record(what: What, output: PathBuf, syscalls: Syscalls, duration: Option<Dura
         interval: Duration::from_millis(100),
         duration,
         syscalls,
-        ring_bytes: 16 << 20,
+        ring_bytes: RING_BYTES,
         labels: None,
         btf: None,
         cut: osd_record::Cut::Not,
@@ -85,7 +98,7 @@ fn record(what: What, output: PathBuf, syscalls: Syscalls, duration: Option<Dura
     osd_record::record(&config, &Control::default(), |_| ()).unwrap()
 }
 
-fn run_recorded(dir: &Path, result: &Path, syscalls: Syscalls) -> (f64, Outcome) {
+fn run_recorded(dir: &Path, result: &Path, syscalls: Syscalls) -> (Vec<f64>, Outcome) {
     let command = vec![std::env::current_exe().unwrap().into(), "--loop".into(), result.into()];
     let outcome = record(What::Command(command), dir.join("loop.parquet"), syscalls, None);
     (ns_per_call(result), outcome)
@@ -96,16 +109,16 @@ fn cost_per_call(dir: &Path) {
     let [mut nothing, mut empty, mut tally, mut events, mut bystander] = [const { Vec::new() }; 5];
     let (mut lost, mut seen, mut bytes, mut cpu_us) = (0, 0, 0.0, Vec::new());
     for _ in 0..ROUNDS {
-        nothing.push(run_plain(&result));
+        nothing.extend(run_plain(&result));
         let mut object = std::mem::MaybeUninit::uninit();
         let mut floor = FloorSkelBuilder::default().open(&mut object).unwrap().load().unwrap();
         floor.attach().unwrap();
-        empty.push(run_plain(&result));
+        empty.extend(run_plain(&result));
         drop(floor);
-        tally.push(run_recorded(dir, &result, Syscalls::Tally).0);
+        tally.extend(run_recorded(dir, &result, Syscalls::Tally).0);
         let before = own_cpu_ns();
         let (ns, outcome) = run_recorded(dir, &result, Syscalls::Events);
-        events.push(ns);
+        events.extend(ns);
         cpu_us.push((own_cpu_ns() - before) as f64 / 1e3 / outcome.status.events.max(1) as f64);
         lost += outcome.status.lost;
         seen += outcome.status.events;
@@ -113,11 +126,13 @@ fn cost_per_call(dir: &Path) {
             .unwrap()
             .kind_bytes(osd_recording::Kind::Syscall);
         bytes = syscall_bytes as f64 / outcome.status.events.max(1) as f64;
-        bystander.push(run_beside(dir, &result));
+        bystander.extend(run_beside(dir, &result));
     }
     let floor = median(&empty) - median(&nothing);
-    println!("getppid, {CALLS} calls a run, {ROUNDS} interleaved rounds; child and recorder on different processors");
-    println!("{:<34} {:>9} {:>17} {:>9} {:>8}", "attached", "ns/call", "(min-max)", "added", "ratio");
+    println!(
+        "getppid, {ROUNDS} interleaved rounds of {SLICES} slices of {CALLS_PER_SLICE} calls; child and recorder on different processors"
+    );
+    println!("{:<34} {:>9} {:>17} {:>9} {:>8}", "attached", "ns/call", "(10%-90%)", "added", "ratio");
     let rows: [(&str, &Vec<f64>); 5] = [
         ("nothing", &nothing),
         ("empty sys_enter + sys_exit pair", &empty),
@@ -127,7 +142,7 @@ fn cost_per_call(dir: &Path) {
     ];
     for (name, values) in rows {
         let added = median(values) - median(&nothing);
-        let (low, high) = values.iter().fold((f64::MAX, 0.0_f64), |(l, h), v| (l.min(*v), h.max(*v)));
+        let (low, high) = (quantile(values, 0.1), quantile(values, 0.9));
         println!(
             "{name:<34} {:>9.0} {:>17} {added:>+9.0} {:>8.2}",
             median(values),
@@ -142,7 +157,7 @@ fn cost_per_call(dir: &Path) {
 }
 
 /// The loop runs while the recorder records an unrelated, sleeping process.
-fn run_beside(dir: &Path, result: &Path) -> f64 {
+fn run_beside(dir: &Path, result: &Path) -> Vec<f64> {
     let mut child = Command::new(std::env::current_exe().unwrap());
     child.arg("--loop").arg(result);
     let handle = std::thread::spawn(move || {
@@ -187,10 +202,11 @@ fn redis(dir: &Path) {
         "redis-server under redis-benchmark: {} events, {} lost, {bytes:.2} bytes a syscall row, {us:.2} us of recorder CPU an event",
         outcome.status.events, outcome.status.lost
     );
-    println!(
-        "recorder memory at most {:.0} MiB over all of the above",
-        outcome.recordings[0].metadata.self_cost.peak_rss_bytes as f64 / (1 << 20) as f64
-    );
+    println!("recorder memory at most {:.0} MiB over all of the above", peak_mib(&outcome));
+}
+
+fn peak_mib(outcome: &Outcome) -> f64 {
+    outcome.recordings[0].metadata.self_cost.peak_rss_bytes as f64 / f64::from(1 << 20)
 }
 
 fn own_cpu_ns() -> u64 {
@@ -203,7 +219,11 @@ fn own_cpu_ns() -> u64 {
 }
 
 fn median(values: &[f64]) -> f64 {
+    quantile(values, 0.5)
+}
+
+fn quantile(values: &[f64], q: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    sorted[sorted.len() / 2]
+    sorted[((sorted.len() - 1) as f64 * q) as usize]
 }
