@@ -1,4 +1,4 @@
-//! Labelled live workloads with fault injection.
+//! Labelled live workloads with fault injection, and readers of labelled [`corpus`] files.
 //!
 //! [`workload::run`] is a small key-value service with its own clients, all threads of one process, that behaves for as
 //! long as asked and misbehaves exactly when told. Each [`Fault`](fault::Fault) writes what it did and when to a label
@@ -8,6 +8,7 @@
 
 pub mod args;
 mod client;
+pub mod corpus;
 pub mod error;
 pub mod fault;
 pub mod labels;
