@@ -56,3 +56,17 @@ impl From<osd_analyze::Error> for Failure {
         Self { message: error.to_string(), hint: error.hint() }
     }
 }
+
+#[cfg(feature = "eval")]
+impl From<osd_datasets::evaluate::Error> for Failure {
+    fn from(error: osd_datasets::evaluate::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
+    }
+}
+
+#[cfg(feature = "eval")]
+impl From<osd_datasets::corpus::Error> for Failure {
+    fn from(error: osd_datasets::corpus::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
+    }
+}

@@ -1,4 +1,5 @@
-//! Labelled live workloads with fault injection.
+//! Labelled live workloads with fault injection, readers of labelled [`corpus`] files, and the harness that runs detectors over
+//! them ([`evaluate`]).
 //!
 //! [`workload::run`] is a small key-value service with its own clients, all threads of one process, that behaves for as
 //! long as asked and misbehaves exactly when told. Each [`Fault`](fault::Fault) writes what it did and when to a label
@@ -8,7 +9,9 @@
 
 pub mod args;
 mod client;
+pub mod corpus;
 pub mod error;
+pub mod evaluate;
 pub mod fault;
 pub mod labels;
 mod rng;

@@ -23,11 +23,16 @@ const EXCESSES_FOR_SHAPE: usize = 12;
 impl Tail {
     /// Fits the upper tail of ascending `sorted`. `None` with fewer than eight values.
     pub fn fit(sorted: &[f64]) -> Option<Self> {
+        Self::fit_within(sorted, 0.05, SHAPE_MAX)
+    }
+
+    /// The same with at least `least_share` of the values in the tail and a shape of at most `shape_max`, below 1.
+    pub fn fit_within(sorted: &[f64], least_share: f64, shape_max: f64) -> Option<Self> {
         if sorted.len() < 8 {
             return None;
         }
         // More data, a higher start: the theory is about the far tail, the fit needs some two dozen excesses.
-        let share = (30.0 / sorted.len() as f64).clamp(0.05, 0.25);
+        let share = (30.0 / sorted.len() as f64).clamp(least_share, 0.25);
         let start = robust::quantile(sorted, 1.0 - share)?;
         let excesses: Vec<f64> = sorted.iter().map(|v| v - start).filter(|e| *e > 0.0).collect();
         let n = excesses.len();
@@ -42,7 +47,7 @@ impl Tail {
             let weighted = weighted / count;
             let spread = mean - 2.0 * weighted;
             if spread > 0.0 {
-                shape = (2.0 - mean / spread).clamp(0.0, SHAPE_MAX);
+                shape = (2.0 - mean / spread).clamp(0.0, shape_max);
             }
         }
         Some(Self { start, share: count / sorted.len() as f64, scale: mean * (1.0 - shape), shape })

@@ -177,7 +177,7 @@ impl Shelf {
     pub(crate) fn finish(mut self, closed: Vec<Closed>, wanted: bool) -> Result<Vec<Closed>> {
         let last = closed.last().cloned();
         // The last part ends a save that was still waiting for its time.
-        self.save_next |= self.save_at.take().is_some() || wanted;
+        self.save_next |= self.flight.is_some() && (self.save_at.take().is_some() || wanted);
         // Only the last of them: parts closed just before belong to the same save.
         let save_next = std::mem::take(&mut self.save_next);
         let (before, end) = closed.split_at(closed.len().saturating_sub(1));

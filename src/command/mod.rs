@@ -4,6 +4,8 @@
 mod analyze;
 #[cfg(feature = "record")]
 mod doctor;
+#[cfg(feature = "eval")]
+mod eval;
 mod info;
 #[cfg(feature = "record")]
 mod record;
@@ -51,6 +53,9 @@ pub(crate) enum Command {
     /// Ask a flight recorder (`osd record --last`) to write its last minutes.
     #[cfg(feature = "record")]
     Trigger(trigger::Args),
+    /// Measure the detectors on public corpora with labelled anomalies.
+    #[cfg(feature = "eval")]
+    Eval(eval::Args),
     /// Check what this host allows to record, and how to fix what it does not.
     #[cfg(feature = "record")]
     Doctor(doctor::Args),
@@ -68,6 +73,8 @@ impl Command {
             Self::Sql(args) => sql::run(args),
             #[cfg(feature = "analyze")]
             Self::Analyze(args) => analyze::run(args),
+            #[cfg(feature = "eval")]
+            Self::Eval(args) => eval::run(&args),
             #[cfg(feature = "record")]
             Self::Trigger(args) => trigger::run(args),
             #[cfg(feature = "record")]

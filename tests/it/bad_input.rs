@@ -195,9 +195,21 @@ fn a_newer_format_asks_for_a_newer_osd() {
     let needle = b"\"format_version\":1,";
     let at = bytes.windows(needle.len()).rposition(|w| w == needle).unwrap();
     bytes[at + needle.len() - 2] = b'9';
+    sum_again(&mut bytes);
     with_file(&bytes, |p| {
         readers_refuse(p, "recording format v9 is newer than this osd reads (v1)\nhint: upgrade osd")
     });
+}
+
+/// Makes the footer's checksum right again, as `docs/recording-format.md` says.
+fn sum_again(bytes: &mut [u8]) {
+    let end = bytes.len() - 8;
+    let length = u32::from_le_bytes(bytes[end..end + 4].try_into().unwrap()) as usize;
+    let footer = &mut bytes[end - length..end];
+    let at = footer.windows(10).rposition(|w| w == b"osd.footer").unwrap() + 12;
+    footer[at..at + 8].copy_from_slice(b"00000000");
+    let sum = format!("{:08x}", crc32fast::hash(footer));
+    footer[at..at + 8].copy_from_slice(sum.as_bytes());
 }
 
 #[test]

@@ -22,8 +22,8 @@ fn crates_form_a_star_and_heavy_ones_stay_where_they_belong() {
         ("osd-record", &["osd-bpf", "osd-recording"]),
         ("osd-analyze", &["osd-detect", "osd-recording", "datafusion"]),
         ("osd-report", &["osd-detect", "plotters"]),
-        ("osd-datasets", &[]),
-        ("osd", &["osd-recording", "osd-record", "osd-detect", "osd-analyze", "osd-report"]),
+        ("osd-datasets", &["osd-detect"]),
+        ("osd", &["osd-recording", "osd-record", "osd-detect", "osd-analyze", "osd-report", "osd-datasets"]),
     ];
     let heavy = ["libbpf-rs", "libbpf-cargo", "datafusion", "plotters", "burn"];
     let packages = metadata["packages"].as_array().unwrap();

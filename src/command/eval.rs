@@ -1,0 +1,268 @@
+//! `osd eval`: how good the detectors are, on public corpora with labelled anomalies.
+
+use crate::failure::{Failure, Result};
+use osd_datasets::corpus::{Corpus, Known};
+use osd_datasets::evaluate::{self, NabRow, Row};
+use osd_detect::detector::Sight;
+use osd_detect::metrics::Evaluation;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Measure the detectors on public corpora with labelled anomalies.
+///
+/// Beside osd's own there are always a random score and the cheap baselines. Thresholds come from normal data and the stated rate of
+/// false alarms, never from labels; what did look at the labels is called oracle. Definitions, what is biased, and where to get the
+/// corpora: docs/evaluation.md.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// nab, smd, asd, jumpstarter, or a folder laid out like one of them.
+    corpus: String,
+    /// Folder that holds NAB, SMD, ASD and JumpStarter; without it OSD_DATASETS.
+    #[arg(long, value_name = "DIR")]
+    datasets: Option<PathBuf>,
+    /// Only series whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    series: Option<String>,
+    /// Every other series: `even` is what parameters were chosen on, `odd` the rest.
+    #[arg(long, value_enum)]
+    half: Option<Half>,
+    /// False alarms allowed on normal data, as N/h, N/d or N/w.
+    #[arg(long, value_name = "RATE", default_value = "1/d", value_parser = parse_rate)]
+    false_alarms: f64,
+    /// Scores know only what came before (NAB: always).
+    #[arg(long)]
+    online: bool,
+    /// Time between points of a folder's series, where the files do not say.
+    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::format::parse_duration)]
+    interval: u64,
+    /// How to write the answer.
+    #[arg(long, value_enum, default_value = "table")]
+    format: Format,
+}
+
+const EXAMPLES: &str = "EXAMPLES:
+  osd eval nab --datasets ~/corpora          NAB's three profiles, beside the published leaderboard
+  osd eval smd                               per machine and mean, beside the baselines
+  osd eval asd --half odd --format csv       the machines that nothing was tuned on
+  osd eval ./mine --interval 10s             your own: train/NAME.csv, test/NAME.csv, test_label/NAME.csv";
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Format {
+    /// For people.
+    Table,
+    /// Every measure, one line a series and detector.
+    Csv,
+    /// Every measure, as an object with `rows`.
+    Json,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Half {
+    /// The first, third, fifth ... by name.
+    Even,
+    /// The others.
+    Odd,
+}
+
+/// `2/h` → 2 an hour.
+fn parse_rate(text: &str) -> std::result::Result<f64, String> {
+    let hours = |unit| match unit {
+        "h" => Some(1.0),
+        "d" => Some(24.0),
+        "w" => Some(168.0),
+        _ => None,
+    };
+    let parts = text.split_once('/').and_then(|(n, unit)| Some((n.trim().parse::<f64>().ok()?, hours(unit.trim())?)));
+    match parts {
+        Some((n, hours)) if n.is_finite() && n > 0.0 => Ok(n / hours),
+        _ => Err("write how many in what time: 1/h, 2/d or 1/w".to_owned()),
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let corpus = open(args)?;
+    let parity = args.half.map(|half| usize::from(half == Half::Odd));
+    let contains = |name: &str| args.series.as_ref().is_none_or(|s| name.contains(s.as_str()));
+    let wanted = |i: usize, name: &str| parity.is_none_or(|p| i % 2 == p) && contains(name);
+    if !corpus.names().iter().enumerate().any(|(i, n)| wanted(i, n)) {
+        let some: Vec<&str> = corpus.names().iter().take(5).map(String::as_str).collect();
+        return Err(Failure::new("no series is left").hint(format!(
+            "there are {}, such as {}",
+            corpus.names().len(),
+            some.join(", ")
+        )));
+    }
+    if corpus.is_nab() {
+        show_nab(&evaluate::nab(&corpus, wanted)?, args.format);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let sight = if args.online { Sight::Online } else { Sight::Offline };
+    let mut rows = vec![];
+    for (_, name) in corpus.names().iter().enumerate().filter(|(i, n)| wanted(*i, n)) {
+        rows.extend(evaluate::machine(&corpus.read(name)?, sight, args.false_alarms)?);
+    }
+    show(&rows, args.format);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open(args: &Args) -> Result<Corpus> {
+    let Some(known) = Known::ALL.into_iter().find(|k| k.name() == args.corpus) else {
+        return Ok(Corpus::open(args.corpus.as_ref(), args.interval as f64 / 1e9)?);
+    };
+    let root = args.datasets.clone().or_else(|| std::env::var_os("OSD_DATASETS").map(PathBuf::from)).ok_or_else(|| {
+        Failure::new(format!("where is {}?", known.folder()))
+            .hint("give --datasets DIR or set OSD_DATASETS to the folder that holds it; docs/evaluation.md says where to get it")
+    })?;
+    Ok(Corpus::open(&root.join(known.folder()), known.interval_s())?)
+}
+
+/// Every measure with its name; the ones that looked at labels say so.
+fn measures(e: &Evaluation) -> Vec<(&'static str, Option<f64>)> {
+    let at = e.at_threshold.as_ref();
+    vec![
+        ("vus_pr", Some(e.vus_pr)),
+        ("vus_roc", Some(e.vus_roc)),
+        ("auc_pr", Some(e.auc_pr)),
+        ("auc_roc", Some(e.auc_roc)),
+        ("event_recall", at.map(|a| a.events.event_recall)),
+        ("segment_precision", at.map(|a| a.events.segment_precision)),
+        ("false_alarms_per_hour", at.map(|a| a.events.false_alarms_per_hour)),
+        ("delay_s", at.and_then(|a| a.events.delay_s)),
+        ("f1", at.map(|a| a.f1)),
+        ("range_f1", at.map(|a| a.range_f1)),
+        ("affiliation_f1_biased", at.map(|a| a.affiliation_f1)),
+        ("oracle_f1", Some(e.oracle.f1)),
+        ("oracle_range_f1", Some(e.oracle.range_f1)),
+        ("oracle_affiliation_f1_biased", Some(e.oracle.affiliation_f1)),
+        ("oracle_point_adjusted_f1", Some(e.oracle.point_adjusted_f1)),
+        ("oracle_point_adjusted_f1_of_random", Some(e.oracle.random_point_adjusted_f1)),
+    ]
+}
+
+/// Mean over machines of each measure, of those that have it; detectors in the order of `rows`.
+fn means(rows: &[Row]) -> Vec<(&'static str, Vec<(&'static str, Option<f64>)>)> {
+    let mut detectors: Vec<&'static str> = vec![];
+    rows.iter().for_each(|r| {
+        if !detectors.contains(&r.detector) {
+            detectors.push(r.detector);
+        }
+    });
+    let mean = |detector| {
+        let all: Vec<_> = rows.iter().filter(|r| r.detector == detector).map(|r| measures(&r.evaluation)).collect();
+        let of = |i: usize| {
+            let known: Vec<f64> = all.iter().filter_map(|m| m[i].1).collect();
+            (!known.is_empty()).then(|| known.iter().sum::<f64>() / known.len() as f64)
+        };
+        let names = all.first().map(|m| m.iter().map(|(name, _)| *name).collect::<Vec<_>>()).unwrap_or_default();
+        (detector, names.into_iter().enumerate().map(|(i, name)| (name, of(i))).collect())
+    };
+    detectors.into_iter().map(mean).collect()
+}
+
+fn cell(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "-".to_owned(), |v| format!("{v:.digits$}"))
+}
+
+fn show(rows: &[Row], format: Format) {
+    let means = means(rows);
+    match format {
+        Format::Json => {
+            let means: Vec<_> = means
+                .iter()
+                .map(|(d, m)| {
+                    let measures: serde_json::Map<_, _> =
+                        m.iter().map(|(n, v)| ((*n).to_owned(), serde_json::json!(v))).collect();
+                    serde_json::json!({ "detector": d, "measures": measures })
+                })
+                .collect();
+            println!("{:#}", serde_json::json!({ "rows": rows, "means": means }));
+        }
+        Format::Csv => {
+            let header: Vec<&str> =
+                rows.first().map(|r| measures(&r.evaluation).iter().map(|(n, _)| *n).collect()).unwrap_or_default();
+            println!("series,detector,points,events,{}", header.join(","));
+            for row in rows {
+                let e = &row.evaluation;
+                let values: Vec<String> =
+                    measures(e).into_iter().map(|(_, v)| v.map_or_else(String::new, |v| v.to_string())).collect();
+                println!("{},{},{},{},{}", row.series, row.detector, e.points, e.events, values.join(","));
+            }
+        }
+        Format::Table => {
+            println!("{:24} {:11} VUS-PR AUC-PR AUC-ROC  recall precision  false/d  delay", "series", "detector");
+            let line = |series: &str, detector: &str, m: &[(&str, Option<f64>)]| {
+                let of = |name: &str| m.iter().find(|(n, _)| *n == name).and_then(|(_, v)| *v);
+                println!(
+                    "{series:24} {detector:11} {:>6} {:>6} {:>7} {:>7} {:>9} {:>8} {:>6}",
+                    cell(of("vus_pr"), 3),
+                    cell(of("auc_pr"), 3),
+                    cell(of("auc_roc"), 3),
+                    cell(of("event_recall"), 3),
+                    cell(of("segment_precision"), 3),
+                    cell(of("false_alarms_per_hour").map(|v| v * 24.0), 2),
+                    of("delay_s").map_or_else(|| "-".to_owned(), |s| format!("{:.0} m", s / 60.0)),
+                );
+            };
+            for row in rows {
+                line(&row.series, row.detector, &measures(&row.evaluation));
+            }
+            println!();
+            for (detector, m) in &means {
+                line("mean", detector, m);
+            }
+            println!(
+                "\nmean over series         F1 range-F1 affil-F1* | oracle: F1 range-F1 affil-F1* PA-F1** (random's PA-F1)"
+            );
+            for (detector, m) in &means {
+                let of = |name: &str| cell(m.iter().find(|(n, _)| *n == name).and_then(|(_, v)| *v), 3);
+                println!(
+                    "{detector:21} {:>5} {:>8} {:>9} | {:>10} {:>8} {:>9} {:>7} ({})",
+                    of("f1"),
+                    of("range_f1"),
+                    of("affiliation_f1_biased"),
+                    of("oracle_f1"),
+                    of("oracle_range_f1"),
+                    of("oracle_affiliation_f1_biased"),
+                    of("oracle_point_adjusted_f1"),
+                    of("oracle_point_adjusted_f1_of_random"),
+                );
+            }
+            println!(
+                "*  biased upward: a random score reaches some 0.7   ** says nothing but beside that of a random score"
+            );
+        }
+    }
+}
+
+fn show_nab(rows: &[NabRow], format: Format) {
+    match format {
+        Format::Json => println!("{:#}", serde_json::json!({ "rows": rows })),
+        Format::Csv => {
+            println!("detector,source,standard,reward_low_FP_rate,reward_low_FN_rate");
+            for row in rows {
+                println!("{},{},{},{},{}", row.detector, row.source, row.scores[0], row.scores[1], row.scores[2]);
+            }
+        }
+        Format::Table => {
+            println!("{:20} standard  low FP  low FN", "detector");
+            for row in rows {
+                let [standard, low_fp, low_fn] = row.scores;
+                println!("{:20} {standard:8.2} {low_fp:7.2} {low_fn:7.2}  {}", row.detector, row.source);
+            }
+            println!("NAB takes the threshold that is best for the corpus, for every detector: an oracle.");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::parse_rate;
+
+    #[test]
+    fn rates_are_read_as_written() {
+        assert_eq!(parse_rate("1/h"), Ok(1.0));
+        assert_eq!(parse_rate("12/d"), Ok(0.5));
+        assert!(parse_rate("1").is_err() && parse_rate("0/h").is_err() && parse_rate("1/y").is_err());
+    }
+}
