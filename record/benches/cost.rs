@@ -75,6 +75,8 @@ fn record(what: What, output: PathBuf, syscalls: Syscalls, duration: Option<Dura
         duration,
         syscalls,
         ring_bytes: 16 << 20,
+        life_ring_bytes: 4 << 20,
+        tally_entries: 65_536,
         labels: None,
         btf: None,
         command_line: vec!["bench".into()],
