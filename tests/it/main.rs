@@ -5,6 +5,7 @@
 mod analyze;
 mod bad_input;
 mod compat;
+mod honesty;
 mod interop;
 mod live;
 mod record;
