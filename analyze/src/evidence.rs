@@ -219,7 +219,10 @@ pub(crate) fn verbatim(
                     Some(e) => {
                         osd_recording::names::errno_name(e as i32).map_or_else(|| format!("errno {e}"), str::to_owned)
                     }
-                    None => signed(&ret).map_or_else(String::new, |r| r.to_string()),
+                    None => match signed(&ret) {
+                        Some(-516..=-512) => "interrupted".to_owned(),
+                        ret => ret.map_or_else(String::new, |r| r.to_string()),
+                    },
                 };
                 let call = SequenceCall {
                     offset_ns: ts.saturating_sub(span.start),

@@ -34,6 +34,12 @@ enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 enum { BPF_RB_AVAIL_DATA = 0 };
 
+/* include/linux/sched.h, include/linux/sched/signal.h: they have not changed since 2.6 */
+enum { PF_EXITING = 0x4, SIGNAL_GROUP_EXIT = 0x4 };
+
+/* arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */
+enum { TS_COMPAT = 0x2, TIF_32BIT = 22 };
+
 /* include/linux/socket.h */
 enum { AF_INET = 2, AF_INET6 = 10 };
 enum { MSG_PEEK = 0x2, MSG_ERRQUEUE = 0x2000 };
@@ -74,6 +80,8 @@ struct task_io_accounting {
 struct signal_struct {
 	atomic_t live;
 	int nr_threads;
+	unsigned int flags;
+	int group_exit_code;
 };
 struct cred {
 	kuid_t uid;
@@ -104,7 +112,34 @@ struct cgroup {
 struct css_set {
 	struct cgroup *dfl_cgrp;
 };
+struct ns_common {
+	unsigned int inum;
+};
+
+struct pid_namespace {
+	struct ns_common ns;
+};
+
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+
+struct pid {
+	unsigned int level;
+	struct upid numbers[1];
+};
+
+/* Which ABI the current system call came by: `status` on x86, `flags` on arm64. */
+struct thread_info {
+	unsigned long flags;
+	__u32 status;
+};
+
 struct task_struct {
+	struct thread_info thread_info;
+	unsigned int flags;
+	struct pid *thread_pid;
 	struct sched_entity se;
 	struct sched_info sched_info;
 	struct mm_struct *mm;

@@ -3,7 +3,7 @@
  * The flight recorder's kernel side: system calls, socket bytes, process life, and the per-interval pass over threads.
  *
  * A thread is a target if and only if it has an entry in `threads` (task storage). The entry is made by `seed_threads` for what
- * runs already and by `process_forked`, in the kernel, for what a target starts; so a child's first system call is seen and
+ * runs already and by `task_created`, in the kernel, for what a target starts; so a child's first system call is seen and
  * nothing races with user space. Everything counted per thread lives in that one entry, written only by its own thread: no atomics.
  *
  * Attach points: BTF-typed raw tracepoints (tp_btf, Linux 5.5; task storage in tracing programs 5.11). sock_send_length and
@@ -23,9 +23,11 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 /* Knobs, set before load. What is off is removed by the verifier and costs nothing. */
 const volatile bool record_calls = true; /* one record a call; off: tallies only */
 const volatile bool follow = true; /* children become targets */
-const volatile __u8 call_args[512] = {}; /* CALL_* by number */
+const volatile __u8 call_args[NR_TABLE] = {}; /* CALL_* by number */
 const volatile __u32 ring_slots = 1; /* calls a processor's ring holds: a power of two */
 const volatile __u32 path_ring_wake = 1 << 30; /* unread bytes of the path ring at which the reader is woken */
+const volatile __u32 cpu_bits = 10; /* that a processor's number takes */
+const volatile bool exit_tells_last = false; /* the exit tracepoint says which thread was the last (Linux 6.16) */
 
 /* Makes the wire structs part of this object's BTF, from which the Rust side is generated. */
 struct usage *unused_usage __attribute__((unused));
@@ -50,6 +52,7 @@ struct thread {
 	__u64 net_tx_bytes;
 	__u64 net_rx_msgs;
 	__u64 net_tx_msgs;
+	__u64 n_io_uring_sqes;
 };
 
 /*
@@ -130,7 +133,7 @@ struct {
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2);
 	__type(key, __u32);
 	__type(value, __u64);
 } sequence SEC(".maps");
@@ -164,16 +167,20 @@ static __always_inline int count_lost(enum loss what)
 	return 0;
 }
 
-/* A number nobody else gets: counter of this CPU above, CPU below. Those under 65536 are user space's (see `wanted`). */
-static __always_inline __u64 next_seq(void)
+/* Numbers nobody else gets: a counter of this CPU above, the CPU below. Threads and processes count apart, because a process has
+ * 32 bits only: 2^32 processes share them whatever the number of CPUs. Those under 65536 are user space's (see `wanted`).
+ */
+#define SEQ_THREAD 0
+#define SEQ_PROCESS 1
+
+static __always_inline __u64 next_seq(__u32 key)
 {
-	__u32 key = 0;
 	__u64 *n = bpf_map_lookup_elem(&sequence, &key);
 
 	if (!n)
 		return 0;
 	*n += 1;
-	return (*n + 64) << 10 | (bpf_get_smp_processor_id() & 1023);
+	return (*n + (65536 >> cpu_bits)) << cpu_bits | bpf_get_smp_processor_id();
 }
 
 static __always_inline struct thread *slot_of(__u32 tid)
@@ -219,7 +226,7 @@ static __always_inline void free_slot(__u32 tid)
 	if (t->tid != tid)
 		return;
 	t->enter_ns = t->path = t->thread_seq = t->n_syscalls = t->n_syscall_errors = t->syscall_ns = 0;
-	t->net_rx_bytes = t->net_tx_bytes = t->net_rx_msgs = t->net_tx_msgs = 0;
+	t->net_rx_bytes = t->net_tx_bytes = t->net_rx_msgs = t->net_tx_msgs = t->n_io_uring_sqes = 0;
 	/* Last, and after the others: from here on it may be another's. */
 	__sync_val_compare_and_swap(&t->tid, tid, 0);
 }
@@ -254,6 +261,7 @@ static __always_inline struct thread *move_thread(struct task_struct *task, __u3
 		t->net_tx_bytes = from->net_tx_bytes;
 		t->net_rx_msgs = from->net_rx_msgs;
 		t->net_tx_msgs = from->net_tx_msgs;
+		t->n_io_uring_sqes = from->n_io_uring_sqes;
 	} else {
 		count_lost(LOSS_FOLLOW_FAILED);
 	}
@@ -286,19 +294,34 @@ static __always_inline __u32 log2_bucket(__u64 v)
 #define ARG2(regs) ((regs)->regs[2])
 #endif
 
+/* A 32-bit program's numbers, and those that a 64-bit one passes to int 0x80, are of another table. */
+static __always_inline __u32 call_number(struct task_struct *task, long nr)
+{
+#if defined(__TARGET_ARCH_x86)
+	bool compat = task->thread_info.status & TS_COMPAT;
+#else
+	bool compat = task->thread_info.flags & (1UL << TIF_32BIT);
+#endif
+
+	if ((unsigned long)nr > NR_UNKNOWN)
+		nr = NR_UNKNOWN;
+	return compat ? NR_COMPAT + nr : nr;
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(call_entered, struct pt_regs *regs, long nr)
 {
-	struct thread *t = find_thread(bpf_get_current_task_btf());
+	struct task_struct *task = bpf_get_current_task_btf();
+	struct thread *t = find_thread(task);
 	__u8 path;
 
 	if (!t)
 		return 0;
-	t->nr = nr;
+	t->nr = call_number(task, nr);
 	if (record_calls) {
 		/* Arguments are taken here: on arm64 the first is gone at exit, and exec replaces them all. */
 		t->fd = ARG0(regs);
-		path = call_args[nr & 511] & CALL_PATH;
+		path = call_args[t->nr & (NR_TABLE - 1)] & CALL_PATH;
 		if (path)
 			t->path = path == 1 ? ARG0(regs) : path == 2 ? ARG1(regs) : ARG2(regs);
 	}
@@ -374,6 +397,7 @@ static __noinline int record_call_with_path(struct thread *t, __u64 now, __u64 d
 {
 	struct call_with_path *e;
 	__u32 zero = 0, n = 0;
+	char last;
 
 	if (!t)
 		return 0;
@@ -383,11 +407,11 @@ static __noinline int record_call_with_path(struct thread *t, __u64 now, __u64 d
 	fill_call(&e->call, t, now, dur_ns, ret);
 	e->pad = 0;
 	e->path_len = bpf_probe_read_user_str(e->path, sizeof(e->path), (const void *)t->path);
-	t->path = 0;
 	if (e->path_len < 0)
 		count_lost(LOSS_PATH_FAULT);
-	else if (e->path_len == PATH_BYTES)
+	else if (e->path_len == PATH_BYTES && bpf_probe_read_user(&last, 1, (const char *)t->path + PATH_BYTES - 1) == 0 && last)
 		count_lost(LOSS_PATH_CUT);
+	t->path = 0;
 	if (e->path_len > 0)
 		n = e->path_len;
 	/* Keeps the compiler from joining the two tests into one that the verifier cannot follow. */
@@ -402,6 +426,13 @@ static __noinline int record_call_with_path(struct thread *t, __u64 now, __u64 d
 		ring_doorbell();
 	return 1;
 }
+
+/*
+ * ERESTARTSYS to ERESTART_RESTARTBLOCK (include/linux/errno.h), without ENOIOCTLCMD, which never gets here: a signal interrupted the
+ * call. Whether it starts again or the program gets EINTR is decided after this; no program ever sees these numbers as errors.
+ */
+#define RESTART_FIRST 512
+#define RESTART_LAST 516
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(call_returned, struct pt_regs *regs, long ret)
@@ -418,7 +449,7 @@ int BPF_PROG(call_returned, struct pt_regs *regs, long ret)
 	now = bpf_ktime_get_boot_ns();
 	dur_ns = now - t->enter_ns;
 	t->enter_ns = 0;
-	failed = ret < 0 && ret >= -4095;
+	failed = ret < 0 && ret >= -4095 && !(ret <= -RESTART_FIRST && ret >= -RESTART_LAST);
 	t->n_syscalls += 1;
 	t->n_syscall_errors += failed;
 	t->syscall_ns += dur_ns;
@@ -479,6 +510,32 @@ int BPF_PROG(socket_received, struct sock *sk, int ret, int flags)
 	return 0;
 }
 
+/*
+ * ---- io_uring: a request counts for the thread that takes it from the queue: the one in io_uring_enter, or the queue's own poller.
+ * The tracepoint has had two names and three signatures; what is counted needs no argument. Nobody without a ring ever gets here. ----
+ */
+
+static __always_inline int count_sqe(void)
+{
+	struct thread *t = find_thread(bpf_get_current_task_btf());
+
+	if (t)
+		t->n_io_uring_sqes += 1;
+	return 0;
+}
+
+SEC("tp_btf/io_uring_submit_req")
+int request_submitted(void *ctx)
+{
+	return count_sqe();
+}
+
+SEC("tp_btf/io_uring_submit_sqe")
+int sqe_submitted(void *ctx)
+{
+	return count_sqe();
+}
+
 /* ---- usage of a thread ---- */
 
 /* A macro, because a CO-RE access path needs its index as a constant. `counter` is the first and only field of atomic_long_t. */
@@ -517,22 +574,41 @@ static __always_inline void fill_usage(struct usage *u, struct task_struct *task
 	u->net_tx_bytes = t->net_tx_bytes;
 	u->net_rx_msgs = t->net_rx_msgs;
 	u->net_tx_msgs = t->net_tx_msgs;
+	u->n_io_uring_sqes = t->n_io_uring_sqes;
+	u->start_boottime_ns = task->group_leader->start_boottime;
 	u->rss_file_pages = mm ? PAGES(mm, 0) : 0;
 	u->rss_anon_pages = mm ? PAGES(mm, 1) : 0;
 	u->swap_pages = mm ? PAGES(mm, 2) : 0;
 	u->rss_shmem_pages = mm ? PAGES(mm, 3) : 0;
 	u->pid = task->tgid;
-	u->leader = task->pid == task->tgid;
+	u->exiting = !!(task->flags & PF_EXITING);
 }
 
 /* ---- life ---- */
 
+/* The last of the PIDs that a process has: the one it knows itself by. */
+static __always_inline void fill_ns_pid(struct life *l, struct task_struct *leader)
+{
+	struct pid *pid = leader->thread_pid;
+	struct upid *own;
+
+	l->ns_pid = 0;
+	l->pid_ns = 0;
+	if (!pid)
+		return;
+	/* By hand, because a CO-RE access path needs its index as a constant. */
+	own = (void *)pid + bpf_core_field_offset(pid->numbers) + pid->level * bpf_core_type_size(struct upid);
+	l->ns_pid = BPF_CORE_READ(own, nr);
+	l->pid_ns = BPF_CORE_READ(own, ns, ns.inum);
+}
+
 static __always_inline void fill_life(struct life *l, struct task_struct *task, __u32 what, __u32 process_seq)
 {
-	struct task_struct *parent = task->real_parent;
+	struct task_struct *leader = task->group_leader;
+	struct task_struct *parent = leader->real_parent;
 
 	l->ts_ns = bpf_ktime_get_boot_ns();
-	l->start_boottime_ns = task->group_leader->start_boottime;
+	l->start_boottime_ns = leader->start_boottime;
 	l->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
 	l->what = what;
 	l->process_seq = process_seq;
@@ -542,27 +618,31 @@ static __always_inline void fill_life(struct life *l, struct task_struct *task, 
 	l->ppid = parent->tgid;
 	l->uid = task->cred->uid.val;
 	l->exit_code = task->exit_code;
-	bpf_probe_read_kernel_str(l->comm, sizeof(l->comm), what == LIFE_THREAD_EXIT ? task->comm : task->group_leader->comm);
+	fill_ns_pid(l, leader);
+	bpf_probe_read_kernel_str(l->comm, sizeof(l->comm), what == LIFE_THREAD_EXIT ? task->comm : leader->comm);
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *child)
+/*
+ * Every new task, before it runs. task_newtask and not sched_process_fork: the kernel starts threads in a process by itself (workers
+ * of io_uring and vhost), and only this one tells of them. What they use is the process's, and one of them can be its last to end.
+ */
+SEC("tp_btf/task_newtask")
+int BPF_PROG(task_created, struct task_struct *child, unsigned long clone_flags)
 {
-	struct thread *p = find_thread(parent);
+	struct task_struct *maker = bpf_get_current_task_btf();
+	struct thread *m = find_thread(maker);
 	struct thread *c;
 	struct life *l;
 	bool process;
-	__u64 seq;
 
 	/* Of a thread of that TID whose end was not seen, or there would be none. */
 	free_slot(child->pid);
-	if (!p)
+	if (!m)
 		return 0;
-	process = child->tgid != parent->tgid;
+	process = child->tgid != maker->tgid;
 	if (process && !follow)
 		return 0;
-	seq = next_seq();
-	c = add_thread(child, seq, process ? (__u32)seq : p->process_seq);
+	c = add_thread(child, next_seq(SEQ_THREAD), process ? next_seq(SEQ_PROCESS) : m->process_seq);
 	if (!c)
 		return count_lost(LOSS_FOLLOW_FAILED);
 	if (!process)
@@ -571,8 +651,8 @@ int BPF_PROG(process_forked, struct task_struct *parent, struct task_struct *chi
 	if (!l)
 		return count_lost(LOSS_LIFE_RING_FULL);
 	fill_life(l, child, LIFE_FORK, c->process_seq);
-	l->parent_seq = p->process_seq;
-	bpf_ringbuf_submit(l, 0);
+	l->parent_seq = m->process_seq;
+	bpf_ringbuf_submit(l, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
@@ -583,6 +663,7 @@ int BPF_PROG(process_execed, struct task_struct *task, int old_pid, struct linux
 	unsigned long start, len;
 	struct life_exec *e;
 	__u32 zero = 0;
+	char last;
 	long n;
 
 	if (!t)
@@ -594,6 +675,8 @@ int BPF_PROG(process_execed, struct task_struct *task, int old_pid, struct linux
 	fill_life(&e->life, task, LIFE_EXEC, t->process_seq);
 	n = bpf_probe_read_kernel_str(e->text, PATH_BYTES, bprm->filename);
 	e->file_len = n > 0 && n <= PATH_BYTES ? n : 0;
+	if (n == PATH_BYTES && bpf_probe_read_kernel(&last, 1, bprm->filename + PATH_BYTES - 1) == 0 && last)
+		count_lost(LOSS_EXE_CUT);
 	start = task->mm->arg_start;
 	len = task->mm->arg_end - start;
 	e->argv_full = len;
@@ -611,19 +694,32 @@ int BPF_PROG(process_execed, struct task_struct *task, int old_pid, struct linux
 	n = sizeof(*e) - sizeof(e->text) + e->file_len + e->argv_len;
 	if (n < 0 || n > sizeof(*e))
 		return 0;
-	if (bpf_ringbuf_output(&lives, e, n, 0))
+	if (bpf_ringbuf_output(&lives, e, n, BPF_RB_NO_WAKEUP))
 		count_lost(LOSS_LIFE_RING_FULL);
 	return 0;
 }
 
-/* Fires for every thread; the last one of a process ends it too. Kernels since 6.16 pass that as a second argument. */
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(thread_exited, struct task_struct *task)
+/* What wait(2) will say of a process whose last thread ends: exit_group's status or the signal, else what its first thread ended with. */
+static __always_inline int process_exit_code(struct task_struct *task)
 {
+	if (task->signal->flags & SIGNAL_GROUP_EXIT)
+		return task->signal->group_exit_code;
+	return task->group_leader->exit_code;
+}
+
+/*
+ * Fires for every thread; the last one of a process ends it too. Kernels since 6.16 say which that is in a second argument. Before,
+ * two threads that end at once can both find nobody left, and user space takes the first of two ends.
+ */
+SEC("tp_btf/sched_process_exit")
+int thread_exited(__u64 *ctx)
+{
+	struct task_struct *task = (void *)ctx[0];
 	struct thread *t = find_thread(task);
 	struct life_thread_exit *x;
 	__u32 process_seq;
 	struct life *l;
+	bool last;
 
 	if (!t)
 		return 0;
@@ -633,18 +729,23 @@ int BPF_PROG(thread_exited, struct task_struct *task)
 		fill_usage(&x->usage, task, t);
 		bpf_ringbuf_submit(x, BPF_RB_NO_WAKEUP);
 	} else {
-		count_lost(LOSS_LIFE_RING_FULL);
+		count_lost(LOSS_USAGE_RING_FULL);
 	}
 	process_seq = t->process_seq;
 	/* It makes no more calls. What is in task storage goes with the task. */
 	free_slot(task->pid);
-	if (task->signal->live.counter != 0)
+	if (exit_tells_last)
+		last = ctx[1] & 1;
+	else
+		last = task->signal->live.counter == 0;
+	if (!last)
 		return 0;
 	l = bpf_ringbuf_reserve(&lives, sizeof(*l), 0);
 	if (!l)
 		return count_lost(LOSS_LIFE_RING_FULL);
 	fill_life(l, task, LIFE_EXIT, process_seq);
-	bpf_ringbuf_submit(l, 0);
+	l->exit_code = process_exit_code(task);
+	bpf_ringbuf_submit(l, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
@@ -666,7 +767,7 @@ int seed_threads(struct bpf_iter__task *ctx)
 		return 0;
 	if (find_thread(task))
 		return 0;
-	if (!add_thread(task, next_seq(), *process_seq))
+	if (!add_thread(task, next_seq(SEQ_THREAD), *process_seq))
 		return count_lost(LOSS_FOLLOW_FAILED);
 	if (task->pid != task->tgid)
 		return 0;

@@ -35,15 +35,17 @@ struct usage {
 	__u64 net_tx_bytes;
 	__u64 net_rx_msgs;
 	__u64 net_tx_msgs;
+	__u64 n_io_uring_sqes;
+	__u64 start_boottime_ns; /* of its process */
 	/* of its process, in pages; 0 when it has let go of its memory */
 	__s64 rss_file_pages;
 	__s64 rss_anon_pages;
 	__s64 swap_pages;
 	__s64 rss_shmem_pages;
 	__u32 pid;
-	__u32 leader; /* 1: this thread's TID is the PID */
+	__u32 exiting; /* 1: it is ending or has ended; a zombie stays until its parent asks */
 };
-_Static_assert(sizeof(struct usage) == 192, "wire size");
+_Static_assert(sizeof(struct usage) == 208, "wire size");
 
 /* One system call, at exit: a slot of a processor's call ring, and the first thing in every record of the path ring. */
 struct call {
@@ -79,6 +81,14 @@ struct call_with_path {
 };
 _Static_assert(sizeof(struct call_with_path) == 304, "wire size");
 
+/*
+ * `nr` of a call: its number in the table of the 64-bit ABI, or NR_COMPAT + its number in that of the 32-bit ABI, which means
+ * other calls. Whatever a program passes that is in no table is one number, so that it cannot fill the tallies with nonsense.
+ */
+#define NR_UNKNOWN 1023
+#define NR_COMPAT 1024
+#define NR_TABLE 2048
+
 /* In the table of calls: what the arguments are. */
 #define CALL_FD 0x80 /* the first is a file descriptor */
 #define CALL_PATH 0x07 /* 1 + index of the path argument, 0: none */
@@ -103,9 +113,11 @@ struct life {
 	__u32 ppid;
 	__u32 uid;
 	__s32 exit_code; /* as the kernel holds it: status << 8 | signal */
+	__u32 ns_pid; /* PID in its innermost PID namespace */
+	__u32 pid_ns; /* inode of that namespace */
 	char comm[COMM_BYTES];
 };
-_Static_assert(sizeof(struct life) == 72, "wire size");
+_Static_assert(sizeof(struct life) == 80, "wire size");
 
 struct life_exec {
 	struct life life;
@@ -140,8 +152,10 @@ enum loss {
 	LOSS_PATH_CUT, /* path longer than PATH_BYTES */
 	LOSS_LIFE_RING_FULL, /* fork, exec or exit not recorded */
 	LOSS_ARGV_FAULT, /* arguments not readable */
-	LOSS_TALLY_MAP_FULL, /* call not tallied */
+	LOSS_TALLY_MAP_FULL, /* call not tallied by name; its thread's counts have it */
 	LOSS_FOLLOW_FAILED, /* child not followed: no memory */
 	LOSS_PATH_RING_FULL, /* path not recorded; its call is */
+	LOSS_USAGE_RING_FULL, /* what a thread used at last not recorded */
+	LOSS_EXE_CUT, /* path of an executed program longer than PATH_BYTES */
 	N_LOSSES,
 };

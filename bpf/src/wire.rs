@@ -23,7 +23,7 @@ macro_rules! wire {
         const _: () = assert!(size_of::<$name>() == $size, "wire size");
     )*};
 }
-wire!(call: 40, call_ring: 128, call_with_path: 304, life: 72, life_thread_exit: 264, usage: 192, tally_key: 8, tally: 184);
+wire!(call: 40, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 288, usage: 208, tally_key: 8, tally: 184);
 
 /// Bytes of a [`life_exec`] before its text, which is sent only as far as it is filled.
 pub const EXEC_TEXT_OFFSET: usize = std::mem::offset_of!(life_exec, text);
@@ -36,6 +36,8 @@ pub const PATH_BYTES: usize = 256;
 pub const HIST_BUCKETS: usize = 40;
 /// `CALL_FD` of `wire.h`.
 pub const CALL_FD: u8 = 0x80;
+/// `NR_TABLE` of `wire.h`: call numbers are below this.
+pub const NR_TABLE: usize = 2048;
 /// `LIFE_RUNNING` of `wire.h`.
 pub const LIFE_RUNNING: u32 = 0;
 /// `LIFE_FORK` of `wire.h`.
@@ -48,7 +50,7 @@ pub const LIFE_EXIT: u32 = 3;
 pub const LIFE_THREAD_EXIT: u32 = 4;
 
 /// Index into the loss counters (`enum loss` of `wire.h`), with the stream and reason a recording calls them by.
-pub const LOSSES: [(&str, &str); 8] = [
+pub const LOSSES: [(&str, &str); 10] = [
     ("syscall", "ring_full"),
     ("path", "copy_fault"),
     ("path", "truncated"),
@@ -57,4 +59,6 @@ pub const LOSSES: [(&str, &str); 8] = [
     ("tally", "map_full"),
     ("process", "follow_failed"),
     ("path", "ring_full"),
+    ("sample", "ring_full"),
+    ("exe", "truncated"),
 ];

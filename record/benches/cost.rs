@@ -88,6 +88,8 @@ fn record(what: What, output: PathBuf, syscalls: Syscalls, duration: Option<Dura
         duration,
         syscalls,
         ring_bytes: RING_BYTES,
+        life_ring_bytes: 4 << 20,
+        tally_entries: 65_536,
         labels: None,
         btf: None,
         cut: osd_record::Cut::Not,

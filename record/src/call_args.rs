@@ -4,7 +4,7 @@ use osd_bpf::wire;
 use osd_recording::names::Arch;
 
 /// For each system call number: is its first argument a file descriptor, and which argument is a path.
-pub(crate) fn call_args(arch: Arch) -> [u8; 512] {
+pub(crate) fn call_args(arch: Arch) -> [u8; wire::NR_TABLE] {
     const FD: &[&str] = &[
         "read",
         "write",
@@ -139,9 +139,10 @@ pub(crate) fn call_args(arch: Arch) -> [u8; 512] {
         "name_to_handle_at",
         "open_tree",
     ];
-    let mut table = [0; 512];
+    // Those of the 32-bit ABI stay 0: their arguments are in other registers.
+    let mut table = [0; wire::NR_TABLE];
     for (nr, name) in arch.syscalls() {
-        let entry = &mut table[usize::from(*nr) & 511];
+        let entry = &mut table[usize::from(*nr) & (wire::NR_TABLE - 1)];
         if FD.contains(name) {
             *entry |= wire::CALL_FD;
         }
@@ -155,6 +156,6 @@ pub(crate) fn call_args(arch: Arch) -> [u8; 512] {
 }
 
 /// Which calls take a file descriptor first, by number.
-pub(crate) fn takes_fd(arch: Arch) -> [bool; 512] {
+pub(crate) fn takes_fd(arch: Arch) -> [bool; wire::NR_TABLE] {
     call_args(arch).map(|a| a & wire::CALL_FD != 0)
 }

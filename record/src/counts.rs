@@ -39,7 +39,7 @@ impl Counts {
         });
         let tally = &mut process.tallies[i];
         tally.count += 1;
-        tally.errors += u64::from((-4095..0).contains(&call.ret));
+        tally.errors += u64::from(failed(call.ret));
         tally.total_ns += call.dur_ns;
         let bucket = &mut tally.hist[log2_bucket(call.dur_ns)];
         *bucket = bucket.wrapping_add(1);
@@ -80,6 +80,11 @@ pub(crate) fn add(sum: &mut tally, more: &tally) {
     sum.errors += more.errors;
     sum.total_ns += more.total_ns;
     sum.hist.iter_mut().zip(more.hist).for_each(|(a, b)| *a = a.wrapping_add(b));
+}
+
+/// As in `osd.bpf.c`: an error, and not one of the numbers that say that a signal interrupted the call.
+fn failed(ret: i64) -> bool {
+    (-4095..0).contains(&ret) && !(-516..=-512).contains(&ret)
 }
 
 /// As in `osd.bpf.c`.

@@ -10,7 +10,7 @@ pub(crate) enum Life {
     Fork(life),
     Exec(life, ExecText),
     Exit(life),
-    ThreadExit(usage),
+    ThreadExit(life, usage),
 }
 
 /// Program and arguments of an exec.
@@ -29,7 +29,8 @@ pub(crate) fn life_record(bytes: &[u8]) -> Option<Life> {
         wire::LIFE_FORK => Some(Life::Fork(head)),
         wire::LIFE_EXIT => Some(Life::Exit(head)),
         wire::LIFE_THREAD_EXIT => {
-            usage::read(bytes.get(std::mem::offset_of!(wire::life_thread_exit, usage)..)?).map(Life::ThreadExit)
+            let usage = usage::read(bytes.get(std::mem::offset_of!(wire::life_thread_exit, usage)..)?)?;
+            Some(Life::ThreadExit(head, usage))
         }
         wire::LIFE_EXEC => {
             let number =

@@ -1,9 +1,11 @@
 //! What the host says of itself: clocks, name, load. `/proc` and `/sys` only; what is not there is `None`.
 
+use crate::decode::{self, ExecText};
+use crate::ledger::Looks;
 use osd_recording::rows::System;
-use osd_recording::{ClockPoint, Host};
+use osd_recording::{ClockPoint, Host, ProcId};
 use std::fs::File;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 
 fn clock_ns(clock: libc::clockid_t) -> i64 {
     let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -81,6 +83,35 @@ pub(crate) fn own_usage() -> (u64, u64) {
     };
     let ns = |t: libc::timeval| (t.tv_sec * 1_000_000_000 + t.tv_usec * 1_000) as u64;
     (ns(usage.ru_utime) + ns(usage.ru_stime), usage.ru_maxrss as u64 * 1024)
+}
+
+/// The process `pid` that started `start_boottime_ns` after boot, unless that PID is another's by now.
+pub(crate) fn looks(pid: u32, start_boottime_ns: u64) -> Option<Looks> {
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    // `comm` may hold spaces and parentheses: fields are counted after the last `)`.
+    let (open, close) = (stat.iter().position(|b| *b == b'(')?, stat.iter().rposition(|b| *b == b')')?);
+    let fields: Vec<&str> = std::str::from_utf8(&stat[close + 1..]).ok()?.split_ascii_whitespace().collect();
+    if fields.get(19)?.parse::<u64>().ok()? != start_boottime_ns / ProcId::TICK_NS {
+        return None;
+    }
+    let text = running_text(pid);
+    Some(Looks {
+        comm: String::from_utf8_lossy(&stat[open + 1..close]).into_owned(),
+        ppid: fields.get(1)?.parse().ok()?,
+        uid: std::fs::metadata(format!("/proc/{pid}")).ok()?.uid(),
+        exe: text.exe,
+        argv: text.argv,
+    })
+}
+
+/// Program and arguments of a process that runs, from `/proc`.
+pub(crate) fn running_text(pid: u32) -> ExecText {
+    let argv = std::fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|a| !a.is_empty());
+    ExecText {
+        exe: std::fs::read_link(format!("/proc/{pid}/exe")).ok().map(|p| p.to_string_lossy().into_owned()),
+        argv: argv.map(|a| decode::quote_args(&a[..a.len().min(4096)], a.len() > 4096)),
+        cut: false,
+    }
 }
 
 /// Open file descriptors of a process. `/proc/PID/fd` tells by its size since 6.2 (commit f1f1f2569901); 0 there means it does not.
@@ -212,5 +243,15 @@ mod tests {
         assert!(b.boottime_ns >= a.boottime_ns && a.uncertainty_ns < 1_000_000);
         assert!(n_fds(std::process::id()).is_none_or(|n| n >= 3));
         assert_eq!(random_id().len(), 32);
+    }
+
+    #[test]
+    fn a_process_is_recognised_by_its_start() {
+        let me = std::process::id();
+        let stat = read_trimmed(&format!("/proc/{me}/stat"));
+        let ticks: u64 = stat.rsplit_once(')').unwrap().1.split_whitespace().nth(19).unwrap().parse().unwrap();
+        let looks = looks(me, ticks * ProcId::TICK_NS + 1).unwrap();
+        assert!(looks.ppid == std::os::unix::process::parent_id() && looks.exe.is_some() && looks.argv.is_some());
+        assert_eq!(super::looks(me, (ticks + 1) * ProcId::TICK_NS), None);
     }
 }

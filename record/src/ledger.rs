@@ -2,12 +2,15 @@
 //!
 //! A process is known by its `process_seq` from the kernel side, a thread by its `thread_seq`; neither is ever reused, so nothing is
 //! charged to the wrong one when the kernel hands a PID out again. Totals only grow: a value read late is never counted twice.
+//! `strangers` is for processes whose first record was lost.
 
 use crate::decode::{self, ExecText};
-use osd_bpf::wire::{HIST_BUCKETS, life, tally, tally_key, usage};
+use osd_bpf::wire::{HIST_BUCKETS, LIFE_THREAD_EXIT, life, tally, tally_key, usage};
 use osd_recording::rows::{Owner, Process, ProcessEvent, Sample, Tally};
 use osd_recording::{ClockTable, ProcId};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+pub(crate) use strangers::Looks;
 
 /// A process, as far as it is known.
 struct Known {
@@ -19,11 +22,19 @@ struct Known {
     argv: Option<String>,
     uid: u32,
     start_ts_ns: i64,
+    ns_pid: Option<u32>,
+    pid_ns: Option<u32>,
     /// Used since the last interval ended.
     used: Sample,
+    /// Likewise; apart, because not every kernel can tell.
+    n_io_uring_sqes: u64,
+    /// Used something that came to light after its last sample.
+    late: bool,
     /// Start of what `used` covers.
     since_ns: i64,
     exited_ns: Option<i64>,
+    /// Since when no pass has met a thread of it.
+    absent_ns: Option<i64>,
     /// Intervals since its exit: late events still find their owner for a while.
     gone_for: u8,
 }
@@ -38,6 +49,11 @@ struct Thread {
 pub(crate) struct Ledger {
     boot_id: String,
     page_bytes: u64,
+    counts_io_uring: bool,
+    /// Whose an identity is, as long as it is in the books.
+    ids: HashMap<ProcId, u32>,
+    /// Met in the last interval without having been introduced.
+    unmet: HashSet<u32>,
     processes: HashMap<u32, Known>,
     threads: HashMap<u64, Thread>,
     tallies: HashMap<(u32, u32), tally>,
@@ -54,14 +70,22 @@ pub(crate) struct Interval {
     pub(crate) dead_tallies: Vec<(u32, u32)>,
 }
 
-/// Intervals for which an ended process is still known.
+/// Intervals, all calls of which have been read, for which an ended process is still known; at least 30 ms, longer than the tick
+/// within which [`ProcId`] cannot tell two processes with one PID apart.
 const KEEP_GONE: u8 = 3;
+/// After this an ended process is forgotten even if a reader that is behind may yet come upon a call of it.
+const FORGET_NS: i64 = 20_000_000_000;
+/// A process that no pass has met for so long has ended, and the record of that was lost.
+const ABSENT_NS: i64 = 1_000_000_000;
 
 impl Ledger {
-    pub(crate) fn new(boot_id: &str, page_bytes: u64) -> Self {
+    pub(crate) fn new(boot_id: &str, page_bytes: u64, counts_io_uring: bool) -> Self {
         Self {
             boot_id: boot_id.to_owned(),
             page_bytes,
+            counts_io_uring,
+            ids: HashMap::new(),
+            unmet: HashSet::new(),
             processes: HashMap::new(),
             threads: HashMap::new(),
             tallies: HashMap::new(),
@@ -90,59 +114,24 @@ impl Ledger {
         self.processes.get(&process_seq).map(|p| p.owner)
     }
 
-    /// The owner of something whose process never introduced itself, because its fork record was lost.
-    pub(crate) fn stranger(&mut self, process_seq: u32, now_ns: i64) -> Owner {
-        let id = ProcId::new(&format!("{}?", self.boot_id), process_seq, now_ns.unsigned_abs());
-        let known = self.processes.entry(process_seq).or_insert_with(|| Known {
-            owner: Owner { proc: id, pid: 0, cgroup_id: 0 },
-            ppid: 0,
-            parent: None,
-            comm: String::new(),
-            exe: None,
-            argv: None,
-            uid: 0,
-            start_ts_ns: now_ns,
-            used: Sample::default(),
-            since_ns: now_ns,
-            exited_ns: None,
-            gone_for: 0,
-        });
-        known.owner
-    }
-
     /// A process that was there (with its program and arguments, if known) or was forked.
     pub(crate) fn arrived(&mut self, l: &life, event: ProcessEvent, text: ExecText, clock: &ClockTable) -> Process {
-        let ts_ns = clock.utc_ns(l.ts_ns as i64);
-        let owner =
-            Owner { proc: ProcId::new(&self.boot_id, l.pid, l.start_boottime_ns), pid: l.pid, cgroup_id: l.cgroup_id };
-        let parent = self.processes.get(&l.parent_seq);
+        let maker = self.processes.get(&l.parent_seq);
+        // With CLONE_PARENT the parent is the maker's.
+        let parent = maker.and_then(|m| match m.owner.pid {
+            pid if pid == l.ppid || pid == 0 => Some(m.owner.proc),
+            _ => m.parent.filter(|_| m.ppid == l.ppid),
+        });
         // A fork runs its parent's program until it execs.
-        let (exe, argv) = match (event, parent) {
-            (ProcessEvent::Fork, Some(p)) => (p.exe.clone(), p.argv.clone()),
-            _ => (text.exe, text.argv),
+        let text = match (event, maker) {
+            (ProcessEvent::Fork, Some(m)) => ExecText { exe: m.exe.clone(), argv: m.argv.clone(), cut: false },
+            _ => text,
         };
-        let known = Known {
-            owner,
-            ppid: l.ppid,
-            parent: parent.map(|p| p.owner.proc),
-            comm: decode::comm(&l.comm),
-            exe,
-            argv,
-            uid: l.uid,
-            start_ts_ns: clock.utc_ns(l.start_boottime_ns as i64),
-            used: Sample::default(),
-            since_ns: ts_ns,
-            exited_ns: None,
-            gone_for: 0,
-        };
-        let row = known.row(ts_ns, l.tid, event);
-        self.processes.insert(l.process_seq, known);
-        self.n_processes += 1;
-        row
+        self.introduce(l, parent, text, clock).row(clock.utc_ns(l.ts_ns as i64), l.tid, event)
     }
 
     /// The processes that are alive, for a file that begins at `now_ns`.
-    pub(crate) fn introduce(&self, now_ns: i64) -> impl Iterator<Item = Process> + '_ {
+    pub(crate) fn alive(&self, now_ns: i64) -> impl Iterator<Item = Process> + '_ {
         let alive = self.processes.values().filter(|p| p.exited_ns.is_none());
         let mut rows: Vec<Process> = alive.map(|p| p.row(now_ns, p.owner.pid, ProcessEvent::Running)).collect();
         // Maps iterate in any order; a recording should not.
@@ -152,40 +141,78 @@ impl Ledger {
 
     /// A known process replaced its program.
     pub(crate) fn execed(&mut self, l: &life, text: ExecText, clock: &ClockTable) -> Process {
-        let ts_ns = clock.utc_ns(l.ts_ns as i64);
-        self.stranger(l.process_seq, ts_ns);
-        let known = self.known(l);
-        known.comm = decode::comm(&l.comm);
-        known.exe = text.exe;
-        known.argv = text.argv;
-        known.row(ts_ns, l.tid, ProcessEvent::Exec)
+        let known = self.known(l, clock);
+        (known.exe, known.argv) = (text.exe, text.argv);
+        known.row(clock.utc_ns(l.ts_ns as i64), l.tid, ProcessEvent::Exec)
     }
 
-    /// A known process ended.
-    pub(crate) fn exited(&mut self, l: &life, clock: &ClockTable) -> Process {
+    /// A known process ended. `None` if that has been said before: see `thread_exited` in `osd.bpf.c`.
+    pub(crate) fn exited(&mut self, l: &life, clock: &ClockTable) -> Option<Process> {
         let ts_ns = clock.utc_ns(l.ts_ns as i64);
-        self.stranger(l.process_seq, ts_ns);
-        let known = self.known(l);
-        known.comm = decode::comm(&l.comm);
-        known.exited_ns = Some(ts_ns);
+        let known = self.known(l, clock);
+        if known.exited_ns.is_some() && known.absent_ns.is_none() {
+            return None;
+        }
+        (known.exited_ns, known.absent_ns) = (Some(ts_ns), None);
         let mut row = known.row(ts_ns, l.tid, ProcessEvent::Exit);
         // As wait(2) reports it: status << 8 | signal, 0x80 for a core dump.
         match l.exit_code & 0x7f {
             0 => row.exit_code = Some(l.exit_code >> 8 & 0xff),
             signal => row.exit_signal = Some(signal),
         }
-        row
+        Some(row)
     }
 
-    /// The entry of a process that is in the books, brought up to date with what its record says.
-    fn known(&mut self, l: &life) -> &mut Known {
-        let id = ProcId::new(&self.boot_id, l.pid, l.start_boottime_ns);
-        let Some(known) = self.processes.get_mut(&l.process_seq) else {
-            unreachable!("callers introduce strangers first")
-        };
-        known.owner = Owner { proc: id, pid: l.pid, cgroup_id: l.cgroup_id };
+    /// The entry of the process that `l` is about, brought up to date; made from `l` if the record of its start was lost.
+    fn known(&mut self, l: &life, clock: &ClockTable) -> &mut Known {
+        match self.processes.get(&l.process_seq) {
+            Some(p) if p.owner.pid != 0 => {}
+            _ => {
+                let parent = self.processes.values().find(|p| p.owner.pid == l.ppid && p.exited_ns.is_none());
+                let parent = parent.map(|p| p.owner.proc);
+                self.introduce(l, parent, ExecText::default(), clock);
+            }
+        }
+        let Some(known) = self.processes.get_mut(&l.process_seq) else { unreachable!("introduced above") };
+        known.owner.cgroup_id = l.cgroup_id;
         (known.ppid, known.uid) = (l.ppid, l.uid);
+        if l.what != LIFE_THREAD_EXIT {
+            known.comm = decode::comm(&l.comm);
+        }
         known
+    }
+
+    /// Enters a process into the books. What has been charged to it already, it keeps.
+    fn introduce(&mut self, l: &life, parent: Option<ProcId>, text: ExecText, clock: &ClockTable) -> &mut Known {
+        let proc = self.identify(l.process_seq, l.pid, l.start_boottime_ns);
+        let owner = Owner { proc, pid: l.pid, cgroup_id: l.cgroup_id };
+        let before = self.processes.remove(&l.process_seq);
+        self.n_processes += u64::from(before.is_none());
+        self.unmet.remove(&l.process_seq);
+        let known = before.unwrap_or_else(|| Known::nobody(clock.utc_ns(l.ts_ns as i64)));
+        let known = Known {
+            owner,
+            ppid: l.ppid,
+            parent,
+            comm: decode::comm(&l.comm),
+            exe: text.exe,
+            argv: text.argv,
+            uid: l.uid,
+            start_ts_ns: clock.utc_ns(l.start_boottime_ns as i64),
+            ns_pid: Some(l.ns_pid).filter(|n| *n != 0),
+            pid_ns: Some(l.pid_ns).filter(|n| *n != 0),
+            ..known
+        };
+        self.processes.entry(l.process_seq).or_insert(known)
+    }
+
+    /// The identity of a process; another than the usual one if that is taken by a process still in the books.
+    fn identify(&mut self, process_seq: u32, pid: u32, start_boottime_ns: u64) -> ProcId {
+        let mut id = ProcId::new(&self.boot_id, pid, start_boottime_ns);
+        while *self.ids.entry(id).or_insert(process_seq) != process_seq {
+            id = id.next();
+        }
+        id
     }
 
     /// Takes these totals as the zero from which a thread that ran before the recording is counted.
@@ -196,7 +223,8 @@ impl Ledger {
     }
 
     /// A thread's last totals.
-    pub(crate) fn thread_exited(&mut self, u: &usage) {
+    pub(crate) fn thread_exited(&mut self, l: &life, u: &usage, clock: &ClockTable) {
+        self.known(l, clock);
         self.charge(u);
         if let Some(thread) = self.threads.get_mut(&u.thread_seq) {
             thread.exited = true;
@@ -211,6 +239,9 @@ impl Ledger {
         thread.pass = pass;
         let last = &mut thread.last;
         let Some(process) = self.processes.get_mut(&now.process_seq) else { return };
+        process.late |= process.gone_for > 0;
+        process.n_io_uring_sqes += now.n_io_uring_sqes.saturating_sub(last.n_io_uring_sqes);
+        last.n_io_uring_sqes = last.n_io_uring_sqes.max(now.n_io_uring_sqes);
         let used = &mut process.used;
         macro_rules! grow {
             ($($total:ident -> $field:ident),*) => {$(
@@ -233,23 +264,25 @@ impl Ledger {
         }
     }
 
-    /// Closes the interval that ends at `end_ns` (UTC) with the totals read at its end. `n_fds` by process_seq.
+    /// Closes the interval that ends at `end_ns` (UTC) with the totals read at its end. `n_fds` by process_seq. `settled`: every call
+    /// made before this interval has been read.
     pub(crate) fn close_interval(
         &mut self,
         end_ns: i64,
         usages: &[usage],
         totals: &[(tally_key, tally)],
         n_fds: &HashMap<u32, u32>,
+        settled: bool,
     ) -> Interval {
         self.pass += 1;
         let mut n_threads: HashMap<u32, u32> = HashMap::new();
         for u in usages {
             if !self.processes.contains_key(&u.process_seq) {
-                // Its fork record is still in the ring, or was lost; the next interval charges it.
+                // Its fork record is still in the ring; the next interval charges it.
                 continue;
             }
             self.charge(u);
-            if !self.threads.get(&u.thread_seq).is_some_and(|t| t.exited) {
+            if u.exiting == 0 && !self.threads.get(&u.thread_seq).is_some_and(|t| t.exited) {
                 *n_threads.entry(u.process_seq).or_default() += 1;
             }
         }
@@ -258,9 +291,11 @@ impl Ledger {
 
         let mut interval = Interval { tallies: self.tally_rows(end_ns, totals), ..Interval::default() };
         for (seq, process) in &mut self.processes {
-            if process.gone_for > 0 {
+            process.notice_absence(n_threads.contains_key(seq), end_ns);
+            if process.gone_for > 0 && !process.late {
                 continue;
             }
+            process.late = false;
             let end = process.exited_ns.unwrap_or(end_ns).max(process.since_ns);
             let mut sample = std::mem::take(&mut process.used);
             // Levels carry over: the next interval may not see memory that is still there.
@@ -273,10 +308,12 @@ impl Ledger {
             sample.owner = process.owner;
             sample.n_threads = n_threads.get(seq).copied().unwrap_or(0);
             sample.n_fds = n_fds.get(seq).copied();
+            let n_io_uring_sqes = std::mem::take(&mut process.n_io_uring_sqes);
+            sample.n_io_uring_sqes = self.counts_io_uring.then_some(n_io_uring_sqes);
             process.since_ns = end;
             interval.samples.push(sample);
         }
-        self.retire(&mut interval.dead_tallies);
+        self.retire(end_ns, settled, &mut interval.dead_tallies);
         // Maps iterate in any order; a recording should not.
         interval.samples.sort_by_key(|s| (s.ts_ns, s.owner.pid));
         interval
@@ -314,37 +351,84 @@ impl Ledger {
         rows
     }
 
-    /// Forgets processes that ended a while ago.
-    fn retire(&mut self, dead_tallies: &mut Vec<(u32, u32)>) {
-        let mut gone = Vec::new();
+    /// Forgets the tallies of processes that have ended, and after a while the processes. A call that is read later than the end of its
+    /// process begins a new tally.
+    fn retire(&mut self, end_ns: i64, settled: bool, dead_tallies: &mut Vec<(u32, u32)>) {
+        let mut ended = HashSet::new();
+        let mut gone = HashSet::new();
         for (seq, process) in &mut self.processes {
-            if process.exited_ns.is_some() {
-                process.gone_for += 1;
-                if process.gone_for > KEEP_GONE {
-                    gone.push(*seq);
-                }
+            let Some(exited_ns) = process.exited_ns else { continue };
+            if process.gone_for == 0 {
+                ended.insert(*seq);
             }
+            if process.gone_for == 0 || settled {
+                process.gone_for += 1;
+            }
+            if process.gone_for > KEEP_GONE || end_ns - exited_ns > FORGET_NS {
+                gone.insert(*seq);
+            }
+        }
+        if !ended.is_empty() || !gone.is_empty() {
+            self.tallies.retain(|key, _| {
+                let dead = ended.contains(&key.0) || gone.contains(&key.0);
+                if dead {
+                    dead_tallies.push(*key);
+                }
+                !dead
+            });
         }
         if gone.is_empty() {
             return;
         }
-        gone.sort_unstable();
         for seq in &gone {
-            self.processes.remove(seq);
-        }
-        self.tallies.retain(|key, _| {
-            let dead = gone.binary_search(&key.0).is_ok();
-            if dead {
-                dead_tallies.push(*key);
+            if let Some(process) = self.processes.remove(seq) {
+                self.ids.remove(&process.owner.proc);
             }
-            !dead
-        });
+        }
         // A zombie that nobody waits for stays in the pass; its thread must not look new.
-        self.threads.retain(|_, t| !t.exited || gone.binary_search(&t.last.process_seq).is_err());
+        self.threads.retain(|_, t| !t.exited || !gone.contains(&t.last.process_seq));
     }
 }
 
 impl Known {
+    /// An entry that says nothing of a process yet.
+    fn nobody(since_ns: i64) -> Self {
+        Self {
+            owner: Owner::default(),
+            ppid: 0,
+            parent: None,
+            comm: String::new(),
+            exe: None,
+            argv: None,
+            uid: 0,
+            start_ts_ns: since_ns,
+            ns_pid: None,
+            pid_ns: None,
+            used: Sample::default(),
+            n_io_uring_sqes: 0,
+            late: false,
+            since_ns,
+            exited_ns: None,
+            absent_ns: None,
+            gone_for: 0,
+        }
+    }
+
+    /// Ends a process that has not been met for [`ABSENT_NS`]: the record of its exit was lost.
+    fn notice_absence(&mut self, met: bool, now_ns: i64) {
+        if self.exited_ns.is_some() {
+            return;
+        }
+        if met {
+            self.absent_ns = None;
+            return;
+        }
+        let since_ns = *self.absent_ns.get_or_insert(now_ns);
+        if now_ns - since_ns >= ABSENT_NS {
+            self.exited_ns = Some(now_ns);
+        }
+    }
+
     fn row(&self, ts_ns: i64, tid: u32, event: ProcessEvent) -> Process {
         Process {
             ts_ns,
@@ -360,9 +444,12 @@ impl Known {
             exit_code: None,
             exit_signal: None,
             start_ts_ns: self.start_ts_ns,
+            ns_pid: self.ns_pid,
+            pid_ns: self.pid_ns,
         }
     }
 }
 
+mod strangers;
 #[cfg(test)]
 mod tests;

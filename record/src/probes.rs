@@ -28,6 +28,10 @@ pub(crate) struct Knobs {
     pub(crate) follow: bool,
     /// Bytes of the rings of calls together: a power of two, at least 1 MiB.
     pub(crate) ring_bytes: u32,
+    /// Bytes of the ring of life events, likewise; a fork, exec and exit together are about 750.
+    pub(crate) life_ring_bytes: u32,
+    /// (process, call) pairs that can be counted at once.
+    pub(crate) tally_entries: u32,
     /// What syscall numbers mean here.
     pub(crate) arch: Arch,
 }
@@ -36,8 +40,6 @@ pub(crate) struct Knobs {
 const DRAIN: usize = 8 * 1024;
 /// Least calls that fit in a processor's ring: 2 ms of the fastest loop, of which half are over when the reader is woken.
 const MIN_SLOTS: usize = 8 * 1024;
-/// The ring of life events; a fork, exec and exit together are about 750 bytes.
-const LIFE_RING_BYTES: u32 = 4 << 20;
 
 /// The loaded and attached programs.
 pub(crate) struct Probes {
@@ -77,10 +79,14 @@ impl Probes {
         // One per recording, and a recorder process makes one recording: leaking it lets everything else own its parts.
         let object = Box::leak(Box::new(MaybeUninit::uninit()));
         let mut open = OsdSkelBuilder::default().open(object).map_err(bpf("open the BPF object"))?;
+        let offers = Offers::of_this_kernel();
+        let n_cpus = libbpf_rs::num_possible_cpus().map_err(bpf("count processors"))?;
         if let Some(rodata) = open.maps.rodata_data.as_deref_mut() {
             rodata.record_calls = knobs.events;
             rodata.follow = knobs.follow;
             rodata.call_args = call_args(knobs.arch);
+            rodata.cpu_bits = n_cpus.next_power_of_two().trailing_zeros();
+            rodata.exit_tells_last = offers.exit_tells_last;
         }
         let sizes = RingSizes::new(&knobs, host::n_present_cpus());
         if let Some(rodata) = open.maps.rodata_data.as_deref_mut() {
@@ -91,15 +97,18 @@ impl Probes {
         open.maps.call_rings.set_value_size(ring_bytes).map_err(bpf("size the rings of calls"))?;
         open.maps.call_rings.set_max_entries(sizes.rings as u32).map_err(bpf("size the rings of calls"))?;
         open.maps.paths.set_max_entries(sizes.path_bytes).map_err(bpf("size the ring of paths"))?;
-        open.maps.lives.set_max_entries(LIFE_RING_BYTES).map_err(bpf("size the ring of life events"))?;
+        open.maps.lives.set_max_entries(knobs.life_ring_bytes).map_err(bpf("size the ring of life events"))?;
+        open.maps.tallies.set_max_entries(knobs.tally_entries).map_err(bpf("size the tallies"))?;
         for program in [&mut open.progs.call_entered, &mut open.progs.call_returned] {
             program.set_autoload(knobs.syscalls);
         }
         // Since 6.3 (commit 6e6eda44b939). Without them the byte counts stay 0 and the metadata says why.
-        let sockets = kernel_has_socket_tracepoints();
+        let sockets = offers.socket_lengths;
         for program in [&mut open.progs.socket_sent, &mut open.progs.socket_received] {
             program.set_autoload(sockets);
         }
+        open.progs.request_submitted.set_autoload(offers.io_uring == Some(SUBMIT_REQ));
+        open.progs.sqe_submitted.set_autoload(offers.io_uring == Some(SUBMIT_SQE));
         let skel = open.load().map_err(bpf("load the BPF programs"))?;
 
         let mut links = Vec::new();
@@ -110,12 +119,17 @@ impl Probes {
         };
         let p = &skel.progs;
         // Life first: a child forked while the rest attaches must not be missed.
-        for program in [&p.process_forked, &p.process_execed, &p.thread_exited] {
+        for program in [&p.task_created, &p.process_execed, &p.thread_exited] {
             attach(program)?;
         }
         if sockets {
             attach(&p.socket_sent)?;
             attach(&p.socket_received)?;
+        }
+        match offers.io_uring {
+            Some(SUBMIT_REQ) => attach(&p.request_submitted)?,
+            Some(_) => attach(&p.sqe_submitted)?,
+            None => {}
         }
         if knobs.syscalls {
             attach(&p.call_returned)?;
@@ -129,8 +143,7 @@ impl Probes {
         let paths = RecordRing::new(&maps.paths, maps.paths.max_entries()).map_err(mapped)?;
         let lives = RecordRing::new(&maps.lives, maps.lives.max_entries()).map_err(mapped)?;
         let doorbell = RecordRing::new(&maps.doorbell, maps.doorbell.max_entries()).map_err(mapped)?;
-        let n_cpus = libbpf_rs::num_possible_cpus().map_err(bpf("count processors"))?;
-        let families = families(knobs, sockets);
+        let families = families(knobs, offers);
         let batch = TallyBatch::default();
         Ok(Self { skel, links, sampler, calls, paths, lives, doorbell, slots: sizes.slots, n_cpus, families, batch })
     }
@@ -138,6 +151,11 @@ impl Probes {
     /// What is attached, and by which road.
     pub(crate) fn families(&self) -> Vec<Family> {
         self.families.clone()
+    }
+
+    /// Whether `name` could not be attached or was not asked for.
+    pub(crate) fn is_off(&self, name: &str) -> bool {
+        self.families.iter().any(|f| f.name == name && f.attach == "off")
     }
 
     /// Makes the threads of `pid` targets under the name `process_seq` (which must be below 65 536). Returns the process as the
@@ -250,13 +268,21 @@ impl Probes {
         }
     }
 
-    /// Forgets a tally of a process that has ended.
-    pub(crate) fn delete_tally(&self, process_seq: u32, nr: u32) {
-        let mut key = [0; size_of::<tally_key>()];
-        key[..4].copy_from_slice(&process_seq.to_ne_bytes());
-        key[4..].copy_from_slice(&nr.to_ne_bytes());
-        // Not there is as good as deleted.
-        let _ = self.skel.maps.tallies.delete(&key);
+    /// Forgets tallies of processes that have ended.
+    pub(crate) fn delete_tallies(&self, keys: &[(u32, u32)]) {
+        let map = self.skel.maps.tallies.as_fd().as_raw_fd();
+        let mut left: Vec<tally_key> = keys.iter().map(|&(process_seq, nr)| tally_key { process_seq, nr }).collect();
+        while !left.is_empty() {
+            let mut n = left.len() as u32;
+            // SAFETY: `n` keys of the map's size, read only; the call returns the number it has deleted in `n`.
+            let ret =
+                unsafe { libbpf_sys::bpf_map_delete_batch(map, left.as_ptr().cast(), &raw mut n, std::ptr::null()) };
+            if ret == 0 {
+                return;
+            }
+            // It stops at one that is not there, which is as good as deleted. Any other refusal costs an entry each, no more.
+            left.drain(..(n as usize + 1).min(left.len()));
+        }
     }
 
     /// Running totals of what was lost, by stream and reason.
@@ -276,7 +302,8 @@ impl Probes {
         let programs = [
             ("tally", &[&p.call_entered, &p.call_returned][..]),
             ("network", &[&p.socket_sent, &p.socket_received]),
-            ("process", &[&p.process_forked, &p.process_execed, &p.thread_exited]),
+            ("io_uring", &[&p.request_submitted, &p.sqe_submitted]),
+            ("process", &[&p.task_created, &p.process_execed, &p.thread_exited]),
         ];
         for (stream, programs) in programs {
             let misses = programs.iter().filter(|p| p.autoload()).map(|p| recursion_misses(p));
@@ -337,13 +364,44 @@ fn run_pass<T: Wire>(link: &Link) -> Result<Vec<T>> {
     Ok(bytes.chunks_exact(size_of::<T>()).filter_map(T::read).collect())
 }
 
-/// Whether the kernel has `sock_send_length` and its twin, by its own BTF.
-pub(crate) fn kernel_has_socket_tracepoints() -> bool {
-    use libbpf_rs::btf::{Btf, types::Typedef};
-    Btf::from_vmlinux().is_ok_and(|btf| btf.type_by_name::<Typedef<'_>>("btf_trace_sock_send_length").is_some())
+const SUBMIT_REQ: &str = "io_uring_submit_req";
+const SUBMIT_SQE: &str = "io_uring_submit_sqe";
+
+/// What differs from kernel to kernel, by this one's own description of itself.
+#[derive(Clone, Copy)]
+struct Offers {
+    /// `sock_send_length` and its twin.
+    socket_lengths: bool,
+    /// The tracepoint that fires for each request taken from a queue.
+    io_uring: Option<&'static str>,
+    /// `sched_process_exit` says whether the process ends with the thread.
+    exit_tells_last: bool,
 }
 
-fn families(knobs: Knobs, sockets: bool) -> Vec<Family> {
+impl Offers {
+    fn of_this_kernel() -> Self {
+        use libbpf_rs::btf::{Btf, types};
+        let btf = Btf::from_vmlinux().ok();
+        let tracepoint = |name: &str| btf.as_ref()?.type_by_name::<types::Typedef<'_>>(&format!("btf_trace_{name}"));
+        let n_args = |name: &str| {
+            let pointer = types::Ptr::try_from(tracepoint(name)?.next_type()?).ok()?;
+            // The first is the tracepoint's own.
+            Some(types::FuncProto::try_from(pointer.next_type()?).ok()?.len() - 1)
+        };
+        Self {
+            socket_lengths: tracepoint("sock_send_length").is_some(),
+            io_uring: [SUBMIT_REQ, SUBMIT_SQE].into_iter().find(|name| tracepoint(name).is_some()),
+            exit_tells_last: n_args("sched_process_exit") == Some(2),
+        }
+    }
+}
+
+/// Whether the kernel has `sock_send_length` and its twin.
+pub(crate) fn kernel_has_socket_tracepoints() -> bool {
+    Offers::of_this_kernel().socket_lengths
+}
+
+fn families(knobs: Knobs, offers: Offers) -> Vec<Family> {
     let family = |name: &str, attach: &str, probes: &[&str]| Family {
         name: name.into(),
         attach: attach.into(),
@@ -354,11 +412,15 @@ fn families(knobs: Knobs, sockets: bool) -> Vec<Family> {
             true => family("syscalls", "tp_btf", &["sys_enter", "sys_exit"]),
             false => family("syscalls", "off", &[]),
         },
-        match sockets {
+        match offers.socket_lengths {
             true => family("network", "tp_btf", &["sock_send_length", "sock_recv_length"]),
             false => family("network", "off", &[]),
         },
-        family("life", "tp_btf", &["sched_process_fork", "sched_process_exec", "sched_process_exit"]),
+        match offers.io_uring {
+            Some(tracepoint) => family("io_uring", "tp_btf", &[tracepoint]),
+            None => family("io_uring", "off", &[]),
+        },
+        family("life", "tp_btf", &["task_newtask", "sched_process_exec", "sched_process_exit"]),
         family("usage", "iter/task", &["task"]),
         family("host", "/proc", &["stat", "loadavg", "meminfo", "pressure", "net/dev"]),
     ]

@@ -14,7 +14,8 @@ use crate::probes::{Knobs, Losses, Probes};
 use crate::shelf::{Cut, Shelf};
 use crate::target::{self, Child, Stopped};
 use crate::writing::{Parcel, Writing};
-use crate::{decode, labels, preflight};
+use crate::{labels, preflight};
+use osd_bpf::wire::NR_TABLE;
 use osd_recording::names::Arch;
 use osd_recording::rows::{Loss, Owner, ProcessEvent, Row, Syscall};
 use osd_recording::{ClockTable, Closed, LossTotal, Metadata, Writer, WriterOptions};
@@ -64,6 +65,10 @@ pub struct Config {
     pub syscalls: Syscalls,
     /// Bytes of the rings between kernel and recorder, all processors together: a power of two.
     pub ring_bytes: u32,
+    /// Bytes of the ring of forks, execs and exits: a power of two.
+    pub life_ring_bytes: u32,
+    /// (process, call) pairs that can be counted at once.
+    pub tally_entries: u32,
     /// Labels to put into the recording when it is closed.
     pub labels: Option<PathBuf>,
     /// Stands in for the kernel's BTF file in the preflight.
@@ -182,7 +187,7 @@ struct Session {
     host: HostMeter,
     clock: ClockTable,
     metadata: Metadata,
-    takes_fd: [bool; 512],
+    takes_fd: [bool; NR_TABLE],
     child: Option<Child>,
     writing: Writing,
     interval: Duration,
@@ -200,6 +205,9 @@ struct Session {
     /// A process that was named ended badly.
     target_failed: bool,
     timed_out: bool,
+    /// The ring of calls ran dry in this interval.
+    settled: bool,
+    ending: bool,
 }
 
 impl Session {
@@ -210,6 +218,8 @@ impl Session {
             events: config.syscalls == Syscalls::Events,
             follow: config.follow,
             ring_bytes: config.ring_bytes,
+            life_ring_bytes: config.life_ring_bytes,
+            tally_entries: config.tally_entries,
             arch,
         })?;
         let clock = ClockTable(vec![host::read_clocks()]);
@@ -231,7 +241,7 @@ impl Session {
         };
         let now = Instant::now();
         let mut session = Self {
-            ledger: Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes),
+            ledger: Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes, !probes.is_off("io_uring")),
             host: HostMeter::new(),
             probes,
             clock,
@@ -252,6 +262,8 @@ impl Session {
             truncated_argv: 0,
             target_failed: false,
             timed_out: false,
+            settled: false,
+            ending: false,
         };
         session.mark_targets(config)?;
         Ok(session)
@@ -293,8 +305,11 @@ impl Session {
             for pid in new {
                 let seq = seeded.len() as u32 + 1;
                 seeded.insert(pid, seq);
-                if let Some(l) = self.probes.seed(pid, seq)? {
-                    rows.push(self.ledger.arrived(&l, ProcessEvent::Running, running_text(pid), &self.clock).into());
+                if let Some(mut l) = self.probes.seed(pid, seq)? {
+                    l.parent_seq = seeded.get(&l.ppid).copied().unwrap_or(0);
+                    rows.push(
+                        self.ledger.arrived(&l, ProcessEvent::Running, host::running_text(pid), &self.clock).into(),
+                    );
                 }
             }
         }
@@ -368,6 +383,7 @@ impl Session {
         self.waiting = stranded;
         self.n_events += parcel.syscalls.len() as u64;
         self.writing.send(parcel)?;
+        self.settled |= !more;
         Ok(more)
     }
 
@@ -383,11 +399,14 @@ impl Session {
                 }
                 Life::Exit(l) => {
                     let row = self.ledger.exited(&l, &self.clock);
-                    let badly = row.exit_signal.is_some() || row.exit_code.is_some_and(|code| code != 0);
-                    self.target_failed |= badly && self.metadata.target.pids.contains(&row.owner.pid);
-                    rows.push(row.into());
+                    let badly = |r: &osd_recording::rows::Process| {
+                        r.exit_signal.is_some() || r.exit_code.is_some_and(|code| code != 0)
+                    };
+                    let named = &self.metadata.target.pids;
+                    self.target_failed |= row.as_ref().is_some_and(|r| badly(r) && named.contains(&r.owner.pid));
+                    rows.extend(row.map(Row::from));
                 }
-                Life::ThreadExit(usage) => self.ledger.thread_exited(&usage),
+                Life::ThreadExit(l, usage) => self.ledger.thread_exited(&l, &usage, &self.clock),
             }
         }
     }
@@ -411,9 +430,13 @@ impl Session {
         let totals = self.counts.with(not_events);
         // A thousand stats of /proc an interval is where it would begin to cost; beyond that the column is null.
         let n_fds = self.ledger.live_pids().take(256).filter_map(|(seq, pid)| Some((seq, host::n_fds(pid)?))).collect();
-        let interval = self.ledger.close_interval(end_ns, &usages, &totals, &n_fds);
-        for (seq, nr) in interval.dead_tallies {
-            self.probes.delete_tally(seq, nr);
+        let seqs = self.waiting.iter().map(|(c, _)| c.process_seq).chain(totals.iter().map(|(key, _)| key.process_seq));
+        let met = self.ledger.meet(seqs, &usages, end_ns, self.ending, &self.clock, host::looks);
+        parcel.rows.extend(met.into_iter().map(Row::from));
+        let settled = std::mem::take(&mut self.settled);
+        let interval = self.ledger.close_interval(end_ns, &usages, &totals, &n_fds, settled);
+        self.probes.delete_tallies(&interval.dead_tallies);
+        for (seq, _) in interval.dead_tallies {
             self.counts.forget(seq);
         }
         let dur_ns = (end_ns - self.interval_start_ns).max(0).unsigned_abs();
@@ -451,7 +474,7 @@ impl Session {
         self.metadata.started_ns = self.interval_start_ns;
         self.metadata.losses.clear();
         self.writing.describe(&self.metadata)?;
-        let rows = self.ledger.introduce(self.interval_start_ns).map(Row::from).collect();
+        let rows = self.ledger.alive(self.interval_start_ns).map(Row::from).collect();
         self.writing.send(Parcel { rows, ..Parcel::default() })
     }
 
@@ -490,17 +513,10 @@ impl Session {
     fn finish(mut self, config: &Config, shelf: Shelf, asked: bool) -> Result<Outcome> {
         self.probes.detach();
         while self.drain()? {}
+        self.ending = true;
         self.tick()?;
-        // Whoever is still unknown lost its fork record; its calls are kept under a made-up identity.
-        let strangers = std::mem::take(&mut self.waiting);
-        let now_ns = self.interval_start_ns;
-        for (c, _) in &strangers {
-            self.ledger.stranger(c.process_seq, now_ns);
-        }
-        if !strangers.is_empty() {
-            self.waiting = strangers;
-            self.tick()?;
-        }
+        // Calls of processes that have lost every record of themselves: the tick above has made up an identity for them.
+        self.drain()?;
         // A bad labels file is told after the recording is safe, not instead of it.
         let labels = config.labels.as_deref().map_or_else(|| Ok(Vec::new()), labels::read);
         let rows = labels.iter().flatten().cloned().map(Row::from).collect();
@@ -527,7 +543,7 @@ impl Session {
 struct Resolver<'a> {
     ledger: &'a Ledger,
     clock: &'a ClockTable,
-    takes_fd: &'a [bool; 512],
+    takes_fd: &'a [bool; NR_TABLE],
     /// The owner found last: most calls are of the same process as the one before.
     cached: Option<(u32, Owner)>,
 }
@@ -552,32 +568,29 @@ impl Resolver<'_> {
             tid: c.tid,
             nr: u16::try_from(c.nr).unwrap_or(u16::MAX),
             ret: c.ret,
-            fd: self.takes_fd[c.nr as usize & 511].then_some(c.fd),
+            fd: self.takes_fd[c.nr as usize & (NR_TABLE - 1)].then_some(c.fd),
             path,
         });
     }
 }
 
-/// Program and arguments of a process that runs, from `/proc`.
-fn running_text(pid: u32) -> ExecText {
-    let argv = std::fs::read(format!("/proc/{pid}/cmdline")).ok().filter(|a| !a.is_empty());
-    ExecText {
-        exe: std::fs::read_link(format!("/proc/{pid}/exe")).ok().map(|p| p.to_string_lossy().into_owned()),
-        argv: argv.map(|a| decode::quote_args(&a[..a.len().min(4096)], a.len() > 4096)),
-        cut: false,
-    }
-}
-
 fn blind_spots(probes: &Probes, config: &Config) -> Vec<String> {
-    let off = |name: &str| probes.families().iter().any(|f| f.name == name && f.attach == "off");
     let mut spots = vec![
-        "work submitted through io_uring is seen as io_uring_enter only".to_owned(),
+        "io_uring: requests are counted in n_io_uring_sqes, not listed; what they did shows in CPU, I/O and socket bytes only".to_owned(),
         "reads and writes of mapped files are seen as page faults only".to_owned(),
         "net_*_bytes count internet sockets at the socket call; splice from a socket and kernel TLS receive are not seen".to_owned(),
         "rss_* may lag by 32 pages or 2 pages per processor, whichever is more, times the number of processors".to_owned(),
         "exit and exit_group never return, so they are process rows, not syscall rows".to_owned(),
+        "a call that a seccomp filter refuses ends before the kernel reports its entry: it is neither counted nor listed".to_owned(),
+        "a call that a signal interrupts returns -512 to -516 here and is no error: whether it started again or gave EINTR is decided later"
+            .to_owned(),
+        "32-bit calls (i386:*) have neither fd nor path".to_owned(),
     ];
-    if off("network") {
+    if probes.is_off("io_uring") {
+        spots[0] =
+            "io_uring: this kernel has no tracepoint for its requests; io_uring_enter is all that is seen".into();
+    }
+    if probes.is_off("network") {
         spots.push("network bytes: this kernel has no sock_send_length tracepoint (Linux 6.3)".into());
     }
     if config.syscalls != Syscalls::Events {

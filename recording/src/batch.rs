@@ -66,6 +66,10 @@ fn u32s<R>(rows: &[R], get: impl Fn(&R) -> u32) -> ArrayRef {
     Arc::new(UInt32Array::from_iter_values(rows.iter().map(get)))
 }
 
+fn u32s_opt<R>(rows: &[R], get: impl Fn(&R) -> Option<u32>) -> ArrayRef {
+    Arc::new(rows.iter().map(get).collect::<UInt32Array>())
+}
+
 fn i32s_opt<R>(rows: &[R], get: impl Fn(&R) -> Option<i32>) -> ArrayRef {
     Arc::new(rows.iter().map(get).collect::<Int32Array>())
 }
@@ -80,7 +84,7 @@ fn syscall_names<R>(rows: &[R], arch: Arch, nr: impl Fn(&R) -> u16) -> ArrayRef 
         let key = &mut key_of[usize::from(nr)];
         if *key < 0 {
             *key = names.len() as i32;
-            names.push(arch.syscall_name(nr).map_or_else(|| format!("syscall_{nr}"), str::to_owned));
+            names.push(arch.syscall_label(nr));
         }
         keys.push(*key);
     }
@@ -108,7 +112,8 @@ impl Columnar for Sample {
         let mut columns = plain!(rows; u64s: dur_ns cpu_ns runq_ns ctx_voluntary ctx_involuntary rss_anon_bytes rss_file_bytes
             rss_shmem_bytes swap_bytes minor_faults major_faults net_rx_bytes net_tx_bytes net_rx_msgs net_tx_msgs read_bytes
             write_bytes read_chars write_chars n_syscalls n_syscall_errors syscall_ns; u32s: n_threads);
-        columns.push(("n_fds", Arc::new(rows.iter().map(|r| r.n_fds).collect::<UInt32Array>())));
+        columns.push(("n_fds", u32s_opt(rows, |r| r.n_fds)));
+        columns.push(("n_io_uring_sqes", u64s_opt(rows, |r| r.n_io_uring_sqes)));
         columns.extend(owners(rows, |r| r.owner));
         columns
     }
@@ -162,6 +167,8 @@ impl Columnar for Process {
         columns.push(("exe", text(rows, |r| r.exe.as_deref())));
         columns.push(("argv", text(rows, |r| r.argv.as_deref())));
         columns.push(("start_ts", time(rows, |r| Some(r.start_ts_ns))));
+        columns.push(("ns_pid", u32s_opt(rows, |r| r.ns_pid)));
+        columns.push(("pid_ns", u32s_opt(rows, |r| r.pid_ns)));
         columns.extend(owners(rows, |r| r.owner));
         columns
     }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// A hash of (boot id, tgid, start time since boot in 10 ms ticks), cut to 53 bits so that JSON, JavaScript and a pandas column with
 /// nulls, which all count in doubles, keep it exact. With 100 000 processes two collide with a chance of 6e-7. The tick is that of
-/// `/proc/PID/stat` field 22, so an id can be computed without BPF too; the kernel cannot hand out one PID twice within it.
+/// `/proc/PID/stat` field 22, so an id can be computed without BPF too; the kernel does not hand out one PID twice within it unless it is told to, see [`ProcId::next`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProcId(pub u64);
@@ -23,6 +23,17 @@ impl ProcId {
             .bytes()
             .fold(0xcbf2_9ce4_8422_2325_u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0000_0100_0000_01b3));
         let hash = mix(mix(mix(boot) ^ u64::from(tgid)) ^ (start_boottime_ns / Self::TICK_NS));
+        Self::from_hash(hash)
+    }
+
+    /// The identity to give instead when this one is taken: a PID can be handed out twice within a tick, if a program asks for it
+    /// (`clone3` with `set_tid`, `/proc/sys/kernel/ns_last_pid`).
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self::from_hash(mix(self.0))
+    }
+
+    fn from_hash(hash: u64) -> Self {
         // 0 stays free to mean "unknown".
         Self((hash >> 11).max(1))
     }
@@ -55,6 +66,21 @@ mod tests {
         assert_ne!(id, ProcId::new("boot", 43, 1_000_000_000));
         assert_ne!(id, ProcId::new("boot2", 42, 1_000_000_000));
         assert_ne!(id, ProcId::new("boot", 42, 1_000_000_000 + ProcId::TICK_NS));
+    }
+
+    #[test]
+    fn a_taken_identity_has_a_next_one_of_its_own() {
+        let id = ProcId::new("boot", 42, 0);
+        assert!(id.next() != id && id.next().next() != id.next() && id.next().0 < 1 << 53);
+        assert_eq!(id.next(), ProcId::new("boot", 42, 1).next());
+    }
+
+    #[test]
+    fn two_hosts_do_not_collide() {
+        let host = |boot: &'static str| (0..50_000u32).map(move |i| ProcId::new(boot, i, u64::from(i) * 10_000_000));
+        let boots = ["5b7a42d6-a5d5-4e1c-8d1d-2f9c8a3d0b6e", "5b7a42d6-a5d5-4e1c-8d1d-2f9c8a3d0b6f"];
+        let ids: HashSet<_> = boots.into_iter().flat_map(host).collect();
+        assert_eq!(ids.len(), 100_000);
     }
 
     #[test]

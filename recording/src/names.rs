@@ -3,6 +3,13 @@
 //! Tables are sorted by number. Sources: Linux `arch/x86/entry/syscalls/syscall_64.tbl`, `scripts/syscall.tbl` (aarch64),
 //! `include/uapi/asm-generic/errno.h` and `include/linux/errno.h` (the restart codes 512 and up, which only a tracer sees).
 
+mod i386;
+
+/// Added to the number of a call that came by the 32-bit ABI of a 64-bit host, where numbers mean other calls.
+pub const COMPAT: u16 = 1024;
+/// Stands for every number that is in no table: the kernel answers `ENOSYS`.
+pub const UNKNOWN: u16 = 1023;
+
 /// Instruction-set architecture of the recorded host; decides what a syscall number means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arch {
@@ -38,6 +45,27 @@ impl Arch {
     /// The name of system call `nr`; `None` if the kernel is newer than the table.
     pub fn syscall_name(self, nr: u16) -> Option<&'static str> {
         look_up(self.syscalls(), nr)
+    }
+
+    /// What a recording calls `nr`, which may be [`UNKNOWN`] or above [`COMPAT`]: `read`, `syscall_999`, `unknown`, `i386:read`.
+    pub fn syscall_label(self, nr: u16) -> String {
+        let Some(compat) = nr.checked_sub(COMPAT) else {
+            return match nr {
+                UNKNOWN => "unknown".to_owned(),
+                _ => self.syscall_name(nr).map_or_else(|| format!("syscall_{nr}"), str::to_owned),
+            };
+        };
+        let (abi, name) = match self {
+            // Since Linux 5.1 all ABIs number new calls alike.
+            Self::X86_64 if compat >= 424 => ("i386", self.syscall_name(compat)),
+            Self::X86_64 => ("i386", look_up(i386::SYSCALLS, compat)),
+            Self::Aarch64 => ("arm", None),
+        };
+        match name {
+            _ if compat == UNKNOWN => format!("{abi}:unknown"),
+            Some(name) => format!("{abi}:{name}"),
+            None => format!("{abi}:syscall_{compat}"),
+        }
     }
 
     /// The number of the system call `name`.
@@ -239,7 +267,7 @@ mod tests {
 
     #[test]
     fn tables_are_sorted_and_known_numbers_have_their_names() {
-        for table in [SYSCALLS_X86_64, SYSCALLS_AARCH64, ERRNO] {
+        for table in [SYSCALLS_X86_64, SYSCALLS_AARCH64, i386::SYSCALLS, ERRNO] {
             assert!(table.windows(2).all(|w| w[0].0 < w[1].0));
         }
         assert_eq!(Arch::X86_64.syscall_name(110), Some("getppid"));
@@ -247,6 +275,16 @@ mod tests {
         assert_eq!(Arch::Aarch64.syscall_name(56), Some("openat"));
         assert_eq!(Arch::Aarch64.syscall_name(79), Some("newfstatat"));
         assert_eq!(Arch::X86_64.syscall_name(9999), None);
+        assert_eq!(Arch::X86_64.syscall_label(0), "read");
+        assert_eq!(Arch::X86_64.syscall_label(999), "syscall_999");
+        assert_eq!(Arch::X86_64.syscall_label(UNKNOWN), "unknown");
+        // 20 is `writev` by one table and `getpid` by the other.
+        assert_eq!(Arch::X86_64.syscall_label(20), "writev");
+        assert_eq!(Arch::X86_64.syscall_label(COMPAT + 20), "i386:getpid");
+        assert_eq!(Arch::X86_64.syscall_label(COMPAT + 439), "i386:faccessat2");
+        assert_eq!(Arch::X86_64.syscall_label(COMPAT + 900), "i386:syscall_900");
+        assert_eq!(Arch::X86_64.syscall_label(COMPAT + UNKNOWN), "i386:unknown");
+        assert_eq!(Arch::Aarch64.syscall_label(COMPAT + 3), "arm:syscall_3");
         assert_eq!(errno_name(2), Some("ENOENT"));
         assert_eq!(errno_name(11), Some("EAGAIN"));
         assert_eq!(errno_name(0), None);

@@ -71,6 +71,8 @@ pub struct Sample {
     pub n_threads: u32,
     /// Open file descriptors at the end, where the kernel tells cheaply (6.2 and later).
     pub n_fds: Option<u32>,
+    /// Requests taken from io_uring queues, where the kernel tells.
+    pub n_io_uring_sqes: Option<u64>,
 }
 
 /// One (process, syscall) in one interval, counted in the kernel and exact whatever was shed.
@@ -82,7 +84,7 @@ pub struct Tally {
     pub dur_ns: u64,
     /// Whose.
     pub owner: Owner,
-    /// System call number on the recorded architecture; the file holds its name.
+    /// System call number on the recorded architecture, see [`crate::names::Arch::syscall_label`]; the file holds its name.
     pub nr: u16,
     /// Calls that returned in the interval.
     pub count: u64,
@@ -117,8 +119,11 @@ pub struct Syscall {
 
 impl Syscall {
     /// The error number, if `ret` is one: the kernel's convention is `-4095..=-1`.
+    ///
+    /// Not so for -512 to -516: a signal interrupted the call, and only after this the kernel
+    /// decides whether it starts again or the program gets `EINTR`.
     pub fn errno(&self) -> Option<i32> {
-        (-4095..0).contains(&self.ret).then_some(-self.ret as i32)
+        ((-4095..0).contains(&self.ret) && !(-516..=-512).contains(&self.ret)).then_some(-self.ret as i32)
     }
 }
 
@@ -176,6 +181,10 @@ pub struct Process {
     pub exit_signal: Option<i32>,
     /// When it was started.
     pub start_ts_ns: i64,
+    /// Its PID in the innermost PID namespace it is in.
+    pub ns_pid: Option<u32>,
+    /// Inode of that namespace, as in `/proc/PID/ns/pid`.
+    pub pid_ns: Option<u32>,
 }
 
 /// The host in one interval. `None`: this kernel does not say.

@@ -162,6 +162,7 @@ pub static COLUMNS: &[Column] = &[
     column("syscall_ns", Type::U64, SAMPLE),
     column("n_threads", Type::U32, SAMPLE),
     column("n_fds", Type::U32, SAMPLE),
+    column("n_io_uring_sqes", Type::U64, SAMPLE),
     // tally and syscall
     column("syscall", Type::Text, &[Kind::Tally, Kind::Syscall]),
     column("count", Type::U64, &[Kind::Tally, Kind::Loss]),
@@ -183,6 +184,8 @@ pub static COLUMNS: &[Column] = &[
     column("exit_code", Type::I32, PROCESS),
     column("exit_signal", Type::I32, PROCESS),
     column("start_ts", Type::Time, PROCESS),
+    column("ns_pid", Type::U32, PROCESS),
+    column("pid_ns", Type::U32, PROCESS),
     // system
     column("host_busy_ns", Type::U64, SYSTEM),
     column("host_total_ns", Type::U64, SYSTEM),

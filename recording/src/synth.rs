@@ -20,11 +20,20 @@ pub struct Synth {
     pub syscalls_per_s: u32,
     /// Start and end of the fault, seconds from the start; `None` for a quiet run.
     pub fault_s: Option<(u32, u32)>,
+    /// Name and boot id of the host.
+    pub host: String,
 }
 
 impl Default for Synth {
     fn default() -> Self {
-        Self { seed: 1, duration_s: 120, interval_ms: 100, syscalls_per_s: 1_000, fault_s: Some((60, 66)) }
+        Self {
+            seed: 1,
+            duration_s: 120,
+            interval_ms: 100,
+            syscalls_per_s: 1_000,
+            fault_s: Some((60, 66)),
+            host: "synthetic".into(),
+        }
     }
 }
 
@@ -67,7 +76,7 @@ impl Synth {
         let arch = crate::names::Arch::X86_64;
         let options = WriterOptions { force: true, arch, ..WriterOptions::default() };
         let mut writer = Writer::create(path.as_ref(), options)?;
-        let owner = Owner { proc: ProcId::new("synthetic", PID, 5_000_000_000), pid: PID, cgroup_id: 77 };
+        let owner = Owner { proc: ProcId::new(&self.host, PID, 5_000_000_000), pid: PID, cgroup_id: 77 };
         let end_ns = START_NS + i64::from(self.duration_s) * 1_000_000_000;
         writer.push(Process {
             ts_ns: START_NS,
@@ -83,6 +92,8 @@ impl Synth {
             exit_code: None,
             exit_signal: None,
             start_ts_ns: START_NS - 60_000_000_000,
+            ns_pid: Some(PID),
+            pid_ns: Some(4_026_531_836),
         })?;
         let dur_ns = u64::from(self.interval_ms) * 1_000_000;
         let mut rss = 64_u64 << 20;
@@ -172,10 +183,10 @@ impl Synth {
             osd_version: env!("CARGO_PKG_VERSION").into(),
             recording_id: format!("{:016x}{:016x}", mix(self.seed), mix(!self.seed)),
             host: Host {
-                hostname: "synthetic".into(),
+                hostname: self.host.clone(),
                 kernel: "6.18.0".into(),
                 arch: "x86_64".into(),
-                boot_id: "synthetic".into(),
+                boot_id: self.host.clone(),
                 n_cpus: 2,
                 page_bytes: 4096,
                 memory_bytes: 16 << 30,

@@ -45,7 +45,7 @@ fn calls(path: &Path, query: &Query) -> Vec<Call> {
 }
 
 prop_compose! {
-    fn any_call()(ts in 0i64..1_000_000, dur_ns in any::<u64>(), proc in 1u64..1 << 53, nr in 0u16..500, ret in any::<i64>(),
+    fn any_call()(ts in 0i64..1_000_000, dur_ns in any::<u64>(), proc in 1u64..1 << 53, nr in 0u16..2048, ret in any::<i64>(),
                   fd in proptest::option::of(any::<i32>()), path in proptest::option::of(".{0,40}")) -> Syscall {
         let owner = Owner { proc: ProcId(proc), pid: 1, cgroup_id: 0 };
         Syscall { ts_ns: START_NS + ts, dur_ns, owner, tid: 1, nr, ret, fd, path: path.map(String::into_boxed_str) }
@@ -62,7 +62,7 @@ proptest! {
             writer.push_syscalls(rows.clone()).unwrap();
             writer.close(Metadata::default()).unwrap();
             let arch = options().arch;
-            let name = |nr| arch.syscall_name(nr).map_or_else(|| format!("syscall_{nr}"), str::to_owned);
+            let name = |nr| arch.syscall_label(nr);
             let row = |r: &Syscall| (r.ts_ns, r.dur_ns, r.owner.proc.0, name(r.nr), r.ret, r.fd, r.path.as_deref().map(str::to_owned));
             let mut wanted: Vec<Call> = rows.chunks(100).flat_map(|group| {
                 let mut group: Vec<_> = group.iter().map(row).collect();

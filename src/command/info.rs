@@ -99,6 +99,10 @@ fn describe(recording: &Recording) -> String {
     for family in &m.families {
         line("probes", format!("{} by {}: {}", family.name, family.attach, family.probes.join(", ")));
     }
+    // Three clocks read a few times: anything above their uncertainty is real.
+    if m.clock.suspended_ns() > 1_000_000 {
+        line("suspended", format::duration(m.clock.suspended_ns().unsigned_abs()));
+    }
     if let Some(point) = m.clock.0.first() {
         line(
             "clocks",

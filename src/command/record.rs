@@ -78,6 +78,14 @@ pub(crate) struct Args {
     #[arg(long, value_name = "TIME", requires = "last", default_value = "10s", value_parser = format::parse_duration)]
     after: u64,
 
+    /// Ring of forks, execs and exits, KiB: for tests.
+    #[arg(long, value_name = "KIB", default_value_t = 4096, hide = true, value_parser = clap::value_parser!(u32).range(4..=1_048_576))]
+    life_ring_kib: u32,
+
+    /// (process, call) pairs that can be counted at once: for tests.
+    #[arg(long, value_name = "N", default_value_t = 65_536, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
+    tally_entries: u32,
+
     /// Put these labels into the recording when it closes: one JSON object a line with name, start_ns, end_ns, note.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
@@ -172,6 +180,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             SyscallsArg::Off => Syscalls::Off,
         },
         ring_bytes: args.ring_mib << 20,
+        life_ring_bytes: args.life_ring_kib.next_power_of_two() << 10,
+        tally_entries: args.tally_entries,
         labels: args.labels,
         btf: args.btf,
         cut,

@@ -159,8 +159,9 @@ fn warn_of_losses(session: &Session, statement: &str) {
     let asks = |word: &str| words.iter().any(|w| w == word);
     let touched = |stream: &str| match stream {
         "syscall" | "path" => asks("syscalls") || asks("recording"),
-        "process" => asks("processes") || asks("recording"),
+        "process" | "exe" | "argv" => asks("processes") || asks("recording"),
         "tally" => asks("tallies") || asks("recording"),
+        "sample" => asks("samples") || asks("recording"),
         _ => asks("recording"),
     };
     for recording in session.recordings() {
@@ -170,7 +171,7 @@ fn warn_of_losses(session: &Session, statement: &str) {
             parts.push(format!("{} {} ({})", format::count(loss.count), loss.stream, loss.reason));
         }
         if !parts.is_empty() {
-            let exact = if asks("syscalls") { "; `tallies` are exact" } else { "" };
+            let exact = if asks("syscalls") && m.lost("tally") == 0 { "; `tallies` are exact" } else { "" };
             let line = format!("{}: rows not recorded: {}{exact}", recording.path().display(), parts.join(", "));
             eprintln!("warning: {}", sanitize(&line));
         }

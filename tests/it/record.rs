@@ -9,25 +9,25 @@ use std::process::{Child, Command, Stdio};
 use std::sync::MutexGuard;
 use tempfile::TempDir;
 
-type Rows = Vec<HashMap<String, String>>;
+pub(crate) type Rows = Vec<HashMap<String, String>>;
 
-fn of<'a>(rows: &'a Rows, column: &str, value: &str) -> Vec<&'a HashMap<String, String>> {
+pub(crate) fn of<'a>(rows: &'a Rows, column: &str, value: &str) -> Vec<&'a HashMap<String, String>> {
     rows.iter().filter(|r| r[column] == value).collect()
 }
 
 /// Where a test records: alone on the machine, into a folder of its own.
-struct Place {
+pub(crate) struct Place {
     _alone: MutexGuard<'static, ()>,
     dir: TempDir,
 }
 
 impl Place {
     /// `None` if this process may not record; it has said so.
-    fn new(test: &str) -> Option<Self> {
+    pub(crate) fn new(test: &str) -> Option<Self> {
         may_record(test).then(|| Self { _alone: alone(), dir: tempfile::tempdir().unwrap() })
     }
 
-    fn path(&self) -> PathBuf {
+    pub(crate) fn path(&self) -> PathBuf {
         self.dir.path().join("r.parquet")
     }
 }
@@ -46,7 +46,7 @@ fn wait_and_record(path: &Path) -> (Child, Child) {
 }
 
 /// Counted = recorded + lost, for every syscall and in total.
-fn assert_counts_hold(path: &Path) {
+pub(crate) fn assert_counts_hold(path: &Path) {
     let tallies = sum(&rows(path, Kind::Tally), "count");
     let recording = Recording::open(path).unwrap();
     let events = recording.metadata().rows["syscall"];

@@ -219,6 +219,8 @@ fn hostile_names_do_not_reach_the_terminal() {
             exit_code: None,
             exit_signal: None,
             start_ts_ns: 0,
+            ns_pid: None,
+            pid_ns: None,
         })
         .unwrap();
     writer.push(Label { ts_ns: 1, dur_ns: 1, name: "x".into(), note: String::new() }).unwrap();

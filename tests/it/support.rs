@@ -44,14 +44,22 @@ pub(crate) fn may_record(test: &str) -> bool {
 
 /// The programs of `targets.c`, built once.
 pub(crate) fn targets() -> &'static Path {
-    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| {
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/targets.c");
-        let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("targets-{}", std::process::id()));
-        let status = Command::new("cc").args(["-O2", "-pthread", "-o"]).arg(&out).arg(source).status().unwrap();
-        assert!(status.success());
-        out
-    });
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| compile("targets"));
     &BUILT
+}
+
+/// The programs of `honesty.c`, built once.
+pub(crate) fn honesty() -> &'static Path {
+    static BUILT: LazyLock<PathBuf> = LazyLock::new(|| compile("honesty"));
+    &BUILT
+}
+
+fn compile(name: &str) -> PathBuf {
+    let source = format!("{}/tests/it/{name}.c", env!("CARGO_MANIFEST_DIR"));
+    let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
+    let status = Command::new("cc").args(["-O2", "-pthread", "-o"]).arg(&out).arg(source).status().unwrap();
+    assert!(status.success());
+    out
 }
 
 /// Records `command` with `options` into `path`; stderr of osd and stdout of the command.
