@@ -1,14 +1,14 @@
 # The commands of a fresh machine. `make demo` and `make test` install what is missing (as root, from the distribution's packages),
 # build, and run. Everything is built once, in release mode: what is tested is what ships.
 #
-# Targets: demo test bench bench-peers build install-deps python clean
+# Targets: demo test soak bench bench-peers build install-deps python clean
 
 CARGO ?= cargo
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CARGO_TARGET_DIR)/python
 
-.PHONY: help build demo test lint doc unit python bench bench-peers install-deps clean
+.PHONY: help build demo test lint doc unit python soak bench bench-peers install-deps clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -51,6 +51,10 @@ bench-peers: install-deps
 	scripts/install-peers.sh
 	$(if $(filter $(BIN)/osd,$(OSD)),$(CARGO) build --release -p osd)
 	OSD=$(OSD) $(CARGO) bench -p osd-record --bench peers -- $(ARGS)
+
+# Minutes to an hour: what the tests do a few times, done until it would show.
+soak: install-deps
+	OSD_PYTHON=$(VENV)/bin/python OSD_WORKLOAD=$(BIN)/osd-workload $(CARGO) test --release --workspace -- --ignored --nocapture
 
 install-deps:
 	scripts/install-deps.sh

@@ -6,6 +6,7 @@ mod analyze;
 mod bad_input;
 mod compat;
 mod crash;
+mod damage;
 mod honesty;
 mod interop;
 mod live;
