@@ -71,6 +71,21 @@ pub struct Sample {
     pub n_threads: u32,
     /// Open file descriptors at the end, where the kernel tells cheaply (6.2 and later).
     pub n_fds: Option<u32>,
+    /// Columns that are null, whatever the fields above say.
+    pub unseen: Unseen,
+}
+
+/// Columns of a [`Sample`] that its source could not see: null in the file, which 0 is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unseen {
+    /// `runq_ns`, `ctx_voluntary`, `ctx_involuntary`.
+    pub scheduling: bool,
+    /// `read_bytes`, `write_bytes`, `read_chars`, `write_chars`.
+    pub io: bool,
+    /// `net_*`.
+    pub network: bool,
+    /// `n_syscalls`, `n_syscall_errors`, `syscall_ns`.
+    pub syscalls: bool,
 }
 
 /// One (process, syscall) in one interval, counted in the kernel and exact whatever was shed.

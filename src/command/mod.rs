@@ -10,6 +10,8 @@ mod record;
 mod recover;
 #[cfg(feature = "analyze")]
 mod sql;
+#[cfg(feature = "record")]
+mod status;
 
 use crate::failure::Result;
 use std::process::ExitCode;

@@ -5,6 +5,8 @@
 mod analyze;
 mod bad_input;
 mod compat;
+mod endings;
+mod host;
 mod interop;
 mod live;
 mod record;
