@@ -2,9 +2,11 @@
 
 #[cfg(feature = "analyze")]
 mod analyze;
+mod completions;
 #[cfg(feature = "record")]
 mod doctor;
 mod info;
+mod man;
 #[cfg(feature = "record")]
 mod record;
 mod recover;
@@ -51,6 +53,10 @@ pub(crate) enum Command {
     /// Check what this host allows to record, and how to fix what it does not.
     #[cfg(feature = "record")]
     Doctor(doctor::Args),
+    /// Print the completion script of a shell.
+    Completions(completions::Args),
+    /// Print a manual page, or write all of them into a folder.
+    Man(man::Args),
 }
 
 impl Command {
@@ -67,6 +73,8 @@ impl Command {
             Self::Analyze(args) => analyze::run(args),
             #[cfg(feature = "record")]
             Self::Doctor(args) => doctor::run(args),
+            Self::Completions(args) => completions::run(args),
+            Self::Man(args) => man::run(args),
         }
     }
 }

@@ -4,6 +4,7 @@
 
 mod analyze;
 mod bad_input;
+mod care;
 mod compat;
 mod endings;
 mod host;
