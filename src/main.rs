@@ -3,13 +3,14 @@
 //! stdout carries data only; progress, warnings and timing go to stderr. Exit status: 0 done, 1 the answer is "found" or
 //! "differs", 2 error or misuse.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the crate that talks to people")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the crate that talks to people")]
 
 mod command;
 mod failure;
 mod format;
 
 use clap::Parser;
+use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -20,7 +21,8 @@ fn main() -> ExitCode {
     match cli.command.run() {
         Ok(code) => code,
         Err(failure) => {
-            eprint!("{failure}");
+            // A stderr that is gone, e.g. a closed terminal, is no reason to panic.
+            let _ = write!(std::io::stderr(), "{failure}");
             ExitCode::from(2)
         }
     }

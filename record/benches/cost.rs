@@ -9,7 +9,7 @@
 
 use osd_bpf::floor::FloorSkelBuilder;
 use osd_bpf::libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use osd_record::{Config, Control, Outcome, Syscalls, What};
+use osd_record::{Access, Config, Control, Outcome, Syscalls, What};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -94,6 +94,7 @@ fn record(what: What, output: PathBuf, syscalls: Syscalls, duration: Option<Dura
         btf: None,
         cut: osd_record::Cut::Not,
         max_bytes: None,
+        access: Access::default(),
         command_line: vec!["bench".into()],
         osd_version: env!("CARGO_PKG_VERSION").into(),
     };

@@ -15,6 +15,24 @@ pub enum Error {
         /// Names of the missing capabilities.
         missing: Vec<&'static str>,
     },
+    /// The capabilities are there, and still the system refuses BPF.
+    #[error("not allowed to load BPF programs: refused by {by}")]
+    Refused {
+        /// Who does, as far as can be told.
+        by: &'static str,
+    },
+    /// Asked for something that `/proc` alone cannot give.
+    #[error("{what} needs BPF, which this user may not load")]
+    NeedsBpf {
+        /// What was asked for.
+        what: &'static str,
+    },
+    /// No `/proc`, as in an empty chroot.
+    #[error("/proc is not mounted: {source}")]
+    NoProc {
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The kernel does not describe its types.
     #[error("this kernel has no BTF: {} cannot be read: {source}", .path.display())]
     NoBtf {
@@ -53,6 +71,24 @@ pub enum Error {
         /// What libbpf said.
         source: osd_bpf::libbpf_rs::Error,
     },
+    /// The kernel refused one program.
+    #[error("cannot load or attach BPF program `{program}`: {source}")]
+    Program {
+        /// Its name in the object.
+        program: String,
+        /// What libbpf said.
+        source: osd_bpf::libbpf_rs::Error,
+    },
+    /// There is no way to record something on this kernel.
+    #[error("cannot record {family}: no road to {probe}: {why}")]
+    NoRoad {
+        /// What is to be recorded.
+        family: &'static str,
+        /// Tracepoint, pass or program.
+        probe: &'static str,
+        /// What was found or said.
+        why: String,
+    },
     /// The operating system refused something else.
     #[error("cannot {action}: {source}")]
     Os {
@@ -90,6 +126,9 @@ impl Error {
                 "run `sudo osd record ...`, or grant them once: `sudo setcap {}=ep \"$(command -v osd)\"`",
                 missing.join(",").to_lowercase()
             )),
+            Self::NeedsBpf { .. } => Some("run it with sudo, or record one file; `osd doctor` says more".into()),
+            Self::Refused { .. } => Some("run `osd doctor`: it shows what this host refuses and how to allow it".into()),
+            Self::NoProc { .. } => Some("mount -t proc proc /proc; BPF also needs /sys: mount -t sysfs sysfs /sys".into()),
             Self::NoBtf { .. } => Some(
                 "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (any distribution's since 2021); `osd doctor` shows what is missing".into(),
             ),
@@ -99,7 +138,8 @@ impl Error {
             Self::Bpf { source, .. } if source.kind() == osd_bpf::libbpf_rs::ErrorKind::PermissionDenied => {
                 Some("run `osd doctor`: it shows what this host refuses and how to allow it".into())
             }
-            Self::Bpf { .. } => Some("run `osd doctor`: it shows what this kernel lacks".into()),
+            Self::NoRoad { .. } => Some("record what there is a road for: osd record --best-effort".into()),
+            Self::Bpf { .. } | Self::Program { .. } => Some("run `osd doctor`: it shows what this kernel lacks".into()),
             Self::Labels { .. } => {
                 Some(r#"one JSON object a line: {"name": "...", "start_ns": UTC ns, "end_ns": UTC ns, "note": "..."}"#.into())
             }

@@ -1,12 +1,14 @@
 //! The recorder: from a process to rows, through BPF.
 //!
-//! The way of the data, a file each: [`preflight`] says whether this host can be recorded; `target` finds or starts the processes;
-//! `probes` is the kernel side (load, attach, drain), `call_args` what it is told about arguments; `decode` turns wire records into
-//! typed ones; `counts` tallies the calls as they are read; `ledger` keeps who is who and
-//! turns running totals into per-interval rows; `host` reads clocks and `/proc`; `session` is the loop that drives them, `writing`
-//! the thread that encodes and writes. Nothing here prints: a caller sees [`Status`] and an [`Error`] with a hint.
+//! The way of the data, a file each: [`preflight`] says whether this host can be recorded, `roads` what of it, [`cost`] at what price;
+//! `target` finds or starts the processes; `probes` is the kernel side (load, attach, drain), `call_args` what it is told about
+//! arguments; `decode` turns wire records into typed ones; `counts` tallies the calls as they are read; `ledger` keeps who is who and
+//! turns running totals into per-interval rows; `host` reads clocks and `/proc`; `session` is the loop that drives them, `writing` the
+//! thread that encodes and writes. `privilege` gives up what is not needed any more. `procfs` is the same session without BPF. Nothing
+//! here prints: a caller sees [`Status`] and an [`Error`] with a hint.
 
 mod call_args;
+pub mod cost;
 mod counts;
 mod decode;
 mod error;
@@ -14,12 +16,15 @@ mod host;
 mod labels;
 mod ledger;
 pub mod preflight;
+mod privilege;
 mod probes;
+mod procfs;
+mod roads;
 mod session;
 mod shelf;
 mod target;
 mod writing;
 
 pub use error::{Error, Result};
-pub use session::{Config, Control, Outcome, Status, Syscalls, What, record};
+pub use session::{Access, Backend, Config, Control, Outcome, Status, Syscalls, What, record};
 pub use shelf::{Cut, flight_recorder};

@@ -1,6 +1,11 @@
 //! Whether this host can be recorded, and what to do where it cannot. `osd doctor` prints it; a recording begins with it.
+//!
+//! Features are looked for one by one, never concluded from a version: distributions backport them.
 
 use crate::error::{Error, Result};
+use crate::privilege::{self, BPF, Capabilities, PERFMON, SYS_ADMIN, SYS_PTRACE};
+use crate::roads::Roads;
+use crate::session::{Backend, Config};
 use osd_recording::names::Arch;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +21,7 @@ pub struct Check {
     pub state: State,
     /// What was found.
     pub found: String,
-    /// What to do about it, unless it is fine.
+    /// What to do about it, unless it is fine; ends in a command where there is one.
     pub fix: Option<String>,
 }
 
@@ -27,45 +32,111 @@ pub enum State {
     Ok,
     /// Recording works, with less.
     Limited,
-    /// Recording does not work.
+    /// Recording with BPF does not work.
     Missing,
 }
 
 /// Looks at everything a recording needs. `btf` stands in for [`KERNEL_BTF`].
 pub fn checks(btf: Option<&Path>) -> Vec<Check> {
-    vec![
+    let held = Capabilities::effective();
+    let mut all = vec![
         architecture(),
         kernel(),
         kernel_types(btf),
-        capabilities(),
+        capability(held, "CAP_BPF", BPF),
+        capability(held, "CAP_PERFMON", PERFMON),
+        look_into_others(held),
+        user_namespace(),
+        bpf_call(),
+        lockdown(),
+        memlock(),
+        tracefs(),
+        perf_event_paranoid(),
+        unprivileged_bpf(),
+        cgroups(),
+        hidden_processes(),
         socket_tracepoints(),
         delay_accounting(),
         pressure(),
-        lockdown(),
-    ]
+    ];
+    let able = all.iter().all(|c| c.state != State::Missing);
+    all.push(check(
+        "recording",
+        if able { State::Ok } else { State::Missing },
+        if able {
+            "osd record uses BPF"
+        } else {
+            "osd record falls back to /proc: no system calls, no short-lived processes"
+        },
+        "see the lines above; without BPF: osd record --backend proc",
+    ));
+    all
 }
 
-/// The first thing that makes a recording impossible, as an error.
+/// The first thing that makes a recording with BPF impossible, as an error.
 ///
 /// # Errors
 /// [`Error::Architecture`], [`Error::NoBtf`] or [`Error::Privilege`].
 pub fn require(btf: Option<&Path>) -> Result<Arch> {
     let arch = Arch::native().ok_or(Error::Architecture { arch: std::env::consts::ARCH })?;
-    let missing = missing_capabilities();
+    let missing = privilege::missing_for_bpf();
     if !missing.is_empty() {
         return Err(Error::Privilege { missing });
+    }
+    if create_a_map().is_err_and(|e| e.raw_os_error() == Some(libc::EPERM)) {
+        return Err(Error::Refused { by: who_refuses() });
     }
     let path = btf.unwrap_or(Path::new(KERNEL_BTF));
     std::fs::File::open(path).map_err(|source| Error::NoBtf { path: path.to_owned(), source })?;
     Ok(arch)
 }
 
-fn check(name: &'static str, state: State, found: impl Into<String>, fix: &str) -> Check {
-    Check { name, state, found: found.into(), fix: (state != State::Ok).then(|| fix.to_owned()) }
+/// How something will be recorded, decided before it begins.
+#[derive(Debug)]
+pub struct Plan {
+    /// BPF or `/proc`, never auto.
+    pub backend: Backend,
+    /// What keeps BPF from being it, unless `/proc` was asked for.
+    pub instead_of_bpf: Option<Error>,
+    /// What BPF will not record here, in words.
+    pub left_out: Vec<String>,
+}
+
+/// By which road `config` will be recorded.
+///
+/// Only a want of privilege leads to `/proc` by itself; what the kernel lacks is an error unless `best_effort` accepts less.
+///
+/// # Errors
+/// As [`require`], and [`Error::NoRoad`], where BPF is asked for or nothing else will do; [`Error::NoProc`] if nothing will.
+pub fn plan(config: &Config) -> Result<Plan> {
+    std::fs::metadata("/proc/self/stat").map_err(|source| Error::NoProc { source })?;
+    let proc = |instead_of_bpf| Plan { backend: Backend::Proc, instead_of_bpf, left_out: Vec::new() };
+    let access = &config.access;
+    if access.backend == Backend::Proc {
+        return Ok(proc(None));
+    }
+    match require(config.btf.as_deref()).and_then(|_| Roads::find(access)) {
+        Ok(roads) => Ok(Plan { backend: Backend::Bpf, instead_of_bpf: None, left_out: roads.left_out }),
+        Err(error) if access.backend == Backend::Bpf => Err(error),
+        Err(error @ (Error::Privilege { .. } | Error::Refused { .. })) => Ok(proc(Some(error))),
+        Err(error) if access.best_effort => Ok(proc(Some(error))),
+        Err(error) => Err(error),
+    }
+}
+
+fn check(name: &'static str, state: State, found: impl Into<String>, fix: impl Into<String>) -> Check {
+    Check { name, state, found: found.into(), fix: (state != State::Ok).then(|| fix.into()) }
 }
 
 fn read(path: &str) -> Option<String> {
     std::fs::read_to_string(path).ok().map(|s| s.trim().to_owned())
+}
+
+/// A line for GRUB, which boots nearly every host with a kernel command line of its own.
+fn boot_with(option: &str) -> String {
+    format!(
+        "echo 'GRUB_CMDLINE_LINUX=\"$GRUB_CMDLINE_LINUX {option}\"' | sudo tee /etc/default/grub.d/osd.cfg && sudo update-grub && sudo reboot"
+    )
 }
 
 fn architecture() -> Check {
@@ -74,7 +145,6 @@ fn architecture() -> Check {
 }
 
 fn kernel() -> Check {
-    // Said, not judged: features are probed one by one, distributions backport them.
     check("kernel", State::Ok, read("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".into()), "")
 }
 
@@ -86,23 +156,192 @@ fn kernel_types(btf: Option<&Path>) -> Check {
             "kernel types (BTF)",
             State::Missing,
             format!("{}: {e}", path.display()),
-            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (any distribution's since 2021)",
+            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (any distribution's since 2021): sudo apt-get install linux-image-generic",
         ),
     }
 }
 
-fn capabilities() -> Check {
-    let missing = missing_capabilities();
-    if missing.is_empty() {
-        return check("capabilities", State::Ok, "CAP_BPF and CAP_PERFMON (or CAP_SYS_ADMIN)", "");
+fn capability(held: Capabilities, name: &'static str, number: u32) -> Check {
+    if held.has(number) {
+        return check(name, State::Ok, "held", "");
     }
-    let grant = missing.join(",").to_lowercase();
+    if held.has(SYS_ADMIN) {
+        return check(name, State::Ok, "CAP_SYS_ADMIN is held, which contains it", "");
+    }
     check(
-        "capabilities",
+        name,
         State::Missing,
-        format!("{} missing", missing.join(" and ")),
-        &format!("run with sudo, or grant once: sudo setcap {grant}=ep \"$(command -v osd)\""),
+        "not held",
+        format!("run with sudo, or grant it once: {}", grant("cap_bpf,cap_perfmon")),
     )
+}
+
+fn grant(list: &str) -> String {
+    format!("sudo setcap {list}=ep \"$(command -v osd)\"")
+}
+
+fn look_into_others(held: Capabilities) -> Check {
+    if held.has(SYS_PTRACE) {
+        return check("CAP_SYS_PTRACE", State::Ok, "held", "");
+    }
+    check(
+        "CAP_SYS_PTRACE",
+        State::Limited,
+        "not held: for processes of others that run already, the path of their program is not known (all else is)",
+        format!("grant it too: {}", grant("cap_bpf,cap_perfmon,cap_sys_ptrace")),
+    )
+}
+
+/// Full capabilities inside a user namespace count for nothing outside it.
+fn in_user_namespace() -> bool {
+    let map = read("/proc/self/uid_map").unwrap_or_default();
+    let numbers: Vec<&str> = map.split_whitespace().collect();
+    !numbers.is_empty() && numbers != ["0", "0", "4294967295"]
+}
+
+fn user_namespace() -> Check {
+    if !in_user_namespace() {
+        return check("user namespace", State::Ok, "the initial one", "");
+    }
+    check(
+        "user namespace",
+        State::Missing,
+        "capabilities held here count inside this namespace only",
+        "run on the host, or in a container without user namespaces: podman run --userns=host --cap-add BPF,PERFMON",
+    )
+}
+
+/// The smallest thing to ask of bpf(2). Not through libbpf, which would raise the memlock limit on the way.
+fn create_a_map() -> std::io::Result<()> {
+    // Head of `union bpf_attr` for BPF_MAP_CREATE: type (array), bytes of a key and a value, entries, flags.
+    let attr: [u32; 5] = [2, 4, 8, 1, 0];
+    const BPF_MAP_CREATE: libc::c_int = 0;
+    // SAFETY: the kernel reads as many bytes of `attr` as it is told; a descriptor that comes back is new and ours.
+    unsafe {
+        let fd = libc::syscall(libc::SYS_bpf, BPF_MAP_CREATE, attr.as_ptr(), size_of_val(&attr));
+        if fd == -1 {
+            return Err(std::io::Error::last_os_error());
+        }
+        libc::close(fd as libc::c_int);
+    }
+    Ok(())
+}
+
+fn bpf_call() -> Check {
+    match create_a_map() {
+        Ok(()) => check("bpf(2)", State::Ok, "creates maps", ""),
+        Err(e) => check("bpf(2)", State::Missing, format!("refused by {}: {e}", who_refuses()), fix_refusal()),
+    }
+}
+
+fn under_seccomp() -> bool {
+    read("/proc/self/status")
+        .is_some_and(|s| s.lines().any(|l| l.strip_prefix("Seccomp:").is_some_and(|v| v.trim() == "2")))
+}
+
+/// Who it probably is that says EPERM to bpf(2).
+fn who_refuses() -> &'static str {
+    match (privilege::missing_for_bpf().is_empty(), in_user_namespace(), under_seccomp()) {
+        (false, ..) => "the kernel, for want of privilege",
+        (_, true, _) => "the kernel, because this is a user namespace",
+        (_, _, true) => "a seccomp filter, as containers have",
+        _ => "the kernel or a security module",
+    }
+}
+
+fn fix_refusal() -> String {
+    match (privilege::missing_for_bpf().is_empty(), under_seccomp()) {
+        (false, _) => format!("run with sudo, or: {}", grant("cap_bpf,cap_perfmon")),
+        (_, true) => "docker run --cap-add BPF --cap-add PERFMON --pid host".into(),
+        _ => "see what refused it: sudo dmesg | tail".into(),
+    }
+}
+
+fn lockdown() -> Check {
+    let text = read("/sys/kernel/security/lockdown");
+    match text.as_deref().and_then(|t| t.split_once('[')).and_then(|(_, t)| t.split_once(']')) {
+        Some(("confidentiality", _)) => check(
+            "lockdown",
+            State::Missing,
+            "confidentiality: the kernel refuses to let BPF read kernel memory",
+            boot_with("lockdown=integrity"),
+        ),
+        Some((mode, _)) => check("lockdown", State::Ok, mode, ""),
+        None => check("lockdown", State::Ok, "none, or securityfs is not mounted", ""),
+    }
+}
+
+/// Kernels before 5.11 charge maps against RLIMIT_MEMLOCK; found out by asking for one with a limit of nothing.
+fn memlock() -> Check {
+    // SAFETY: `limit` is plain data, written and read by the calls; the soft limit is put back.
+    let (limit, charged) = unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        if libc::getrlimit(libc::RLIMIT_MEMLOCK, &raw mut limit) == -1 {
+            return check("memlock", State::Ok, "no such limit", "");
+        }
+        let none = libc::rlimit { rlim_cur: 0, ..limit };
+        let lowered = libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const none) == 0;
+        let charged = lowered && create_a_map().is_err_and(|e| e.raw_os_error() == Some(libc::EPERM));
+        if lowered {
+            libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const limit);
+        }
+        (limit, charged && privilege::missing_for_bpf().is_empty())
+    };
+    let bytes = match limit.rlim_max {
+        libc::RLIM_INFINITY => "unlimited".to_owned(),
+        n => format!("at most {} KiB", n / 1024),
+    };
+    if !charged {
+        return check("memlock", State::Ok, format!("{bytes}; BPF maps are not charged to it"), "");
+    }
+    let enough = limit.rlim_max >= 64 << 20;
+    let state = if enough { State::Ok } else { State::Missing };
+    check(
+        "memlock",
+        state,
+        format!("{bytes}, and BPF maps are charged to it"),
+        "sudo prlimit --memlock=unlimited --pid $$",
+    )
+}
+
+fn tracefs() -> Check {
+    let mounted = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"];
+    let place =
+        mounted.into_iter().find(|p| Path::new(p).join("events").exists() || Path::new(p).join("README").exists());
+    let found = place.map_or_else(|| "not visible".into(), |p| format!("at {p}"));
+    check("tracefs", State::Ok, format!("{found}; not needed: programs attach by BTF"), "")
+}
+
+fn perf_event_paranoid() -> Check {
+    let level = read("/proc/sys/kernel/perf_event_paranoid").unwrap_or_else(|| "absent".into());
+    check("perf_event_paranoid", State::Ok, format!("{level}; does not bind CAP_PERFMON"), "")
+}
+
+fn unprivileged_bpf() -> Check {
+    let level = read("/proc/sys/kernel/unprivileged_bpf_disabled").unwrap_or_else(|| "absent".into());
+    check("unprivileged BPF", State::Ok, format!("unprivileged_bpf_disabled is {level}; does not bind CAP_BPF"), "")
+}
+
+fn cgroups() -> Check {
+    if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        return check("cgroups", State::Ok, "version 2", "");
+    }
+    let found = match Path::new("/sys/fs/cgroup/unified/cgroup.procs").exists() {
+        true => "version 1 and 2 side by side: cgroup_id tells services apart, containers perhaps not",
+        false => "version 1: cgroup_id does not tell containers apart",
+    };
+    check("cgroups", State::Limited, found, boot_with("systemd.unified_cgroup_hierarchy=1"))
+}
+
+fn hidden_processes() -> Check {
+    if !Path::new("/proc/self/stat").exists() {
+        return check("/proc", State::Missing, "not mounted", "sudo mount -t proc proc /proc");
+    }
+    if Path::new("/proc/1/stat").exists() {
+        check("/proc", State::Ok, "shows the processes of all users", "")
+    } else {
+        check("/proc", State::Limited, "hides processes of others (hidepid)", "sudo mount -o remount,hidepid=0 /proc")
+    }
 }
 
 fn socket_tracepoints() -> Check {
@@ -112,8 +351,8 @@ fn socket_tracepoints() -> Check {
         check(
             "socket tracepoints",
             State::Limited,
-            "sock_send_length not found: network bytes will be 0",
-            "use Linux 6.3 or later to record network bytes",
+            "sock_send_length not found: network bytes will not be recorded",
+            "use Linux 6.3 or later: sudo apt-get install linux-image-generic",
         )
     }
 }
@@ -125,7 +364,7 @@ fn delay_accounting() -> Check {
             "run-queue wait",
             State::Limited,
             "the kernel does not account it: runq_ns will be 0",
-            "use a kernel with CONFIG_SCHED_INFO=y",
+            "use a kernel with CONFIG_SCHED_INFO=y: sudo apt-get install linux-image-generic",
         ),
     }
 }
@@ -134,40 +373,8 @@ fn pressure() -> Check {
     if read("/proc/pressure/cpu").is_some() {
         check("pressure (PSI)", State::Ok, "/proc/pressure", "")
     } else {
-        check(
-            "pressure (PSI)",
-            State::Limited,
-            "not available: psi_* columns will be null",
-            "boot with psi=1 on the kernel command line",
-        )
+        check("pressure (PSI)", State::Limited, "not available: psi_* columns will be null", boot_with("psi=1"))
     }
-}
-
-fn lockdown() -> Check {
-    let text = read("/sys/kernel/security/lockdown");
-    match text.as_deref().and_then(|t| t.split_once('[')).and_then(|(_, t)| t.split_once(']')) {
-        Some(("confidentiality", _)) => check(
-            "lockdown",
-            State::Missing,
-            "confidentiality: the kernel refuses to let BPF read kernel memory",
-            "boot with lockdown=integrity or lockdown=none",
-        ),
-        Some((mode, _)) => check("lockdown", State::Ok, mode, ""),
-        None => check("lockdown", State::Ok, "none", ""),
-    }
-}
-
-/// CAP_SYS_ADMIN, or CAP_BPF and CAP_PERFMON (Linux 5.8), from the effective set of this process.
-fn missing_capabilities() -> Vec<&'static str> {
-    const SYS_ADMIN: u32 = 21;
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let effective =
-        status.lines().find_map(|l| l.strip_prefix("CapEff:")).and_then(|v| u64::from_str_radix(v.trim(), 16).ok());
-    let has = |bit: u32| effective.is_some_and(|set| set >> bit & 1 == 1);
-    if has(SYS_ADMIN) {
-        return Vec::new();
-    }
-    [("CAP_BPF", 39), ("CAP_PERFMON", 38)].into_iter().filter(|(_, bit)| !has(*bit)).map(|(name, _)| name).collect()
 }
 
 #[cfg(test)]
@@ -180,8 +387,18 @@ mod tests {
         let all = checks(Some(nowhere));
         assert!(all.iter().any(|c| c.name == "kernel types (BTF)" && c.state == State::Missing));
         assert!(all.iter().all(|c| c.state == State::Ok || c.fix.as_ref().is_some_and(|f| !f.is_empty())));
+        assert!(all.iter().all(|c| c.state != State::Ok || c.fix.is_none()));
+        assert_eq!(all.last().map(|c| (c.name, c.state)), Some(("recording", State::Missing)));
         let error = require(Some(nowhere)).unwrap_err();
-        assert!(matches!(error, Error::NoBtf { .. } | Error::Privilege { .. }));
+        assert!(matches!(error, Error::NoBtf { .. } | Error::Privilege { .. } | Error::Refused { .. }));
         assert!(error.hint().is_some());
+    }
+
+    #[test]
+    fn the_memlock_limit_is_put_back_after_the_check() {
+        let limits = || std::fs::read_to_string("/proc/self/limits").unwrap();
+        let before = limits();
+        memlock();
+        assert_eq!(limits(), before);
     }
 }

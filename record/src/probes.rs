@@ -22,6 +22,8 @@ use std::time::Duration;
 pub(crate) struct Knobs {
     /// Attach to system calls at all.
     pub(crate) syscalls: bool,
+    /// Attach to socket lengths.
+    pub(crate) network: bool,
     /// One record a call, not only tallies.
     pub(crate) events: bool,
     /// Children become targets.
@@ -75,7 +77,7 @@ impl Probes {
     /// [`Error::Bpf`], naming the program, if the kernel refuses.
     pub(crate) fn load(knobs: Knobs) -> Result<Self> {
         // libbpf explains itself on stderr, which is the caller's; its last words are in the error.
-        libbpf_rs::set_print(None);
+        words::listen();
         // One per recording, and a recorder process makes one recording: leaking it lets everything else own its parts.
         let object = Box::leak(Box::new(MaybeUninit::uninit()));
         let mut open = OsdSkelBuilder::default().open(object).map_err(bpf("open the BPF object"))?;
@@ -102,19 +104,20 @@ impl Probes {
         for program in [&mut open.progs.call_entered, &mut open.progs.call_returned] {
             program.set_autoload(knobs.syscalls);
         }
-        // Since 6.3 (commit 6e6eda44b939). Without them the byte counts stay 0 and the metadata says why.
-        let sockets = offers.socket_lengths;
         for program in [&mut open.progs.socket_sent, &mut open.progs.socket_received] {
-            program.set_autoload(sockets);
+            program.set_autoload(knobs.network);
         }
         open.progs.request_submitted.set_autoload(offers.io_uring == Some(SUBMIT_REQ));
         open.progs.sqe_submitted.set_autoload(offers.io_uring == Some(SUBMIT_SQE));
-        let skel = open.load().map_err(bpf("load the BPF programs"))?;
+        let skel = open.load().map_err(|source| match words::refused_program() {
+            Some(program) => Error::Program { program, source },
+            None => bpf("load the BPF programs")(source),
+        })?;
 
         let mut links = Vec::new();
         let mut attach = |program: &libbpf_rs::ProgramMut<'_>| -> Result<()> {
             let name = program.name().to_string_lossy().into_owned();
-            links.push(program.attach().map_err(bpf(format!("attach BPF program `{name}`")))?);
+            links.push(program.attach().map_err(|source| Error::Program { program: name, source })?);
             Ok(())
         };
         let p = &skel.progs;
@@ -122,7 +125,7 @@ impl Probes {
         for program in [&p.task_created, &p.process_execed, &p.thread_exited] {
             attach(program)?;
         }
-        if sockets {
+        if knobs.network {
             attach(&p.socket_sent)?;
             attach(&p.socket_received)?;
         }
@@ -370,8 +373,6 @@ const SUBMIT_SQE: &str = "io_uring_submit_sqe";
 /// What differs from kernel to kernel, by this one's own description of itself.
 #[derive(Clone, Copy)]
 struct Offers {
-    /// `sock_send_length` and its twin.
-    socket_lengths: bool,
     /// The tracepoint that fires for each request taken from a queue.
     io_uring: Option<&'static str>,
     /// `sched_process_exit` says whether the process ends with the thread.
@@ -389,16 +390,41 @@ impl Offers {
             Some(types::FuncProto::try_from(pointer.next_type()?).ok()?.len() - 1)
         };
         Self {
-            socket_lengths: tracepoint("sock_send_length").is_some(),
             io_uring: [SUBMIT_REQ, SUBMIT_SQE].into_iter().find(|name| tracepoint(name).is_some()),
             exit_tells_last: n_args("sched_process_exit") == Some(2),
         }
     }
 }
 
-/// Whether the kernel has `sock_send_length` and its twin.
+/// What libbpf says while it loads: the only place where it names the program that the kernel refused.
+mod words {
+    use super::libbpf_rs::{PrintLevel, set_print};
+    use std::sync::{Mutex, PoisonError};
+
+    static REFUSED: Mutex<Option<String>> = Mutex::new(None);
+
+    pub(super) fn listen() {
+        *REFUSED.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        set_print(Some((PrintLevel::Warn, heard)));
+    }
+
+    fn heard(_: PrintLevel, line: String) {
+        // libbpf: prog 'call_entered': BPF program load failed: ...
+        let name = line.split_once("prog '").and_then(|(_, rest)| rest.split_once('\''));
+        if let (Some((name, _)), true) = (name, line.contains("fail")) {
+            REFUSED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| name.to_owned());
+        }
+    }
+
+    pub(super) fn refused_program() -> Option<String> {
+        REFUSED.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Whether the kernel has `sock_send_length` and its twin, by its own BTF.
 pub(crate) fn kernel_has_socket_tracepoints() -> bool {
-    Offers::of_this_kernel().socket_lengths
+    use libbpf_rs::btf::{Btf, types::Typedef};
+    Btf::from_vmlinux().is_ok_and(|btf| btf.type_by_name::<Typedef<'_>>("btf_trace_sock_send_length").is_some())
 }
 
 fn families(knobs: Knobs, offers: Offers) -> Vec<Family> {
@@ -412,7 +438,7 @@ fn families(knobs: Knobs, offers: Offers) -> Vec<Family> {
             true => family("syscalls", "tp_btf", &["sys_enter", "sys_exit"]),
             false => family("syscalls", "off", &[]),
         },
-        match offers.socket_lengths {
+        match knobs.network {
             true => family("network", "tp_btf", &["sock_send_length", "sock_recv_length"]),
             false => family("network", "off", &[]),
         },

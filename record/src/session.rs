@@ -10,14 +10,16 @@ use crate::decode::{Call, ExecText, Life};
 use crate::error::{Error, Result};
 use crate::host::{self, HostMeter};
 use crate::ledger::Ledger;
+use crate::privilege::Keep;
 use crate::probes::{Knobs, Losses, Probes};
+use crate::roads::Roads;
 use crate::shelf::{Cut, Shelf};
 use crate::target::{self, Child, Stopped};
 use crate::writing::{Parcel, Writing};
-use crate::{labels, preflight};
+use crate::{labels, preflight, procfs};
 use osd_bpf::wire::NR_TABLE;
 use osd_recording::names::Arch;
-use osd_recording::rows::{Loss, Owner, ProcessEvent, Row, Syscall};
+use osd_recording::rows::{Loss, Owner, ProcessEvent, Row, Sample, Syscall, Unseen};
 use osd_recording::{ClockTable, Closed, LossTotal, Metadata, Writer, WriterOptions};
 use std::collections::HashMap;
 use std::ffi::OsString;
@@ -44,6 +46,31 @@ pub enum Syscalls {
     Tally,
     /// Nothing.
     Off,
+}
+
+/// By which road to record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Backend {
+    /// BPF if this process may load programs, else `/proc`.
+    #[default]
+    Auto,
+    /// BPF or nothing.
+    Bpf,
+    /// `/proc`: no system calls, no network, no short-lived processes.
+    Proc,
+}
+
+/// By which road, and with what rights.
+#[derive(Clone, Debug, Default)]
+pub struct Access {
+    /// BPF or `/proc`.
+    pub backend: Backend,
+    /// Do not give up capabilities once everything is attached.
+    pub keep_privileges: bool,
+    /// Leave out what cannot be attached, instead of failing.
+    pub best_effort: bool,
+    /// Families (`syscalls`, `network`, `life`, `usage`) to behave without as if this kernel did not have them; for tests.
+    pub pretend_missing: Vec<String>,
 }
 
 /// What to record and how.
@@ -77,6 +104,8 @@ pub struct Config {
     pub cut: Cut,
     /// End it when it has this size.
     pub max_bytes: Option<u64>,
+    /// By which road, and with what rights.
+    pub access: Access,
     /// For the metadata.
     pub command_line: Vec<String>,
     /// For the metadata.
@@ -96,7 +125,7 @@ impl Control {
         self.stop.store(true, Ordering::Relaxed);
     }
 
-    fn stopped(&self) -> bool {
+    pub(crate) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed)
     }
 
@@ -145,13 +174,20 @@ pub struct Outcome {
 /// # Errors
 /// See [`Error`]. Nothing is left behind when it fails before recording began.
 pub fn record(config: &Config, control: &Control, mut on_status: impl FnMut(&Status)) -> Result<Outcome> {
-    let arch = preflight::require(config.btf.as_deref())?;
+    let backend = preflight::plan(config)?.backend;
+    let arch = Arch::native().ok_or(Error::Architecture { arch: std::env::consts::ARCH })?;
     if let What::Pids(pids) = &config.what {
         target::check_pids(pids)?;
     }
     let options = WriterOptions { force: config.force, arch, ..WriterOptions::default() };
     let mut shelf = Shelf::new(&config.output, options, config.cut)?;
     let writer = shelf.next_writer(host::read_clocks().realtime_ns)?;
+    if backend == Backend::Proc {
+        return match config.cut {
+            Cut::Not => procfs::record(config, control, writer, on_status),
+            _ => Err(Error::NeedsBpf { what: "a recording cut into files" }),
+        };
+    }
     let mut session = Session::start(config, arch, writer)?;
     let mut next_status = Instant::now() + Duration::from_secs(1);
     loop {
@@ -213,15 +249,17 @@ struct Session {
 impl Session {
     fn start(config: &Config, arch: Arch, writer: Writer) -> Result<Self> {
         let host = host::describe();
-        let probes = Probes::load(Knobs {
-            syscalls: config.syscalls != Syscalls::Off,
+        let knobs = Knobs {
+            syscalls: true,
+            network: true,
             events: config.syscalls == Syscalls::Events,
             follow: config.follow,
             ring_bytes: config.ring_bytes,
             life_ring_bytes: config.life_ring_bytes,
             tally_entries: config.tally_entries,
             arch,
-        })?;
+        };
+        let (probes, roads) = Roads::find(&config.access)?.load(config, knobs)?;
         let clock = ClockTable(vec![host::read_clocks()]);
         let metadata = Metadata {
             osd_version: config.osd_version.clone(),
@@ -229,17 +267,19 @@ impl Session {
             command_line: config.command_line.clone(),
             interval_ns: config.interval.as_nanos() as u64,
             syscalls: match config.syscalls {
+                _ if !roads.syscalls => "off",
                 Syscalls::Events => "events",
                 Syscalls::Tally => "tally",
                 Syscalls::Off => "off",
             }
             .into(),
             families: probes.families(),
-            blind_spots: blind_spots(&probes, config),
+            blind_spots: blind_spots(&probes, &roads, config),
             host,
             ..Metadata::default()
         };
         let now = Instant::now();
+        let keep = (!config.access.keep_privileges).then(|| Keep::for_files(&config.output, config.labels.as_deref()));
         let mut session = Self {
             ledger: Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes, !probes.is_off("io_uring")),
             host: HostMeter::new(),
@@ -248,7 +288,7 @@ impl Session {
             metadata,
             takes_fd: call_args::takes_fd(arch),
             child: None,
-            writing: Writing::start(writer)?,
+            writing: Writing::start(writer, keep)?,
             interval: config.interval,
             began: now,
             next_tick: now,
@@ -266,6 +306,11 @@ impl Session {
             ending: false,
         };
         session.mark_targets(config)?;
+        // Here and not earlier: a command has been started with all that it would have without a recorder.
+        if let Some(keep) = keep {
+            let reads = || session.probes.read_losses().is_ok();
+            keep.narrow(reads).map_err(|source| Error::Os { action: "give up privileges", source })?;
+        }
         Ok(session)
     }
 
@@ -440,7 +485,8 @@ impl Session {
             self.counts.forget(seq);
         }
         let dur_ns = (end_ns - self.interval_start_ns).max(0).unsigned_abs();
-        parcel.rows.extend(interval.samples.into_iter().map(Row::from));
+        let unseen = Unseen { network: self.off("network"), syscalls: self.off("syscalls"), ..Unseen::default() };
+        parcel.rows.extend(interval.samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
         parcel.rows.extend(interval.tallies.into_iter().map(Row::from));
         parcel.rows.extend(self.host.interval(self.interval_start_ns, dur_ns).map(Row::from));
         self.note_losses(dur_ns, &mut parcel.rows)?;
@@ -476,6 +522,10 @@ impl Session {
         self.writing.describe(&self.metadata)?;
         let rows = self.ledger.alive(self.interval_start_ns).map(Row::from).collect();
         self.writing.send(Parcel { rows, ..Parcel::default() })
+    }
+
+    fn off(&self, family: &str) -> bool {
+        self.metadata.families.iter().any(|f| f.name == family && f.attach == "off")
     }
 
     fn note_losses(&mut self, dur_ns: u64, rows: &mut Vec<Row>) -> Result<()> {
@@ -574,7 +624,7 @@ impl Resolver<'_> {
     }
 }
 
-fn blind_spots(probes: &Probes, config: &Config) -> Vec<String> {
+fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Vec<String> {
     let mut spots = vec![
         "io_uring: requests are counted in n_io_uring_sqes, not listed; what they did shows in CPU, I/O and socket bytes only".to_owned(),
         "reads and writes of mapped files are seen as page faults only".to_owned(),
@@ -590,9 +640,7 @@ fn blind_spots(probes: &Probes, config: &Config) -> Vec<String> {
         spots[0] =
             "io_uring: this kernel has no tracepoint for its requests; io_uring_enter is all that is seen".into();
     }
-    if probes.is_off("network") {
-        spots.push("network bytes: this kernel has no sock_send_length tracepoint (Linux 6.3)".into());
-    }
+    spots.extend_from_slice(&roads.left_out);
     if config.syscalls != Syscalls::Events {
         spots.push(format!(
             "system calls: {}",

@@ -28,7 +28,8 @@ pub(crate) fn check_pids(pids: &[u32]) -> Result<()> {
     Ok(())
 }
 
-/// `roots` and all their descendants at this moment.
+/// `roots` and all their descendants at this moment, but for this process: a recorder of the shell that started it would otherwise wait
+/// for its own end.
 pub(crate) fn with_descendants(roots: &[u32]) -> BTreeSet<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -39,8 +40,9 @@ pub(crate) fn with_descendants(roots: &[u32]) -> BTreeSet<u32> {
     }
     let mut found: BTreeSet<u32> = BTreeSet::new();
     let mut todo = roots.to_vec();
+    let own = std::process::id();
     while let Some(pid) = todo.pop() {
-        if found.insert(pid) {
+        if (pid != own || roots.contains(&own)) && found.insert(pid) {
             todo.extend(children.get(&pid).into_iter().flatten());
         }
     }
@@ -148,6 +150,15 @@ impl Drop for Stopped {
     }
 }
 
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ended {
+    /// By itself, with this status.
+    Code(i32),
+    /// By this signal.
+    Signal(i32),
+}
+
 /// The running command.
 #[derive(Debug)]
 pub(crate) struct Child {
@@ -156,6 +167,27 @@ pub(crate) struct Child {
 }
 
 impl Child {
+    /// Its PID.
+    pub(crate) fn pid(&self) -> u32 {
+        self.pid as u32
+    }
+
+    /// How it ended, if it has; it stays a zombie, whose totals can still be read.
+    pub(crate) fn peek(&self) -> Option<Ended> {
+        // SAFETY: `info` is plain data, written by the call; its child fields are set where the call says that a child has ended.
+        unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            let options = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+            if libc::waitid(libc::P_PID, self.pid as libc::id_t, &raw mut info, options) != 0 || info.si_pid() == 0 {
+                return None;
+            }
+            Some(match info.si_code {
+                libc::CLD_EXITED => Ended::Code(info.si_status()),
+                _ => Ended::Signal(info.si_status()),
+            })
+        }
+    }
+
     /// `Some(status)` once it has ended: its exit code, or 128 + the signal.
     pub(crate) fn ended(&mut self) -> Option<i32> {
         if self.ended.is_none() {

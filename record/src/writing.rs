@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Result};
 use crate::host;
+use crate::privilege::Keep;
 use osd_recording::rows::{Loss, Row, Syscall};
 use osd_recording::{ClockPoint, Closed, Kind, LossTotal, Metadata, SyncList, Writer};
 use std::sync::Arc;
@@ -49,15 +50,20 @@ pub(crate) struct Writing {
 }
 
 impl Writing {
-    /// Starts it.
-    pub(crate) fn start(writer: Writer) -> Result<Self> {
+    /// Starts it; it gives up all privilege but `keep`, if there is one.
+    pub(crate) fn start(writer: Writer, keep: Option<Keep>) -> Result<Self> {
         let (errands, inbox) = sync_channel(16);
         let (outbox, closed) = channel();
         let progress = Arc::new(Progress::default());
         let shared = Arc::clone(&progress);
         let thread = std::thread::Builder::new()
             .name("osd-writer".into())
-            .spawn(move || Desk::new(writer, outbox, shared)?.work(&inbox))
+            .spawn(move || {
+                if let Some(keep) = keep {
+                    keep.narrow(|| true).map_err(|source| Error::Os { action: "give up privileges", source })?;
+                }
+                Desk::new(writer, outbox, shared)?.work(&inbox)
+            })
             .map_err(|source| Error::Os { action: "start the writer thread", source })?;
         Ok(Self { errands, closed, thread: Some(thread), progress })
     }

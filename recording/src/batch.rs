@@ -109,9 +109,15 @@ impl Columnar for Sample {
         self.ts_ns
     }
     fn columns(rows: &[Self], _: Arch) -> Vec<(&'static str, ArrayRef)> {
-        let mut columns = plain!(rows; u64s: dur_ns cpu_ns runq_ns ctx_voluntary ctx_involuntary rss_anon_bytes rss_file_bytes
-            rss_shmem_bytes swap_bytes minor_faults major_faults net_rx_bytes net_tx_bytes net_rx_msgs net_tx_msgs read_bytes
-            write_bytes read_chars write_chars n_syscalls n_syscall_errors syscall_ns; u32s: n_threads);
+        let mut columns = plain!(rows; u64s: dur_ns cpu_ns rss_anon_bytes rss_file_bytes rss_shmem_bytes swap_bytes minor_faults
+            major_faults; u32s: n_threads);
+        macro_rules! unless {
+            ($($unseen:ident: $($field:ident)*);*) => {
+                columns.extend([$($((stringify!($field), u64s_opt(rows, |r| (!r.unseen.$unseen).then_some(r.$field))),)*)*])
+            };
+        }
+        unless!(scheduling: runq_ns ctx_voluntary ctx_involuntary; io: read_bytes write_bytes read_chars write_chars;
+            network: net_rx_bytes net_tx_bytes net_rx_msgs net_tx_msgs; syscalls: n_syscalls n_syscall_errors syscall_ns);
         columns.push(("n_fds", u32s_opt(rows, |r| r.n_fds)));
         columns.push(("n_io_uring_sqes", u64s_opt(rows, |r| r.n_io_uring_sqes)));
         columns.extend(owners(rows, |r| r.owner));

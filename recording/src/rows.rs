@@ -73,6 +73,21 @@ pub struct Sample {
     pub n_fds: Option<u32>,
     /// Requests taken from io_uring queues, where the kernel tells.
     pub n_io_uring_sqes: Option<u64>,
+    /// Columns that are null, whatever the fields above say.
+    pub unseen: Unseen,
+}
+
+/// Columns of a [`Sample`] that its source could not see: null in the file, which 0 is not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Unseen {
+    /// `runq_ns`, `ctx_voluntary`, `ctx_involuntary`.
+    pub scheduling: bool,
+    /// `read_bytes`, `write_bytes`, `read_chars`, `write_chars`.
+    pub io: bool,
+    /// `net_*`.
+    pub network: bool,
+    /// `n_syscalls`, `n_syscall_errors`, `syscall_ns`.
+    pub syscalls: bool,
 }
 
 /// One (process, syscall) in one interval, counted in the kernel and exact whatever was shed.

@@ -27,7 +27,7 @@ fn metadata() -> Metadata {
 
 fn call(i: u64) -> Syscall {
     let owner = Owner { proc: ProcId(1 + i % 3), pid: 7, cgroup_id: 0 };
-    let path = (i % 10 == 0).then(|| format!("/tmp/{i}").into_boxed_str());
+    let path = i.is_multiple_of(10).then(|| format!("/tmp/{i}").into_boxed_str());
     Syscall { ts_ns: i as i64, dur_ns: i * 7, owner, tid: 7, nr: (i % 40) as u16, ret: -(i as i64 % 5), fd: None, path }
 }
 
@@ -143,14 +143,14 @@ proptest! {
                     writer.checkpoint().unwrap();
                     let list = writer.sync_list().unwrap();
                     list.run().unwrap();
-                    synced = (i + 1, lengths(&writer.folder()));
+                    synced = (i + 1, lengths(writer.folder()));
                     writer.synced(&list).unwrap();
                 }
             }
             writer.checkpoint().unwrap();
             let writer = std::mem::ManuallyDrop::new(writer);
             close_all_files_of(&writer);
-            for (i, (file, length)) in lengths(&writer.folder()).into_iter().enumerate() {
+            for (i, (file, length)) in lengths(writer.folder()).into_iter().enumerate() {
                 let safe = synced.1.iter().find(|(f, _)| *f == file).map_or(0, |(_, n)| *n).min(length);
                 let keep = safe + u64::from(cuts[i % 4]) % (length - safe + 1);
                 let file = std::fs::File::options().write(true).open(&file).unwrap();

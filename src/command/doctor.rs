@@ -1,23 +1,30 @@
 //! `osd doctor`: the recorder's preflight, for people and scripts.
 
-use crate::failure::Result;
-use osd_record::preflight::{self, State};
+use crate::failure::{Result, sanitize};
+use osd_record::cost::{self, Cost};
+use osd_record::preflight::{self, Check, State};
+use osd_recording::names::Arch;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "EXAMPLES:
-  osd doctor                   every check, with what to do where one fails
+  osd doctor                   every check; a line that is not ok ends in what to do about it
   osd doctor --format json     the same for scripts
+  osd doctor --no-cost         without loading and timing the programs (about a second)
 
-Exit status: 0 this host can be recorded, 1 it cannot.";
+Exit status: 0 osd record can use BPF here, 2 it cannot (and falls back to /proc).";
 
-/// Check what this host allows to record, and how to fix what it does not.
+/// Check what this host allows to record, by which road, at what cost, and how to fix what it does not.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// How to print.
+    /// How to print; json is one object.
     #[arg(long, default_value = "table")]
     format: Format,
+
+    /// Do not load the programs to see what attaches and what it costs.
+    #[arg(long)]
+    no_cost: bool,
 
     /// The kernel's BTF, if it is not where kernels put it.
     #[arg(long, value_name = "FILE")]
@@ -31,29 +38,74 @@ enum Format {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let checks = preflight::checks(args.btf.as_deref());
-    let name = |state| match state {
-        State::Ok => "ok",
-        State::Limited => "limited",
-        State::Missing => "missing",
-    };
-    match args.format {
-        Format::Json => {
-            let list: Vec<_> = checks
-                .iter()
-                .map(|c| serde_json::json!({"check": c.name, "state": name(c.state), "found": c.found, "fix": c.fix}))
-                .collect();
-            println!("{}", serde_json::Value::Array(list));
-        }
-        Format::Table => {
-            for c in &checks {
-                println!("{:<8} {:<20} {}", name(c.state), c.name, c.found);
-                if let Some(fix) = &c.fix {
-                    println!("{:<8} {:<20} fix: {fix}", "", "");
-                }
+    let mut checks = preflight::checks(args.btf.as_deref());
+    let mut able = checks.iter().all(|c| c.state != State::Missing);
+    let mut measured = None;
+    if let (true, false, Some(arch)) = (able, args.no_cost, Arch::native()) {
+        match cost::measure(arch) {
+            Ok(cost) => measured = Some(cost),
+            // The checks found nothing wrong, and the kernel refuses all the same: its own words are all there is.
+            Err(e) => {
+                able = false;
+                checks.push(Check {
+                    name: "programs",
+                    state: State::Missing,
+                    found: e.to_string(),
+                    fix: Some("record what does attach: osd record --best-effort".into()),
+                });
             }
         }
     }
-    let able = checks.iter().all(|c| c.state != State::Missing);
-    Ok(if able { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    match args.format {
+        Format::Json => println!("{}", json(able, &checks, measured.as_ref())),
+        Format::Table => print!("{}", sanitize(&table(&checks, measured.as_ref()))),
+    }
+    Ok(ExitCode::from(if able { 0 } else { 2 }))
+}
+
+fn name(state: State) -> &'static str {
+    match state {
+        State::Ok => "ok",
+        State::Limited => "limited",
+        State::Missing => "missing",
+    }
+}
+
+fn table(checks: &[Check], measured: Option<&Cost>) -> String {
+    let mut out = String::new();
+    let mut line = |state: &str, name: &str, found: &str| out.push_str(&format!("{state:<8} {name:<20} {found}\n"));
+    for c in checks {
+        let fix = c.fix.as_ref().map_or_else(String::new, |fix| format!("; fix: {fix}"));
+        line(name(c.state), c.name, &format!("{}{fix}", c.found));
+    }
+    let Some(cost) = measured else { return out };
+    for f in &cost.families {
+        let state = if f.attach == "off" { "limited" } else { "ok" };
+        line(state, "probes", &format!("{} by {}: {}", f.name, f.attach, f.probes.join(", ")));
+    }
+    let added = |ns: f64| (ns - cost.plain_ns).max(0.0);
+    line(
+        "ok",
+        "cost",
+        &format!(
+            "a system call takes {:.0} ns here; recorded {:+.0} ns, counted only {:+.0} ns, of a process not recorded {:+.0} ns",
+            cost.plain_ns,
+            added(cost.events_ns),
+            added(cost.tally_ns),
+            added(cost.bystander_ns)
+        ),
+    );
+    out
+}
+
+fn json(able: bool, checks: &[Check], measured: Option<&Cost>) -> serde_json::Value {
+    let checks: Vec<_> = checks
+        .iter()
+        .map(|c| serde_json::json!({"check": c.name, "state": name(c.state), "found": c.found, "fix": c.fix}))
+        .collect();
+    let cost = measured.map(|c| {
+        serde_json::json!({"call_ns": c.plain_ns, "call_recorded_ns": c.events_ns, "call_counted_ns": c.tally_ns,
+            "call_of_bystander_ns": c.bystander_ns})
+    });
+    serde_json::json!({"able": able, "checks": checks, "families": measured.map(|c| &c.families), "cost": cost})
 }

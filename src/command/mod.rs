@@ -2,16 +2,20 @@
 
 #[cfg(feature = "analyze")]
 mod analyze;
+mod completions;
 #[cfg(feature = "record")]
 mod doctor;
 #[cfg(feature = "eval")]
 mod eval;
 mod info;
+mod man;
 #[cfg(feature = "record")]
 mod record;
 mod recover;
 #[cfg(feature = "analyze")]
 mod sql;
+#[cfg(feature = "record")]
+mod status;
 #[cfg(feature = "record")]
 mod trigger;
 
@@ -59,6 +63,10 @@ pub(crate) enum Command {
     /// Check what this host allows to record, and how to fix what it does not.
     #[cfg(feature = "record")]
     Doctor(doctor::Args),
+    /// Print the completion script of a shell.
+    Completions(completions::Args),
+    /// Print a manual page, or write all of them into a folder.
+    Man(man::Args),
 }
 
 impl Command {
@@ -79,6 +87,8 @@ impl Command {
             Self::Trigger(args) => trigger::run(args),
             #[cfg(feature = "record")]
             Self::Doctor(args) => doctor::run(args),
+            Self::Completions(args) => completions::run(args),
+            Self::Man(args) => man::run(args),
         }
     }
 }

@@ -1,10 +1,10 @@
-//! `osd record`: runs a recording session, shows how it goes, and says what came of it.
+//! `osd record`: checks what was asked for and runs a recording session.
 
-use crate::failure::{Failure, Result, sanitize};
+use super::status::{Form, Reporter};
+use crate::failure::{Failure, Result};
 use crate::format;
-use osd_record::{Config, Control, Cut, Status, Syscalls, What};
+use osd_record::{Access, Backend, Config, Control, Cut, Syscalls, What};
 use std::ffi::OsString;
-use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::OnceLock;
@@ -19,8 +19,10 @@ const EXAMPLES: &str = "EXAMPLES:
   osd record -p 1234 --rotate 1G --keep 5 -o run.parquet   run.TIME.parquet, the newest five
   osd record -p 1234 --last 10m -o run.parquet           a flight recorder: writes the last ten minutes when the process
                                                          fails, on `osd trigger run.parquet`, or on Ctrl-C
+  osd record -p 1234 --status json -o run.parquet        tells a script how it goes, one JSON object a line
 
-The first Ctrl-C closes the recording, a second one aborts.";
+The first Ctrl-C (or SIGTERM, or a closed terminal) closes the recording, a second one aborts. Once everything is attached, osd gives up
+its privileges. It needs CAP_BPF and CAP_PERFMON; without them it records from /proc and says what is missing. `osd doctor` says more.";
 
 /// Record processes with eBPF into a Parquet file.
 #[derive(clap::Args)]
@@ -94,6 +96,26 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
 
+    /// By which road: auto takes BPF if this user may, else /proc, and says what is missing.
+    #[arg(long, value_name = "ROAD", default_value = "auto")]
+    backend: BackendArg,
+
+    /// Keep the privileges of this process while it records; by default they are given up once everything is attached.
+    #[arg(long)]
+    keep_privileges: bool,
+
+    /// Leave out what this kernel does not let us attach, and say so, instead of failing.
+    #[arg(long)]
+    best_effort: bool,
+
+    /// For tests: behave as if this kernel lacked a family of programs.
+    #[arg(long, value_name = "FAMILY", hide = true)]
+    pretend_missing: Vec<String>,
+
+    /// How to say how it goes, on stderr: words, or one JSON object a line.
+    #[arg(long, value_name = "FORM", default_value = "text")]
+    status: Form,
+
     /// Only errors on stderr.
     #[arg(short, long)]
     quiet: bool,
@@ -145,6 +167,16 @@ fn cut(args: &Args) -> Result<Cut> {
     })
 }
 
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum BackendArg {
+    /// BPF if this user may load programs, else /proc.
+    Auto,
+    /// BPF or an error.
+    Bpf,
+    /// Never BPF: no system calls, no network bytes, no processes that live for less than an interval.
+    Proc,
+}
+
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let cut = cut(&args)?;
     let what = match (args.pids.is_empty(), args.command.is_empty()) {
@@ -186,84 +218,38 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         btf: args.btf,
         cut,
         max_bytes: args.max_size,
+        access: Access {
+            backend: match args.backend {
+                BackendArg::Auto => Backend::Auto,
+                BackendArg::Bpf => Backend::Bpf,
+                BackendArg::Proc => Backend::Proc,
+            },
+            keep_privileges: args.keep_privileges,
+            best_effort: args.best_effort,
+            pretend_missing: args.pretend_missing,
+        },
         command_line: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
         osd_version: env!("CARGO_PKG_VERSION").into(),
     };
+    let mut reporter = Reporter::new(args.status, args.quiet);
+    let plan = osd_record::preflight::plan(&config)?;
+    if let Some(why) = &plan.instead_of_bpf {
+        let less =
+            "recording from /proc instead: no system calls, no network bytes, no processes shorter than an interval";
+        reporter.warning(&[&why.to_string(), less], why.hint().as_deref());
+    }
+    plan.left_out.iter().for_each(|what| reporter.warning(&[what], None));
     let control = Control::default();
     stop_on_signals(&control);
-    let live = !args.quiet && std::io::stderr().is_terminal();
-    let mut previous = Status::default();
-    let outcome = osd_record::record(&config, &control, |status| {
-        if live {
-            show(status, &previous);
-        }
-        previous = *status;
-    });
-    if live {
-        eprint!("\r\x1b[K");
-    }
+    let outcome = osd_record::record(&config, &control, |status| reporter.status(status));
+    reporter.over();
     let outcome = outcome?;
-    if !args.quiet {
-        summarize(&config, &outcome);
-    }
+    reporter.closed(&config, &outcome);
     if outcome.disk_full {
         return Err(Failure::new("the disk is full: recording ended early, and is closed and readable")
             .hint("free some space, or write to another disk"));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn show(now: &Status, previous: &Status) {
-    let seconds = (now.elapsed - previous.elapsed.min(now.elapsed)).as_secs_f64().max(1e-3);
-    let rate = (now.events - previous.events) as f64 / seconds;
-    eprint!(
-        "\r\x1b[Krecording {}: {} processes, {} events/s, {} lost, {} written (Ctrl-C closes the file)",
-        format::duration(now.elapsed.as_nanos() as u64),
-        now.processes,
-        format::count(rate as u64),
-        format::count(now.lost),
-        format::bytes(now.bytes),
-    );
-    let _ = std::io::stderr().flush();
-}
-
-fn summarize(config: &Config, outcome: &osd_record::Outcome) {
-    let ended = match outcome.exit_code {
-        Some(0) | None => String::new(),
-        Some(code) => format!("; the command ended with status {code}"),
-    };
-    let Some(closed) = outcome.recordings.last() else {
-        eprintln!("nothing was written: the target ended well, and nobody asked for its last minutes{ended}");
-        return;
-    };
-    let path = sanitize(&closed.path.display().to_string());
-    let count = |kind| closed.metadata.rows.get(kind).copied().unwrap_or(0);
-    eprintln!(
-        "recorded {} of {} processes: {} syscall events ({} lost), {} samples, {} in {path}{ended}",
-        format::duration(outcome.status.elapsed.as_nanos() as u64),
-        format::count(outcome.n_processes),
-        format::count(outcome.status.events),
-        format::count(outcome.status.lost),
-        format::count(count("sample")),
-        format::bytes(closed.bytes),
-    );
-    for other in outcome.recordings.iter().rev().skip(1) {
-        eprintln!("note: also wrote {}", sanitize(&other.path.display().to_string()));
-    }
-    for loss in &closed.metadata.losses {
-        eprintln!("note: {} {} lost: {}", format::count(loss.count), loss.stream, loss.reason);
-    }
-    if outcome.status.lost > 0 {
-        eprintln!(
-            "hint: counts are exact all the same; a bigger ring loses fewer events: --ring-mib {}",
-            config.ring_bytes >> 18
-        );
-    }
-    if config.syscalls == Syscalls::Off {
-        eprintln!("hint: osd info {path}");
-    } else {
-        eprintln!("hint: osd analyze {path} --report");
-    }
 }
 
 /// The first SIGINT, SIGTERM or SIGHUP closes the recording; the next one ends the process.
@@ -291,6 +277,9 @@ fn stop_on_signals(control: &Control) {
     extern "C" fn on_nothing(_: libc::c_int) {}
     // SAFETY: the handler does nothing.
     unsafe { libc::signal(libc::SIGXFSZ, on_nothing as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+    // Whoever reads the status may go; a pipe without a reader must not end the recording.
+    // SAFETY: ignoring a signal.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
     for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
         // SAFETY: the handler only touches atomics and calls `_exit`.
         unsafe { libc::signal(signal, on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t) };

@@ -4,10 +4,13 @@
 
 mod analyze;
 mod bad_input;
+mod care;
 mod compat;
 mod crash;
 mod damage;
+mod endings;
 mod honesty;
+mod host;
 mod interop;
 mod live;
 mod record;

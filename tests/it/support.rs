@@ -29,7 +29,7 @@ pub(crate) fn alone() -> MutexGuard<'static, ()> {
 
 /// Whether this process may load BPF programs; says so visibly when it may not.
 pub(crate) fn may_record(test: &str) -> bool {
-    let doctor = osd(["doctor"]);
+    let doctor = osd(["doctor", "--no-cost"]);
     if doctor.status.success() {
         return true;
     }
@@ -40,6 +40,65 @@ pub(crate) fn may_record(test: &str) -> bool {
     );
     eprintln!("SKIPPED {test}: this user cannot load BPF programs (run the tests as root)");
     false
+}
+
+/// Waits until `condition` gives something (true, or a value), which must be within half a minute.
+pub(crate) fn until<T: Awaited>(what: &str, mut condition: impl FnMut() -> T) -> T::Value {
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    loop {
+        if let Some(value) = condition().value() {
+            return value;
+        }
+        assert!(std::time::Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+}
+
+/// What [`until`] can wait for.
+pub(crate) trait Awaited {
+    type Value;
+    fn value(self) -> Option<Self::Value>;
+}
+
+impl Awaited for bool {
+    type Value = ();
+    fn value(self) -> Option<()> {
+        self.then_some(())
+    }
+}
+
+impl<T> Awaited for Option<T> {
+    type Value = T;
+    fn value(self) -> Option<T> {
+        self
+    }
+}
+
+/// Values of `field` in `/proc/PID/status` of every thread.
+pub(crate) fn of_threads(pid: u32, field: &str) -> Vec<String> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let statuses = tasks.filter_map(|t| std::fs::read_to_string(t.path().join("status")).ok());
+    statuses.filter_map(|s| s.lines().find_map(|l| Some(l.strip_prefix(field)?.trim().to_owned()))).collect()
+}
+
+/// An empty set of capabilities.
+pub(crate) const NOTHING: &str = "0000000000000000";
+
+/// Whether all threads of a recorder, the writer among them, have given up every capability for good: the last thing it does before
+/// it records.
+pub(crate) fn has_given_up(pid: u32) -> bool {
+    let all = |field, wanted| of_threads(pid, field).iter().all(|v| v == wanted);
+    of_threads(pid, "CapEff:").len() >= 2
+        && all("CapEff:", NOTHING)
+        && all("CapPrm:", NOTHING)
+        && all("CapAmb:", NOTHING)
+        && all("NoNewPrivs:", "1")
+}
+
+/// The only child of `pid`.
+pub(crate) fn child_of(pid: u32) -> Option<u32> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    text.split_whitespace().next()?.parse().ok()
 }
 
 /// The programs of `targets.c`, built once.

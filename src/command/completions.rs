@@ -1,0 +1,37 @@
+//! `osd completions`: what a shell needs to complete osd's arguments, from the same definitions as `--help`.
+
+use super::Cli;
+use crate::failure::Result;
+use clap::CommandFactory;
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "EXAMPLES:
+  osd completions bash > ~/.local/share/bash-completion/completions/osd
+  osd completions zsh > ~/.zfunc/_osd             with ~/.zfunc in $fpath
+  osd completions fish > ~/.config/fish/completions/osd.fish";
+
+/// Print the completion script of a shell.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Which shell.
+    shell: Shell,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Shell {
+    Bash,
+    Zsh,
+    Fish,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    use clap_complete::{Shell as Of, generate};
+    let shell = match args.shell {
+        Shell::Bash => Of::Bash,
+        Shell::Zsh => Of::Zsh,
+        Shell::Fish => Of::Fish,
+    };
+    generate(shell, &mut Cli::command(), "osd", &mut std::io::stdout().lock());
+    Ok(ExitCode::SUCCESS)
+}

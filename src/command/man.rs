@@ -1,0 +1,70 @@
+//! `osd man`: manual pages, from the same definitions as `--help`.
+
+use super::Cli;
+use crate::failure::{Failure, Result};
+use clap::CommandFactory;
+use clap_mangen::Man;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const EXAMPLES: &str = "EXAMPLES:
+  osd man | man -l -                                   read the page of osd
+  osd man --of record | man -l -                       read that of osd record
+  sudo osd man --force /usr/local/share/man/man1       install them all: man osd-record";
+
+/// Print a manual page, or write all of them into a folder.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Write osd.1, osd-record.1 and so on here.
+    #[arg(value_name = "DIR", conflicts_with = "of")]
+    dir: Option<PathBuf>,
+
+    /// Print the page of this subcommand.
+    #[arg(long, value_name = "COMMAND")]
+    of: Option<String>,
+
+    /// Replace pages that exist.
+    #[arg(long)]
+    force: bool,
+}
+
+pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    let mut osd = Cli::command().disable_help_subcommand(true);
+    osd.build();
+    if let Some(dir) = &args.dir {
+        std::fs::create_dir_all(dir).map_err(|e| Failure::new(format!("cannot create {}: {e}", dir.display())))?;
+        let commands = osd.get_subcommands().filter(|c| !c.is_hide_set()).cloned();
+        let pages: Vec<Man> = std::iter::once(osd.clone()).chain(commands).map(Man::new).collect();
+        for page in pages {
+            write(&dir.join(page.get_filename()), &page, args.force)?;
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let page = match &args.of {
+        None => osd,
+        Some(name) => osd
+            .find_subcommand(name)
+            .cloned()
+            .ok_or_else(|| Failure::new(format!("osd has no subcommand `{name}`")).hint("osd --help lists them"))?,
+    };
+    let mut out = std::io::stdout().lock();
+    Man::new(page).render(&mut out).map_err(|e| Failure::new(format!("cannot write the page: {e}")))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn write(path: &Path, page: &Man, force: bool) -> Result<()> {
+    let failed = |e| Failure::new(format!("cannot write {}: {e}", path.display()));
+    let mut text = Vec::new();
+    page.render(&mut text).map_err(failed)?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true).create_new(!force);
+    match options.open(path) {
+        Ok(mut file) => file.write_all(&text).map_err(failed),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(failed(e).hint("pass --force to replace pages that exist"))
+        }
+        Err(e) => Err(failed(e)),
+    }
+}

@@ -1,0 +1,156 @@
+//! How a recording goes, said on stderr: in words, or one JSON object a line for scripts.
+//!
+//! The terminal may be gone by then (a closed window is one of the ways in which a recording ends), so nothing here minds if nobody can
+//! read it: writing to a stderr that is gone must not cost the recording.
+
+use crate::failure::sanitize;
+use crate::format;
+use osd_record::{Config, Outcome, Status, Syscalls};
+use serde_json::{Value, json};
+use std::fmt::Display;
+use std::io::{IsTerminal, Write};
+
+/// How to say it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Form {
+    /// A live line, if stderr is a terminal; a summary at the end.
+    Text,
+    /// One object a line: `warning`, `status` each second, `closed` at the end.
+    Json,
+}
+
+/// Says how a recording goes.
+pub(crate) struct Reporter {
+    form: Form,
+    quiet: bool,
+    live: bool,
+    previous: Status,
+}
+
+/// Writes to stderr, if it is still there.
+fn say(text: impl Display) {
+    let mut stderr = std::io::stderr().lock();
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
+}
+
+impl Reporter {
+    pub(crate) fn new(form: Form, quiet: bool) -> Self {
+        let live = form == Form::Text && !quiet && std::io::stderr().is_terminal();
+        Self { form, quiet, live, previous: Status::default() }
+    }
+
+    fn object(&self, event: &str, mut value: Value) {
+        value["event"] = event.into();
+        say(format!("{value}\n"));
+    }
+
+    /// Something that makes the recording less than it was asked to be.
+    pub(crate) fn warning(&self, messages: &[&str], hint: Option<&str>) {
+        if self.quiet {
+            return;
+        }
+        if self.form == Form::Json {
+            return self.object("warning", json!({"messages": messages, "hint": hint}));
+        }
+        messages.iter().for_each(|m| say(format!("warning: {}\n", sanitize(m))));
+        if let Some(hint) = hint {
+            say(format!("hint: {}\n", sanitize(hint)));
+        }
+    }
+
+    /// About once a second.
+    pub(crate) fn status(&mut self, now: &Status) {
+        let previous = std::mem::replace(&mut self.previous, *now);
+        if self.form == Form::Json && !self.quiet {
+            self.object("status", status_json(now));
+        }
+        if !self.live {
+            return;
+        }
+        let seconds = (now.elapsed - previous.elapsed.min(now.elapsed)).as_secs_f64().max(1e-3);
+        let rate = now.events.saturating_sub(previous.events) as f64 / seconds;
+        say(format!(
+            "\r\x1b[Krecording {}: {} processes, {} events/s, {} lost, {} written (Ctrl-C closes the file)",
+            format::duration(now.elapsed.as_nanos() as u64),
+            now.processes,
+            format::count(rate as u64),
+            format::count(now.lost),
+            format::bytes(now.bytes),
+        ));
+    }
+
+    /// The live line makes room for what comes next.
+    pub(crate) fn over(&self) {
+        if self.live {
+            say("\r\x1b[K");
+        }
+    }
+
+    /// The recording is closed.
+    pub(crate) fn closed(&self, config: &Config, outcome: &Outcome) {
+        match (self.quiet, self.form) {
+            (true, _) => {}
+            (false, Form::Json) => {
+                let mut value = status_json(&outcome.status);
+                value["exit_code"] = outcome.exit_code.into();
+                value["processes"] = outcome.n_processes.into();
+                value["disk_full"] = outcome.disk_full.into();
+                // A flight recorder that nobody asked leaves none.
+                if let Some(closed) = outcome.recordings.last() {
+                    let m = &closed.metadata;
+                    value["path"] = closed.path.to_string_lossy().into();
+                    value["recording_id"] = m.recording_id.as_str().into();
+                    value["rows"] = json!(m.rows);
+                    value["losses"] = json!(m.losses);
+                    value["self_cost"] = json!(m.self_cost);
+                }
+                self.object("closed", value);
+            }
+            (false, Form::Text) => say(summary(config, outcome)),
+        }
+    }
+}
+
+fn status_json(s: &Status) -> Value {
+    json!({"elapsed_ns": s.elapsed.as_nanos() as u64, "events": s.events, "lost": s.lost, "bytes": s.bytes,
+        "processes": s.processes})
+}
+
+fn summary(config: &Config, outcome: &Outcome) -> String {
+    let ended = match (outcome.exit_code, &config.what) {
+        (Some(0), _) | (None, osd_record::What::Pids(_)) => String::new(),
+        (Some(code), _) => format!("; the command ended with status {code}"),
+        (None, osd_record::What::Command(_)) => "; the command still runs".into(),
+    };
+    let Some(closed) = outcome.recordings.last() else {
+        return format!("nothing was written: the target ended well, and nobody asked for its last minutes{ended}\n");
+    };
+    let path = closed.path.display().to_string();
+    let count = |kind| closed.metadata.rows.get(kind).copied().unwrap_or(0);
+    let mut out = format!(
+        "recorded {} of {} processes: {} syscall events ({} lost), {} samples, {} in {}{ended}\n",
+        format::duration(outcome.status.elapsed.as_nanos() as u64),
+        format::count(outcome.n_processes),
+        format::count(outcome.status.events),
+        format::count(outcome.status.lost),
+        format::count(count("sample")),
+        format::bytes(closed.bytes),
+        sanitize(&path),
+    );
+    let mut line = |text: String| out.push_str(&(text + "\n"));
+    for other in outcome.recordings.iter().rev().skip(1) {
+        line(format!("note: also wrote {}", sanitize(&other.path.display().to_string())));
+    }
+    for loss in &closed.metadata.losses {
+        line(format!("note: {} {} lost: {}", format::count(loss.count), loss.stream, loss.reason));
+    }
+    if outcome.status.lost > 0 {
+        let bigger = config.ring_bytes >> 18;
+        line(format!("hint: counts are exact all the same; a bigger ring loses fewer events: --ring-mib {bigger}"));
+    }
+    line(match config.syscalls {
+        Syscalls::Off => format!("hint: osd info {}", sanitize(&path)),
+        _ => format!("hint: osd analyze {} --report", sanitize(&path)),
+    });
+    out
+}
