@@ -10,13 +10,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Records `honesty ARGS`, and checks what holds whatever a process does: counted = recorded + lost by tally, event and sample; every
-/// process has one beginning and one end, and what belongs to one names it.
+/// Records `honesty ARGS`, and checks what holds whatever a process does: counted = recorded + lost. What it printed.
 fn record_honesty(path: &Path, options: &[&str], args: &[&str]) -> String {
     let mut command = vec![honesty().to_str().unwrap()];
     command.extend(args);
     let out = record(path, options, &command);
-    assert_counts_hold(path);
+    if Recording::open(path).unwrap().metadata().syscalls == "events" {
+        assert_counts_hold(path);
+    }
     text(&out.stdout).to_owned()
 }
 
@@ -307,6 +308,7 @@ fn identity_survives_a_hundred_thousand_forks() {
     eprintln!("100 000 processes had {} PIDs", pids.len());
     let ended: HashSet<_> = of(&processes, "event", "exit").iter().map(|r| &r["proc"]).collect();
     assert!(procs.is_subset(&ended));
+    assert_eq!(sum(&rows(&path, Kind::Tally), "count"), sum(&rows(&path, Kind::Sample), "n_syscalls"));
 }
 
 #[test]
