@@ -3,8 +3,6 @@
 //! Normal data are the training parts: the first three fifths teach the detector, the next fifth gives the threshold, the last is
 //! counted. The scores are smoothed over an hour or so, so rates of many an hour are not to be had. Rates of single machines vary with their luck and their drift; the sum over machines has to fit.
 
-#![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
-
 use osd_datasets::corpus::{Corpus, Known};
 use osd_datasets::evaluate;
 use osd_detect::alarm_rate::AlarmRate;

@@ -118,7 +118,7 @@ fn open(args: &Args) -> Result<Corpus> {
 }
 
 /// Every measure with its name; the ones that looked at labels say so.
-fn measures(e: &Evaluation) -> Vec<(&'static str, Option<f64>)> {
+fn measures(e: &Evaluation) -> Named {
     let at = e.at_threshold.as_ref();
     vec![
         ("vus_pr", Some(e.vus_pr)),
@@ -140,8 +140,11 @@ fn measures(e: &Evaluation) -> Vec<(&'static str, Option<f64>)> {
     ]
 }
 
+/// Measures by name; `None` where there is nothing to measure.
+type Named = Vec<(&'static str, Option<f64>)>;
+
 /// Mean over machines of each measure, of those that have it; detectors in the order of `rows`.
-fn means(rows: &[Row]) -> Vec<(&'static str, Vec<(&'static str, Option<f64>)>)> {
+fn means(rows: &[Row]) -> Vec<(&'static str, Named)> {
     let mut detectors: Vec<&'static str> = vec![];
     rows.iter().for_each(|r| {
         if !detectors.contains(&r.detector) {
