@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "EXAMPLES:
-  osd record -p 1234 --last 10m --after 30s -o run.parquet &
-  osd trigger run.parquet    the last ten minutes and the next thirty seconds go to run.parquet";
+  osd trigger run.parquet    what `osd record --last 10m -o run.parquet` remembers, and what follows, goes to run.parquet";
 
 /// Ask a flight recorder (`osd record --last`) to write its last minutes.
 #[derive(clap::Args)]

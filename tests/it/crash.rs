@@ -279,7 +279,8 @@ fn a_flight_recorder_writes_the_last_moments_and_what_follows() {
     wait_for("the recording", || path.exists());
     let m = Recording::open(&path).unwrap().metadata().clone();
     let (before, after) = (triggered_ns - m.started_ns, m.ended_ns - triggered_ns);
-    assert!((2_000_000_000..3_200_000_000).contains(&before), "{before} ns before the trigger");
+    // Parts of a fifth of a second, each up to an interval longer.
+    assert!((2_000_000_000..4_500_000_000).contains(&before), "{before} ns before the trigger");
     assert!((900_000_000..2_000_000_000).contains(&after), "{after} ns after the trigger");
     let processes = rows(&path, Kind::Process);
     assert_eq!(processes.iter().filter(|r| r["event"] == "running").count(), 1, "introduced once: {processes:?}");
