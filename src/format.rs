@@ -43,6 +43,7 @@ pub(crate) fn time(utc_ns: i64) -> String {
 }
 
 /// A size as a person writes it: `100M`, `1.5G`, `512K`, or bytes; powers of 1024, or of 1000 with `MB`.
+#[cfg(any(feature = "record", test))]
 pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(split);

@@ -10,7 +10,7 @@
 //! exactly what it is fitted to, and the threshold sink; with all of it, an anomaly would make itself normal.
 
 use crate::metrics::events::JOIN;
-use crate::robust;
+use crate::{robust, threshold};
 use std::collections::VecDeque;
 
 /// Points below the start that end a cluster: as many as part two alarms.
@@ -56,7 +56,8 @@ impl AlarmRate {
         let (start, peaks) = best.filter(|(_, p)| !p.is_empty())?;
         let mut excesses: Vec<f64> = peaks.iter().map(|p| p - start).collect();
         robust::sort(&mut excesses);
-        let (scale, shape) = generalised_pareto(&excesses);
+        // On so few peaks neither a hard end nor an infinite variance is believed.
+        let (scale, shape) = threshold::generalised_pareto(&excesses, -0.2, 0.5);
         Some(Self { start, per_point: peaks.len() as f64 / scores.len() as f64, scale, shape, largest })
     }
 
@@ -96,23 +97,6 @@ fn peaks(scores: &[f64], start: f64) -> Vec<f64> {
         last = Some(i);
     }
     out
-}
-
-/// Scale and shape by probability-weighted moments (Hosking & Wallis 1987) of ascending excesses. The shape stays in -0.2..=0.5: on so
-/// few peaks neither a hard end nor an infinite variance is believed; with less than a dozen the tail is exponential.
-fn generalised_pareto(excesses: &[f64]) -> (f64, f64) {
-    let n = excesses.len() as f64;
-    let mean = excesses.iter().sum::<f64>() / n;
-    let mut shape = 0.0;
-    if excesses.len() >= 12 {
-        let weighted: f64 =
-            excesses.iter().enumerate().map(|(i, e)| e * (n - 1.0 - i as f64) / (n - 1.0)).sum::<f64>() / n;
-        let spread = mean - 2.0 * weighted;
-        if spread > 0.0 {
-            shape = (2.0 - mean / spread).clamp(-0.2, 0.5);
-        }
-    }
-    (mean * (1.0 - shape), shape)
 }
 
 /// [`AlarmRate`] over a stream: refits as it goes, so that the threshold follows slow change.

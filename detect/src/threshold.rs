@@ -39,18 +39,8 @@ impl Tail {
         if n == 0 {
             return Some(Self { start, share, scale: 0.0, shape: 0.0 });
         }
-        let count = n as f64;
-        let mean = excesses.iter().sum::<f64>() / count;
-        let mut shape = 0.0;
-        if n >= EXCESSES_FOR_SHAPE {
-            let weighted: f64 = excesses.iter().enumerate().map(|(i, e)| e * (n - 1 - i) as f64 / (count - 1.0)).sum();
-            let weighted = weighted / count;
-            let spread = mean - 2.0 * weighted;
-            if spread > 0.0 {
-                shape = (2.0 - mean / spread).clamp(0.0, shape_max);
-            }
-        }
-        Some(Self { start, share: count / sorted.len() as f64, scale: mean * (1.0 - shape), shape })
+        let (scale, shape) = generalised_pareto(&excesses, 0.0, shape_max);
+        Some(Self { start, share: n as f64 / sorted.len() as f64, scale, shape })
     }
 
     /// The value that a fresh one exceeds with probability `p`.
@@ -74,6 +64,24 @@ impl Tail {
         let z = excess / self.scale;
         self.share * if self.shape < 1e-9 { (-z).exp() } else { (1.0 + self.shape * z).powf(-1.0 / self.shape) }
     }
+}
+
+/// Scale and shape of ascending `excesses`, at least one, by probability-weighted moments; the shape is kept within the limits, and is 0
+/// (an exponential tail) where there are too few to tell.
+pub(crate) fn generalised_pareto(excesses: &[f64], shape_min: f64, shape_max: f64) -> (f64, f64) {
+    let n = excesses.len();
+    let count = n as f64;
+    let mean = excesses.iter().sum::<f64>() / count;
+    let mut shape = 0.0;
+    if n >= EXCESSES_FOR_SHAPE {
+        let weighted: f64 = excesses.iter().enumerate().map(|(i, e)| e * (n - 1 - i) as f64 / (count - 1.0)).sum();
+        let weighted = weighted / count;
+        let spread = mean - 2.0 * weighted;
+        if spread > 0.0 {
+            shape = (2.0 - mean / spread).clamp(shape_min, shape_max);
+        }
+    }
+    (mean * (1.0 - shape), shape)
 }
 
 #[cfg(test)]

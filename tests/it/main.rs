@@ -9,6 +9,7 @@ mod compat;
 mod crash;
 mod damage;
 mod endings;
+mod eval;
 mod honesty;
 mod host;
 mod interop;

@@ -1,0 +1,82 @@
+//! `osd eval` on a small corpus made here: a day's rhythm on three metrics, with two events in the test part.
+
+use crate::support::{osd, osd_ok, text};
+use std::fmt::Write as _;
+use std::path::Path;
+
+fn corpus(dir: &Path) {
+    let table = |from: usize, to: usize, event: &dyn Fn(usize) -> f64| {
+        let mut out = "cpu,memory,requests\n".to_owned();
+        for i in from..to {
+            let noise = |k: usize| ((i * 7_919 + k * 104_729) % 1_009) as f64 / 1_009.0;
+            let load = 2.0 + (std::f64::consts::TAU * i as f64 / 144.0).sin() + 0.1 * noise(1);
+            let requests = 50.0 * load + noise(2) + event(i);
+            writeln!(out, "{load:.4},{:.4},{requests:.4}", 100.0 + 3.0 * noise(3)).unwrap();
+        }
+        out
+    };
+    let anomalous = |i: usize| (2_000..2_012).contains(&i) || (2_400..2_430).contains(&i);
+    let labels: String = (1_440..2_880).map(|i| if anomalous(i) { "1\n" } else { "0\n" }).collect();
+    for (part, text) in [
+        ("train", table(0, 1_440, &|_| 0.0)),
+        ("test", table(1_440, 2_880, &|i| if anomalous(i) { 400.0 * ((i % 3) as f64 - 1.0) } else { 0.0 })),
+        ("test_label", labels),
+    ] {
+        std::fs::create_dir_all(dir.join(part)).unwrap();
+        std::fs::write(dir.join(part).join("web.csv"), text).unwrap();
+    }
+}
+
+#[test]
+fn measures_a_folder_beside_the_baselines_and_finds_its_events() {
+    let dir = tempfile::tempdir().unwrap();
+    corpus(dir.path());
+    let folder = dir.path().to_str().unwrap();
+    let json = osd_ok(["eval", folder, "--interval", "10m", "--format", "json"]);
+    let answer: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let rows = answer["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|r| r["detector"].as_str().unwrap()).collect();
+    assert_eq!(names, ["random", "l2", "pca", "last-value", "ensemble"]);
+    let (random, ensemble) = (&rows[0], &rows[4]);
+    assert_eq!(
+        (&ensemble["series"], ensemble["events"].as_u64(), ensemble["points"].as_u64()),
+        (&"web".into(), Some(2), Some(1_440))
+    );
+    assert!(ensemble["vus_pr"].as_f64().unwrap() > 0.8, "{ensemble}");
+    assert!(random["vus_pr"].as_f64().unwrap() < 0.2);
+    assert_eq!(ensemble["at_threshold"]["event_recall"], 1.0);
+    // Point adjustment never comes without that of a random score.
+    assert!(ensemble["oracle"]["random_point_adjusted_f1"].is_f64());
+    let csv = osd_ok(["eval", folder, "--interval", "10m", "--format", "csv", "--online"]);
+    assert_eq!(csv.lines().count(), 6);
+    assert!(csv.starts_with("series,detector,points,events,vus_pr,") && csv.contains("affiliation_f1_biased"), "{csv}");
+    let table = osd_ok(["eval", folder, "--interval", "10m"]);
+    assert!(table.contains("mean                     ensemble") && table.contains("biased upward"), "{table}");
+}
+
+#[test]
+fn what_is_missing_is_said_with_a_way_to_fix_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let message = |args: &[&str]| {
+        let out = osd(args);
+        assert_eq!((out.status.code(), out.stdout.len()), (Some(2), 0));
+        text(&out.stderr).replace(folder, "DIR")
+    };
+    assert!(message(&["eval", "DIR"]).starts_with("error: DIR: no such folder\nhint: "));
+    assert!(message(&["eval", folder]).starts_with("error: DIR: neither a corpus by machine nor NAB's layout"));
+    assert!(message(&["eval", "smd", "--datasets", folder]).starts_with("error: DIR/SMD: no such folder\nhint: "));
+    corpus(dir.path());
+    assert_eq!(
+        message(&["eval", folder, "--series", "db"]),
+        "error: no series is left\nhint: there are 1, such as web\n"
+    );
+    assert!(message(&["eval", folder, "--false-alarms", "often"]).contains("1/h, 2/d or 1/w"));
+    std::fs::remove_file(dir.path().join("train/web.csv")).unwrap();
+    assert!(message(&["eval", folder]).starts_with("error: web: no training part\nhint: "));
+    corpus(dir.path());
+    std::fs::write(dir.path().join("test/web.csv"), "1,2,3\n4,five,6\n").unwrap();
+    assert!(
+        message(&["eval", folder]).starts_with("error: DIR/test/web.csv:2: field 2 is not a number: `five`\nhint: ")
+    );
+}
