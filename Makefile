@@ -23,12 +23,14 @@ build: install-deps
 
 # The recorder alone, for hosts where nothing else shall be installed: static, so it runs on any distribution and in an empty chroot.
 # A target of its own (`--target`), because the flag for static linking must not reach build scripts and macros; the target folder of the
-# main build is not disturbed. libelf.a and libz.a come with the development packages. Unwind tables are of no use to a program that ends
-# on a panic, and packed relocations are a tenth of the plain ones. Without the `cfg`, a static program looks for /dev/urandom.
+# main build is not disturbed. libelf.a and libz.a come with the development packages. Packed relocations are a tenth of the plain ones;
+# without the `cfg`, a static program looks for /dev/urandom.
 HOST := $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 RECORDER := $(CARGO_TARGET_DIR)/$(HOST)/recorder/osd
+RECORDER_FLAGS := -C target-feature=+crt-static --cfg getrandom_backend="linux_getrandom" \
+	-C link-arg=-Wl,-z,pack-relative-relocs -C link-arg=-Wl,-T,$(CURDIR)/scripts/recorder.ld
 recorder: install-deps
-	RUSTFLAGS='-C target-feature=+crt-static -C force-unwind-tables=no -C link-arg=-Wl,-z,pack-relative-relocs,--icf=all --cfg getrandom_backend="linux_getrandom"' \
+	RUSTFLAGS='$(RECORDER_FLAGS)' \
 		LIBBPF_SYS_LIBRARY_PATH="$$(dirname "$$(realpath "$$(cc -print-file-name=libelf.a)")")" \
 		$(CARGO) build --profile recorder --target $(HOST) -p osd --no-default-features --features record,static
 	scripts/check-recorder.sh $(RECORDER)
