@@ -237,7 +237,7 @@ fn a_recorder_that_was_stopped_and_continued_counts_what_it_missed() {
 fn a_series_of_files_stands_alone_each_and_only_the_newest_stay() {
     let Some(place) = Place::new("a_series_of_files_stands_alone_each_and_only_the_newest_stay") else { return };
     // A few hundred calls a second: while rings overflow, a loss may be counted in the file before that of its tally.
-    let load = Load::run(Command::new("tail").args(["-f", "-s", "0.01", "/etc/hostname"]));
+    let load = Load::run(Command::new("tail").args(["---disable-inotify", "-f", "-s", "0.01", "/etc/hostname"]));
     let (code, said) =
         finish(recorder(&place.path(), &["-p", &load.pid(), "--rotate", "1s", "--keep", "2", "--duration", "4500ms"]));
     assert_eq!(code, Some(0), "{said}");
