@@ -94,7 +94,8 @@ fn record(what: What, output: PathBuf, syscalls: Syscalls, duration: Option<Dura
         btf: None,
         cut: osd_record::Cut::Not,
         max_bytes: None,
-        access: Access::default(),
+        // One process makes all the recordings.
+        access: Access { keep_privileges: true, ..Access::default() },
         command_line: vec!["bench".into()],
         osd_version: env!("CARGO_PKG_VERSION").into(),
     };

@@ -82,7 +82,12 @@ pub(crate) fn own_usage() -> (u64, u64) {
         usage
     };
     let ns = |t: libc::timeval| (t.tv_sec * 1_000_000_000 + t.tv_usec * 1_000) as u64;
-    (ns(usage.ru_utime) + ns(usage.ru_stime), usage.ru_maxrss as u64 * 1024)
+    // `ru_maxrss` begins with that of the shell or whatever called exec; the high-water mark is of this program alone.
+    let peak = std::fs::read_to_string("/proc/self/status").ok().and_then(|status| {
+        let kib = status.lines().find_map(|l| l.strip_prefix("VmHWM:"))?;
+        Some(kib.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
+    });
+    (ns(usage.ru_utime) + ns(usage.ru_stime), peak.unwrap_or(usage.ru_maxrss as u64 * 1024))
 }
 
 /// The process `pid` that started `start_boottime_ns` after boot, unless that PID is another's by now.

@@ -14,20 +14,30 @@ use std::sync::Arc;
 
 /// Columns of one kind being encoded, and how many rows.
 pub(crate) struct Group {
-    kind: Kind,
-    columns: Vec<ArrowColumnWriter>,
+    /// Those of other kinds are made when the group is written: each open column holds a compressor.
+    columns: Vec<Option<ArrowColumnWriter>>,
     rows: usize,
+}
+
+fn encode(column: &mut ArrowColumnWriter, index: usize, values: &ArrayRef) -> Result<()> {
+    let schema = schema::arrow_schema();
+    compute_leaves(schema.field(index), values)?.iter().try_for_each(|leaf| column.write(leaf))
+}
+
+/// One writer a column: every column of the format is one Parquet leaf, a list of numbers included.
+fn column_writers(factory: &ArrowRowGroupWriterFactory) -> Result<Vec<ArrowColumnWriter>> {
+    let columns = factory.create_column_writers(0)?;
+    match columns.len() == schema::COLUMNS.len() {
+        true => Ok(columns),
+        false => Err(ParquetError::General(format!("{} leaves for {} columns", columns.len(), schema::COLUMNS.len()))),
+    }
 }
 
 impl Group {
     pub(crate) fn new(kind: Kind, factory: &ArrowRowGroupWriterFactory) -> Result<Self> {
-        let columns = factory.create_column_writers(0)?;
-        // Every column of the format is one Parquet leaf, a list of numbers included.
-        if columns.len() == schema::COLUMNS.len() {
-            Ok(Self { kind, columns, rows: 0 })
-        } else {
-            Err(ParquetError::General(format!("{} leaves for {} columns", columns.len(), schema::COLUMNS.len())))
-        }
+        let own = |i: usize| schema::COLUMNS[i].kinds.contains(&kind);
+        let columns = column_writers(factory)?.into_iter().enumerate().map(|(i, c)| own(i).then_some(c)).collect();
+        Ok(Self { columns, rows: 0 })
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -36,54 +46,55 @@ impl Group {
 
     /// Memory held, roughly; also about what the group will take in the file.
     pub(crate) fn bytes(&self) -> usize {
-        self.columns.iter().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
+        self.columns.iter().flatten().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
     }
 
     /// Adds rows: a batch with columns of the kind's own, found by name.
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        let kind = self.kind;
-        for (i, column) in schema::COLUMNS.iter().enumerate().filter(|(_, c)| c.kinds.contains(&kind)) {
+        for (i, writer) in self.columns.iter_mut().enumerate() {
+            let (Some(writer), column) = (writer, &schema::COLUMNS[i]) else { continue };
             match batch.column_by_name(column.name) {
-                Some(values) => self.encode(i, values)?,
+                Some(values) => encode(writer, i, values)?,
                 // Written by an older osd that did not have the column.
-                None => self.encode(i, &new_null_array(&column.ty.arrow(), batch.num_rows()))?,
+                None => encode(writer, i, &new_null_array(&column.ty.arrow(), batch.num_rows()))?,
             }
         }
         self.rows += batch.num_rows();
         Ok(())
     }
 
-    fn encode(&mut self, column: usize, values: &ArrayRef) -> Result<()> {
-        let schema = schema::arrow_schema();
-        for leaf in compute_leaves(schema.field(column), values)? {
-            self.columns[column].write(&leaf)?;
-        }
-        Ok(())
-    }
-
     /// Writes the group into `file`. The fifty columns that are not of this kind are nulls, encoded here in one go.
-    pub(crate) fn finish<W: Write + Send>(mut self, file: &mut SerializedFileWriter<W>) -> Result<()> {
+    pub(crate) fn finish<W: Write + Send>(
+        self,
+        file: &mut SerializedFileWriter<W>,
+        factory: &ArrowRowGroupWriterFactory,
+    ) -> Result<()> {
         const SLICE: usize = 64 * 1024;
-        let kind = self.kind;
         let mut nulls: Vec<(Type, ArrayRef)> = Vec::new();
-        for (i, column) in schema::COLUMNS.iter().enumerate().filter(|(_, c)| !c.kinds.contains(&kind)) {
-            let slice = match nulls.iter().find(|(ty, _)| *ty == column.ty) {
-                Some((_, array)) => Arc::clone(array),
+        let mut null_array = |ty: Type, rows: usize| match nulls.iter().find(|(t, _)| *t == ty) {
+            Some((_, array)) => Arc::clone(array),
+            None => {
+                let array = new_null_array(&ty.arrow(), SLICE.min(rows));
+                nulls.push((ty, Arc::clone(&array)));
+                array
+            }
+        };
+        let unused = column_writers(factory)?;
+        let mut group = file.next_row_group()?;
+        for (i, (own, mut unused)) in self.columns.into_iter().zip(unused).enumerate() {
+            let column = match own {
+                Some(own) => own,
                 None => {
-                    let array = new_null_array(&column.ty.arrow(), SLICE.min(self.rows));
-                    nulls.push((column.ty, Arc::clone(&array)));
-                    array
+                    let slice = null_array(schema::COLUMNS[i].ty, self.rows);
+                    let mut left = self.rows;
+                    while left > 0 {
+                        let n = left.min(slice.len());
+                        encode(&mut unused, i, &slice.slice(0, n))?;
+                        left -= n;
+                    }
+                    unused
                 }
             };
-            let mut left = self.rows;
-            while left > 0 {
-                let n = left.min(slice.len());
-                self.encode(i, &slice.slice(0, n))?;
-                left -= n;
-            }
-        }
-        let mut group = file.next_row_group()?;
-        for column in self.columns {
             column.close()?.append_to_row_group(&mut group)?;
         }
         group.close()?;

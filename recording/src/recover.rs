@@ -192,7 +192,7 @@ fn encode_tail(
     for ((kind, _), batches) in journals {
         if let Some((before, group)) = growing.take_if(|(k, _)| *k != kind) {
             debug_assert!(before != kind, "one group a kind");
-            group.finish(&mut file)?;
+            group.finish(&mut file, &factory)?;
         }
         for batch in batches.iter().filter(|b| b.num_rows() > 0) {
             let (_, group) = match &mut growing {
@@ -203,7 +203,7 @@ fn encode_tail(
         }
     }
     if let Some((_, group)) = growing {
-        group.finish(&mut file)?;
+        group.finish(&mut file, &factory)?;
     }
     let by = at as i64 - 4;
     let groups = file.flushed_row_groups().iter().enumerate();

@@ -408,7 +408,7 @@ impl Writer {
         let room = reserve(self.data.inner().inner(), self.data.bytes_written() as u64, growing.group.bytes() as u64);
         self.io("write", room)?;
         let Some(growing) = self.growing[i].take() else { return Ok(()) };
-        let sealed = growing.group.finish(&mut self.data);
+        let sealed = growing.group.finish(&mut self.data, &self.factory);
         self.parquet("write", sealed)?;
         self.note_sealed(kind)?;
         if let Some(journal) = growing.journal {
