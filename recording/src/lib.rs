@@ -9,6 +9,7 @@
 
 mod batch;
 mod clock;
+mod disk;
 mod error;
 mod footer;
 mod frame;
@@ -28,6 +29,7 @@ pub mod synth;
 mod writer;
 
 pub use clock::{ClockPoint, ClockTable};
+pub use disk::SyncList;
 pub use error::{Error, Result};
 pub use identity::ProcId;
 pub use join::join;
@@ -37,7 +39,7 @@ pub use reader::{Batches, Query, Recording, RowGroup};
 pub use recover::{flight_folder, recover, recover_flight};
 pub use rows::Row;
 pub use schema::Kind;
-pub use writer::{Closed, SyncList, Writer, WriterOptions};
+pub use writer::{Closed, Writer, WriterOptions};
 
 /// The newest recording format this crate writes, and the newest it reads.
 pub const FORMAT_VERSION: u32 = 1;

@@ -108,7 +108,10 @@ impl Recording {
     }
 
     fn open_unfinished(path: &Path, dir: &Path) -> Result<Self> {
-        let remains = Remains::read(dir)?;
+        Self::from_remains(path, Remains::read(dir)?)
+    }
+
+    pub(crate) fn from_remains(path: &Path, remains: Remains) -> Result<Self> {
         let mut recording = Self::assemble(path.to_owned(), remains.source, remains.parquet, remains.metadata, true)?;
         recover::complete_metadata(&mut recording)?;
         Ok(recording)

@@ -3,13 +3,13 @@
 //! The sealed row groups are used where they lie; the journals of those still growing are encoded again, in memory, as a tail that
 //! follows them. [`Recording`] reads the two as one file, and [`recover`] writes the tail and a footer, so that they are one.
 
+use crate::disk::settle;
 use crate::frame::Frames;
 use crate::group::{self, Group};
 use crate::partial::{self, Sealed};
 use crate::schema::Kind;
 use crate::source::Source;
 use crate::sums::{BLOCK, Checker, Summed, Sums};
-use crate::writer::settle;
 use crate::{ClockPoint, Closed, Error, FORMAT_VERSION, Metadata, Query, Recording, Result, WriterOptions, footer};
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
@@ -312,21 +312,19 @@ pub fn recover(output: &Path, force: bool) -> Result<Closed> {
     let index = File::open(dir.join("index")).map_err(io("recover"))?;
     index.try_lock().map_err(|_| Error::Busy { path: dir.clone() })?;
 
-    let mut recording = Recording::open(&dir)?;
-    complete_metadata(&mut recording)?;
-    let metadata = recording.metadata().clone();
     let remains = Remains::read(&dir)?;
+    let (sums, tail, groups) = (remains.sums.clone(), remains.tail.clone(), remains.parquet.row_groups().to_vec());
+    let metadata = Recording::from_remains(&dir, remains)?.metadata().clone();
     let mut data = File::options().read(true).write(true).open(dir.join("data")).map_err(io("recover"))?;
-    let at = remains.sums.position;
+    let at = sums.position;
     data.set_len(at).and_then(|()| data.seek(SeekFrom::Start(at))).map_err(io("recover"))?;
-    let mut data = Summed::resume(data, &remains.sums);
+    let mut data = Summed::resume(data, &sums);
     let bad = |e| Error::damaged(&dir, e);
     if at == 0 {
         data.write_all(b"PAR1").map_err(io("recover"))?;
     }
-    data.write_all(&remains.tail).map_err(io("recover"))?;
+    data.write_all(&tail).map_err(io("recover"))?;
     let schema = group::parquet_schema().map_err(bad)?;
-    let groups = remains.parquet.row_groups().to_vec();
     let end = footer::encode(&schema, groups, &metadata, &data.sums()).map_err(bad)?;
     data.write_all(&end).map_err(io("recover"))?;
     data.inner().sync_all().map_err(io("recover"))?;
