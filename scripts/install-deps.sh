@@ -2,10 +2,7 @@
 # Installs what building and testing need and this machine lacks, from Debian's or Ubuntu's packages. Needs root only if something is missing.
 set -eu
 
-missing=
-need() { # command-or-file package
-    command -v "$1" >/dev/null 2>&1 || [ -e "$1" ] || missing="$missing $2"
-}
+. "$(dirname "$0")/packages.sh"
 
 need cc gcc
 need clang clang
@@ -26,24 +23,4 @@ command -v cargo >/dev/null 2>&1 || {
     echo "hint: install one from rustup.rs (1.95 or later), then run this again" >&2
     exit 2
 }
-[ -n "$missing" ] || exit 0
-if [ "$(id -u)" -ne 0 ]; then
-    echo "error: these packages are missing:$missing" >&2
-    echo "hint: sudo apt-get install$missing" >&2
-    exit 2
-fi
-command -v apt-get >/dev/null 2>&1 || {
-    echo "error: these are missing, and there is no apt-get to install them:$missing" >&2
-    exit 2
-}
-# A package that starts a server on installation should not: tests start their own.
-policy=/usr/sbin/policy-rc.d
-if [ ! -e $policy ]; then
-    printf '#!/bin/sh\nexit 101\n' >$policy
-    chmod +x $policy
-    trap 'rm -f $policy' EXIT
-fi
-export DEBIAN_FRONTEND=noninteractive
-apt-get update -qq
-# shellcheck disable=SC2086 # a list of words
-apt-get install -y -qq --no-install-recommends $missing >/dev/null
+install_missing
