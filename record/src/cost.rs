@@ -3,10 +3,10 @@
 //! The calling thread makes the calls: first with nothing attached, then as nobody's target, then as the recorder's. Each number is a
 //! median over rounds, for orientation; `make bench` alternates between the variants and is what to compare with.
 
+use crate::config::Access;
 use crate::error::Result;
 use crate::probes::{Knobs, Probes};
 use crate::roads::Roads;
-use crate::session::Access;
 use osd_recording::Family;
 use osd_recording::names::Arch;
 use std::time::Instant;

@@ -8,6 +8,7 @@
 //! here prints: a caller sees [`Status`] and an [`Error`] with a hint.
 
 mod call_args;
+mod config;
 pub mod cost;
 mod counts;
 mod decode;
@@ -25,6 +26,7 @@ mod shelf;
 mod target;
 mod writing;
 
+pub use config::{Access, Backend, Config, Control, Outcome, Status, Syscalls, What};
 pub use error::{Error, Result};
-pub use session::{Access, Backend, Config, Control, Outcome, Status, Syscalls, What, record};
+pub use session::record;
 pub use shelf::{Cut, flight_recorder};

@@ -2,10 +2,10 @@
 //!
 //! Features are looked for one by one, never concluded from a version: distributions backport them.
 
+use crate::config::{Backend, Config};
 use crate::error::{Error, Result};
 use crate::privilege::{self, BPF, Capabilities, PERFMON, SYS_ADMIN, SYS_PTRACE};
 use crate::roads::Roads;
-use crate::session::{Backend, Config};
 use osd_recording::names::Arch;
 use std::path::{Path, PathBuf};
 

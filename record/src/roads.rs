@@ -4,9 +4,9 @@
 //! tell (commit 6e6eda44b939) and whose absence the metadata states. Without life events or the pass over threads there is no recording
 //! with BPF at all, and `/proc` is the road.
 
+use crate::config::{Access, Config, Syscalls};
 use crate::error::{Error, Result};
 use crate::probes::{Knobs, Probes};
-use crate::session::{Access, Config, Syscalls};
 use osd_bpf::libbpf_rs::btf::Btf;
 use osd_bpf::libbpf_rs::btf::types::{Struct, Typedef};
 

@@ -5,6 +5,7 @@
 //! among the losses. The end of an interval is the same without the first step: what the rings hold at that moment is counted in it.
 
 use crate::call_args;
+use crate::config::{Backend, Config, Control, Outcome, Status, Syscalls, What};
 use crate::counts::Counts;
 use crate::decode::{Call, ExecText, Life};
 use crate::error::{Error, Result};
@@ -20,154 +21,9 @@ use crate::{labels, preflight, procfs};
 use osd_bpf::wire::NR_TABLE;
 use osd_recording::names::Arch;
 use osd_recording::rows::{Loss, Owner, ProcessEvent, Row, Sample, Syscall, Unseen};
-use osd_recording::{ClockTable, Closed, LossTotal, Metadata, Writer, WriterOptions};
+use osd_recording::{ClockTable, LossTotal, Metadata, Writer, WriterOptions};
 use std::collections::HashMap;
-use std::ffi::OsString;
-use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
-
-/// Whom to record.
-#[derive(Clone, Debug)]
-pub enum What {
-    /// Processes that run.
-    Pids(Vec<u32>),
-    /// A command to start.
-    Command(Vec<OsString>),
-}
-
-/// How much of each system call to keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Syscalls {
-    /// One row a call, and tallies.
-    Events,
-    /// Exact tallies only.
-    Tally,
-    /// Nothing.
-    Off,
-}
-
-/// By which road to record.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Backend {
-    /// BPF if this process may load programs, else `/proc`.
-    #[default]
-    Auto,
-    /// BPF or nothing.
-    Bpf,
-    /// `/proc`: no system calls, no network, no short-lived processes.
-    Proc,
-}
-
-/// By which road, and with what rights.
-#[derive(Clone, Debug, Default)]
-pub struct Access {
-    /// BPF or `/proc`.
-    pub backend: Backend,
-    /// Do not give up capabilities once everything is attached.
-    pub keep_privileges: bool,
-    /// Leave out what cannot be attached, instead of failing.
-    pub best_effort: bool,
-    /// Families (`syscalls`, `network`, `life`, `usage`) to behave without as if this kernel did not have them; for tests.
-    pub pretend_missing: Vec<String>,
-}
-
-/// What to record and how.
-#[derive(Clone, Debug)]
-pub struct Config {
-    /// Whom.
-    pub what: What,
-    /// Where to.
-    pub output: PathBuf,
-    /// Replace an existing output.
-    pub force: bool,
-    /// Children too.
-    pub follow: bool,
-    /// Length of an interval.
-    pub interval: Duration,
-    /// Stop by itself after this.
-    pub duration: Option<Duration>,
-    /// How much of each system call.
-    pub syscalls: Syscalls,
-    /// Bytes of the rings between kernel and recorder, all processors together: a power of two.
-    pub ring_bytes: u32,
-    /// Bytes of the ring of forks, execs and exits: a power of two.
-    pub life_ring_bytes: u32,
-    /// (process, call) pairs that can be counted at once.
-    pub tally_entries: u32,
-    /// Labels to put into the recording when it is closed.
-    pub labels: Option<PathBuf>,
-    /// Stands in for the kernel's BTF file in the preflight.
-    pub btf: Option<PathBuf>,
-    /// How the recording is cut into files.
-    pub cut: Cut,
-    /// End it when it has this size.
-    pub max_bytes: Option<u64>,
-    /// By which road, and with what rights.
-    pub access: Access,
-    /// For the metadata.
-    pub command_line: Vec<String>,
-    /// For the metadata.
-    pub osd_version: String,
-}
-
-/// The way to end a session from outside, e.g. from a signal handler.
-#[derive(Clone, Debug, Default)]
-pub struct Control {
-    stop: Arc<AtomicBool>,
-    trigger: Arc<AtomicBool>,
-}
-
-impl Control {
-    /// Asks the session to close the recording and return. Async-signal-safe.
-    pub fn stop(&self) {
-        self.stop.store(true, Ordering::Relaxed);
-    }
-
-    pub(crate) fn stopped(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Asks a flight recorder to write its last minutes. Async-signal-safe.
-    pub fn trigger(&self) {
-        self.trigger.store(true, Ordering::Relaxed);
-    }
-
-    fn triggered(&self) -> bool {
-        self.trigger.swap(false, Ordering::Relaxed)
-    }
-}
-
-/// How it goes, about once a second.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Status {
-    /// Since the targets were marked.
-    pub elapsed: Duration,
-    /// Syscall events recorded.
-    pub events: u64,
-    /// Syscall events lost.
-    pub lost: u64,
-    /// Bytes written.
-    pub bytes: u64,
-    /// Processes alive.
-    pub processes: usize,
-}
-
-/// A finished session.
-#[derive(Clone, Debug)]
-pub struct Outcome {
-    /// The last file, or of a flight recorder those that were asked for.
-    pub recordings: Vec<Closed>,
-    /// How it ended.
-    pub status: Status,
-    /// Exit code of the command, if it ended by itself.
-    pub exit_code: Option<i32>,
-    /// Processes seen.
-    pub n_processes: u64,
-    /// It ended because the disk was full. What was recorded until then is in the file.
-    pub disk_full: bool,
-}
 
 /// Records until the target ends, `duration` is over or `control` says stop. `on_status` is called about once a second.
 ///
@@ -180,13 +36,13 @@ pub fn record(config: &Config, control: &Control, mut on_status: impl FnMut(&Sta
         target::check_pids(pids)?;
     }
     let options = WriterOptions { force: config.force, arch, ..WriterOptions::default() };
+    if backend == Backend::Proc && config.cut != Cut::Not {
+        return Err(Error::NeedsBpf { what: "a recording cut into files" });
+    }
     let mut shelf = Shelf::new(&config.output, options, config.cut)?;
     let writer = shelf.next_writer(host::read_clocks().realtime_ns)?;
     if backend == Backend::Proc {
-        return match config.cut {
-            Cut::Not => procfs::record(config, control, writer, on_status),
-            _ => Err(Error::NeedsBpf { what: "a recording cut into files" }),
-        };
+        return procfs::record(config, control, writer, on_status);
     }
     let mut session = Session::start(config, arch, writer)?;
     let mut next_status = Instant::now() + Duration::from_secs(1);

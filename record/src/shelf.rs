@@ -184,7 +184,9 @@ impl Shelf {
         self.put(before)?;
         self.save_next = save_next;
         self.put(end)?;
-        let Some(flight) = self.flight.take() else { return Ok(last.into_iter().collect()) };
+        if self.flight.is_none() {
+            return Ok(last.into_iter().collect());
+        }
         let mut saved = Vec::new();
         for save in self.saves.drain(..) {
             let broken =
@@ -194,7 +196,6 @@ impl Shelf {
         for path in self.kept.drain(..) {
             let _ = std::fs::remove_file(path);
         }
-        flight.remove();
         Ok(saved)
     }
 }
@@ -221,8 +222,11 @@ impl Flight {
         writeln!(pid, "{}", std::process::id()).map_err(io)?;
         Ok(Self { dir, _pid: pid })
     }
+}
 
-    fn remove(self) {
+impl Drop for Flight {
+    /// Leaves the folder if parts are in it: a session that failed keeps what it had.
+    fn drop(&mut self) {
         let _ = std::fs::remove_file(self.dir.join("pid"));
         let _ = std::fs::remove_dir(&self.dir);
     }

@@ -1,27 +1,11 @@
 //! What becomes of a recording when its recorder, its disk or its folder does not last. Needs root.
 
-use crate::support::{alone, may_record, osd, osd_ok, rows, sum, targets, text};
+use crate::record::Place;
+use crate::support::{osd, osd_ok, rows, sum, targets, text};
 use osd_recording::{Kind, Recording};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
-use tempfile::TempDir;
-
-struct Place {
-    _alone: MutexGuard<'static, ()>,
-    dir: TempDir,
-}
-
-impl Place {
-    fn new(test: &str) -> Option<Self> {
-        may_record(test).then(|| Self { _alone: alone(), dir: tempfile::tempdir().unwrap() })
-    }
-
-    fn path(&self) -> PathBuf {
-        self.dir.path().join("r.parquet")
-    }
-}
 
 /// A process that is killed when the test is over, whatever came of it.
 struct Load(Child);
@@ -314,6 +298,21 @@ fn a_flight_recorder_of_a_command_that_ends_well_writes_nothing() {
     let (code, said) = finish(recorder(&path, &["--last", "10s", "--", "false"]));
     assert_eq!(code, Some(0), "{said}");
     assert!(Recording::open(&path).unwrap().metadata().rows["syscall"] > 0);
+}
+
+#[test]
+fn a_flight_recorder_that_cannot_begin_leaves_nothing() {
+    let Some(place) = Place::new("a_flight_recorder_that_cannot_begin_leaves_nothing") else { return };
+    let path = place.path();
+    for (args, why) in [
+        (&["--last", "10s", "--backend", "proc", "--", "true"][..], "needs BPF"),
+        (&["--last", "10s", "--", "/no/such/program"], "/no/such/program"),
+    ] {
+        let (code, said) = finish(recorder(&path, args));
+        assert_eq!(code, Some(2), "{said}");
+        assert!(said.contains("error: ") && said.contains(why) && said.contains("hint: "), "{said}");
+        assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 0, "{args:?}");
+    }
 }
 
 #[test]

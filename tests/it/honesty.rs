@@ -295,7 +295,7 @@ fn a_storm_of_ten_thousand_processes_is_recorded_whole() {
 }
 
 #[test]
-#[ignore = "soak: takes a while"]
+#[ignore = "a hundred thousand processes; `make soak` runs it"]
 fn identity_survives_a_hundred_thousand_forks() {
     let Some(place) = Place::new("identity_survives_a_hundred_thousand_forks") else { return };
     let path = place.path();

@@ -18,7 +18,7 @@ pub(crate) fn of<'a>(rows: &'a Rows, column: &str, value: &str) -> Vec<&'a HashM
 /// Where a test records: alone on the machine, into a folder of its own.
 pub(crate) struct Place {
     _alone: MutexGuard<'static, ()>,
-    dir: TempDir,
+    pub(crate) dir: TempDir,
 }
 
 impl Place {

@@ -6,11 +6,11 @@
 mod process;
 mod watch;
 
+use crate::config::{Config, Control, Outcome, Status, What};
 use crate::error::{Error, Result};
 use crate::host::{self, HostMeter};
 use crate::labels;
 use crate::privilege::Keep;
-use crate::session::{Config, Control, Outcome, Status, What};
 use crate::target::{self, Child, Ended, Stopped};
 use crate::writing::{Parcel, Writing};
 use osd_recording::rows::{ProcessEvent, Row};
