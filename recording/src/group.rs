@@ -26,20 +26,26 @@ fn encode(column: &mut ArrowColumnWriter, index: usize, values: &ArrayRef) -> Re
     compute_leaves(schema.field(index), values)?.iter().try_for_each(|leaf| column.write(leaf))
 }
 
-/// One writer a column: every column of the format is one Parquet leaf, a list of numbers included.
-fn column_writers(factory: &ArrowRowGroupWriterFactory) -> Result<Vec<ArrowColumnWriter>> {
-    let columns = factory.create_column_writers(0)?;
-    match columns.len() == schema::COLUMNS.len() {
+/// A writer for each column that `kind` has. Not for the others: each holds a compressor and a decompressor, a hundred kilobytes. Every
+/// column of the format is one Parquet leaf, a list of numbers included.
+fn column_writers(kind: Kind) -> Result<Vec<ArrowColumnWriter>> {
+    let own = kind.arrow_schema();
+    // The library makes them for a file only. What they write goes into another one, where the same columns have more neighbours.
+    let root = ArrowSchemaConverter::new().convert(&own)?.root_schema_ptr();
+    let file = SerializedFileWriter::new(std::io::sink(), root, Arc::new(properties()))?;
+    let n = own.fields().len();
+    let columns = ArrowRowGroupWriterFactory::new(&file, own).create_column_writers(0)?;
+    match columns.len() == n {
         true => Ok(columns),
-        false => Err(ParquetError::General(format!("{} leaves for {} columns", columns.len(), schema::COLUMNS.len()))),
+        false => Err(ParquetError::General(format!("{} leaves for {n} columns", columns.len()))),
     }
 }
 
 impl Group {
-    pub(crate) fn new(kind: Kind, factory: &ArrowRowGroupWriterFactory) -> Result<Self> {
-        let own = |i: usize| schema::COLUMNS[i].kinds.contains(&kind);
-        let columns = column_writers(factory)?.into_iter().enumerate().map(|(i, c)| own(i).then_some(c)).collect();
-        Ok(Self { columns, rows: 0 })
+    pub(crate) fn new(kind: Kind) -> Result<Self> {
+        let mut own = column_writers(kind)?.into_iter();
+        let columns = schema::COLUMNS.iter().map(|c| if c.kinds.contains(&kind) { own.next() } else { None });
+        Ok(Self { columns: columns.collect(), rows: 0 })
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -110,12 +116,9 @@ pub(crate) fn parquet_schema() -> Result<SchemaDescPtr> {
     Ok(Arc::new(ArrowSchemaConverter::new().convert(&schema::arrow_schema())?))
 }
 
-/// A Parquet file in the making, and what makes its groups' columns.
-pub(crate) fn file_writer<W: Write + Send>(sink: W) -> Result<(SerializedFileWriter<W>, ArrowRowGroupWriterFactory)> {
-    let root = parquet_schema()?.root_schema_ptr();
-    let file = SerializedFileWriter::new(sink, root, Arc::new(properties()))?;
-    let factory = ArrowRowGroupWriterFactory::new(&file, schema::arrow_schema());
-    Ok((file, factory))
+/// A Parquet file in the making.
+pub(crate) fn file_writer<W: Write + Send>(sink: W) -> Result<SerializedFileWriter<W>> {
+    SerializedFileWriter::new(sink, parquet_schema()?.root_schema_ptr(), Arc::new(properties()))
 }
 
 /// Encodings by what a column holds. Times differ little from row to row (delta); durations do not repeat, so a dictionary

@@ -186,7 +186,7 @@ fn encode_tail(
     at: u64,
     n_before: usize,
 ) -> parquet::errors::Result<(Bytes, Vec<RowGroupMetaData>)> {
-    let (mut file, factory) = group::file_writer(Vec::new())?;
+    let mut file = group::file_writer(Vec::new())?;
     let schema = group::parquet_schema()?;
     let mut growing: Option<(Kind, Group)> = None;
     for ((kind, _), journal) in journals {
@@ -207,7 +207,7 @@ fn encode_tail(
         for batch in batches.iter().filter(|b| b.num_rows() > 0) {
             let (_, group) = match &mut growing {
                 Some(growing) => growing,
-                None => growing.insert((kind, Group::new(kind, &factory)?)),
+                None => growing.insert((kind, Group::new(kind)?)),
             };
             group.add(batch)?;
         }

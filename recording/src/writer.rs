@@ -17,7 +17,6 @@ use crate::schema::Kind;
 use crate::sums::Summed;
 use crate::{ClockPoint, Error, FORMAT_VERSION, Metadata, Recording, Result, footer, partial};
 use arrow_array::RecordBatch;
-use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescPtr;
@@ -136,7 +135,6 @@ pub struct Writer {
     options: WriterOptions,
     partial: Partial,
     data: SerializedFileWriter<Summed<File>>,
-    factory: ArrowRowGroupWriterFactory,
     schema: SchemaDescPtr,
     buffers: Buffers,
     /// Of the waiting system calls, how many the journal has.
@@ -176,11 +174,11 @@ impl Writer {
             Taken::Remains => Error::Unfinished { path: path.clone() },
             Taken::Io(source) => io(source),
         })?;
-        let opened = group::file_writer(Summed::new(data)).and_then(|(file, factory)| {
+        let opened = group::file_writer(Summed::new(data)).and_then(|file| {
             let schema = group::parquet_schema()?;
-            Ok((file, factory, schema))
+            Ok((file, schema))
         });
-        let (data, factory, schema) = match opened {
+        let (data, schema) = match opened {
             Ok(opened) => opened,
             Err(e) => {
                 let _ = partial.remove();
@@ -192,7 +190,6 @@ impl Writer {
             options,
             partial,
             data,
-            factory,
             schema,
             buffers: Buffers::default(),
             n_noted: 0,
@@ -442,7 +439,7 @@ impl Writer {
         if self.growing[i].is_none() {
             let rows = match kind {
                 Kind::Syscall => CallGroup::new().map(|group| Rows::Calls(Box::new(group))).map_err(Into::into),
-                _ => Group::new(kind, &self.factory).map(Rows::Batches),
+                _ => Group::new(kind).map(Rows::Batches),
             };
             let rows = self.parquet("write", rows)?;
             let journal = match self.journaling.then(|| self.partial.journal(kind, self.generation[i])) {
