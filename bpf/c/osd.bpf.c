@@ -115,6 +115,10 @@ struct {
  * Counts of the calls that are not events: all of them with `record_calls` off, otherwise those whose ring was full. (User space
  * counts the events as it reads them, which costs the traced process nothing.) Memory is taken on first use; 200 bytes x CPUs an
  * entry. Entries of ended processes are deleted by user space.
+ *
+ * Memory for each processor cannot be waited for here, and the kernel keeps little of it at hand: a storm of short processes, each
+ * with its own few entries, uses that up in milliseconds. What then finds none is counted in `spilled_tallies`, whose memory is taken
+ * beforehand and shared by all processors. A total is the sum of the two.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
@@ -123,6 +127,13 @@ struct {
 	__type(key, struct tally_key);
 	__type(value, struct tally);
 } tallies SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct tally_key);
+	__type(value, struct tally);
+} spilled_tallies SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -329,6 +340,27 @@ int BPF_PROG(call_entered, struct pt_regs *regs, long nr)
 	return 0;
 }
 
+/* All processors share the entry, so these must be atomic. */
+static __noinline int spill_tally(struct tally_key *key, __u64 dur_ns, bool failed)
+{
+	struct tally *tally;
+
+	if (!key)
+		return 0;
+	tally = bpf_map_lookup_elem(&spilled_tallies, key);
+	if (!tally) {
+		bpf_map_update_elem(&spilled_tallies, key, &zero_tally, BPF_NOEXIST);
+		tally = bpf_map_lookup_elem(&spilled_tallies, key);
+		if (!tally)
+			return count_lost(LOSS_TALLY_MAP_FULL);
+	}
+	__sync_fetch_and_add(&tally->count, 1);
+	__sync_fetch_and_add(&tally->errors, failed);
+	__sync_fetch_and_add(&tally->total_ns, dur_ns);
+	__sync_fetch_and_add(&tally->hist[log2_bucket(dur_ns)], 1);
+	return 0;
+}
+
 /* Not inlined, nor is what else is rare: the usual way through `call_returned` then needs less of a stack. */
 static __noinline int tally_call(struct thread *t, __u64 dur_ns, bool failed)
 {
@@ -344,7 +376,7 @@ static __noinline int tally_call(struct thread *t, __u64 dur_ns, bool failed)
 		bpf_map_update_elem(&tallies, &key, &zero_tally, BPF_NOEXIST);
 		tally = bpf_map_lookup_elem(&tallies, &key);
 		if (!tally)
-			return count_lost(LOSS_TALLY_MAP_FULL);
+			return spill_tally(&key, dur_ns, failed);
 	}
 	tally->count += 1;
 	tally->errors += failed;

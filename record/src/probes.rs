@@ -12,9 +12,10 @@ use osd_bpf::wire::{self, Wire, call, life, tally, tally_key, usage};
 use osd_bpf::{OsdSkel, OsdSkelBuilder};
 use osd_recording::Family;
 use osd_recording::names::Arch;
+use std::collections::HashSet;
 use std::io::Read;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 
 /// What to switch on before load.
@@ -32,7 +33,7 @@ pub(crate) struct Knobs {
     pub(crate) ring_bytes: u32,
     /// Bytes of the ring of life events, likewise; a fork, exec and exit together are about 750.
     pub(crate) life_ring_bytes: u32,
-    /// (process, call) pairs that can be counted at once.
+    /// (process, call) pairs that can be counted at once, without those that spill.
     pub(crate) tally_entries: u32,
     /// What syscall numbers mean here.
     pub(crate) arch: Arch,
@@ -57,12 +58,8 @@ pub(crate) struct Probes {
     families: Vec<Family>,
     /// Scratch of `read_tallies`, kept between intervals.
     batch: TallyBatch,
-}
-
-#[derive(Default)]
-struct TallyBatch {
-    keys: Vec<u8>,
-    values: Vec<u8>,
+    /// Which tallies were in `tallies` and in `spilled_tallies` when they were last read.
+    held: [HashSet<(u32, u32)>; 2],
 }
 
 fn bpf(action: impl Into<String>) -> impl FnOnce(libbpf_rs::Error) -> Error {
@@ -147,8 +144,20 @@ impl Probes {
         let lives = RecordRing::new(&maps.lives, maps.lives.max_entries()).map_err(mapped)?;
         let doorbell = RecordRing::new(&maps.doorbell, maps.doorbell.max_entries()).map_err(mapped)?;
         let families = families(knobs, offers);
-        let batch = TallyBatch::default();
-        Ok(Self { skel, links, sampler, calls, paths, lives, doorbell, slots: sizes.slots, n_cpus, families, batch })
+        Ok(Self {
+            skel,
+            links,
+            sampler,
+            calls,
+            paths,
+            lives,
+            doorbell,
+            slots: sizes.slots,
+            n_cpus,
+            families,
+            batch: TallyBatch::default(),
+            held: Default::default(),
+        })
     }
 
     /// What is attached, and by which road.
@@ -221,70 +230,31 @@ impl Probes {
         run_pass(&self.sampler)
     }
 
-    /// Running totals of every (process, call), summed over processors.
+    /// Running totals of every (process, call) that the kernel tallied; one may come in two parts, to be added up.
     ///
     /// # Errors
-    /// [`Error::Bpf`] if the map cannot be read.
+    /// [`Error::Bpf`] if a map cannot be read.
     pub(crate) fn read_tallies(&mut self, mut each: impl FnMut(tally_key, tally)) -> Result<()> {
-        let map = &self.skel.maps.tallies;
-        let stride = size_of::<tally>() * self.n_cpus;
-        let count = (2 * 1024 * 1024 / stride).clamp(64, 4096);
-        self.batch.keys.resize(count * size_of::<tally_key>(), 0);
-        self.batch.values.resize(count * stride, 0);
-        let mut position = 0_u32;
-        let mut first = true;
-        loop {
-            let mut n = count as u32;
-            let from = if first { std::ptr::null_mut() } else { (&raw mut position).cast() };
-            let mut next = position;
-            // SAFETY: keys and values have room for `count` entries of the map's sizes (values: one a possible processor, each
-            // a multiple of 8 bytes), positions are the 4 bytes a hash map wants, `n` says the room and returns the number.
-            let ret = unsafe {
-                libbpf_sys::bpf_map_lookup_batch(
-                    map.as_fd().as_raw_fd(),
-                    from,
-                    (&raw mut next).cast(),
-                    self.batch.keys.as_mut_ptr().cast(),
-                    self.batch.values.as_mut_ptr().cast(),
-                    &raw mut n,
-                    std::ptr::null(),
-                )
-            };
-            let done = ret == -libc::ENOENT;
-            if ret != 0 && !done {
-                return Err(bpf("read the tallies")(libbpf_rs::Error::from_raw_os_error(-ret)));
-            }
-            let keys = self.batch.keys.chunks_exact(size_of::<tally_key>());
-            for (key, per_cpu) in keys.zip(self.batch.values.chunks_exact(stride)).take(n as usize) {
-                let Some(key) = tally_key::read(key) else { continue };
-                let mut sum = tally::default();
-                for one in per_cpu.chunks_exact(size_of::<tally>()).filter_map(tally::read) {
-                    counts::add(&mut sum, &one);
-                }
+        let maps = &self.skel.maps;
+        let tables = [(&maps.tallies, self.n_cpus), (&maps.spilled_tallies, 1)];
+        for ((map, n_parts), held) in tables.into_iter().zip(&mut self.held) {
+            held.clear();
+            self.batch.read(map.as_fd().as_raw_fd(), n_parts, |key, sum| {
+                held.insert((key.process_seq, key.nr));
                 each(key, sum);
-            }
-            if done {
-                return Ok(());
-            }
-            position = next;
-            first = false;
+            })?;
         }
+        Ok(())
     }
 
     /// Forgets tallies of processes that have ended.
     pub(crate) fn delete_tallies(&self, keys: &[(u32, u32)]) {
-        let map = self.skel.maps.tallies.as_fd().as_raw_fd();
-        let mut left: Vec<tally_key> = keys.iter().map(|&(process_seq, nr)| tally_key { process_seq, nr }).collect();
-        while !left.is_empty() {
-            let mut n = left.len() as u32;
-            // SAFETY: `n` keys of the map's size, read only; the call returns the number it has deleted in `n`.
-            let ret =
-                unsafe { libbpf_sys::bpf_map_delete_batch(map, left.as_ptr().cast(), &raw mut n, std::ptr::null()) };
-            if ret == 0 {
-                return;
-            }
-            // It stops at one that is not there, which is as good as deleted. Any other refusal costs an entry each, no more.
-            left.drain(..(n as usize + 1).min(left.len()));
+        let maps = &self.skel.maps;
+        for (map, held) in [&maps.tallies, &maps.spilled_tallies].into_iter().zip(&self.held) {
+            // The kernel stops at a key that it does not have, and most calls are tallied by the recorder: only those it has.
+            let keys =
+                keys.iter().filter(|key| held.contains(key)).map(|&(process_seq, nr)| tally_key { process_seq, nr });
+            delete_all(map.as_fd().as_raw_fd(), keys.collect());
         }
     }
 
@@ -357,6 +327,75 @@ impl RingSizes {
         let share = knobs.ring_bytes as usize * 3 / 4 / n_cpus / size_of::<call>();
         let slots = (1 << share.max(1).ilog2()).max(MIN_SLOTS);
         Self { rings: n_cpus, slots, path_bytes: knobs.ring_bytes / 4 }
+    }
+}
+
+/// Room for a part of a map of tallies.
+#[derive(Default)]
+struct TallyBatch {
+    keys: Vec<u8>,
+    values: Vec<u8>,
+}
+
+impl TallyBatch {
+    /// Hands over all entries of `map`, each the sum of its `n_parts` values.
+    fn read(&mut self, map: RawFd, n_parts: usize, mut each: impl FnMut(tally_key, tally)) -> Result<()> {
+        let stride = size_of::<tally>() * n_parts;
+        let count = (2 * 1024 * 1024 / stride).clamp(64, 4096);
+        self.keys.resize(count * size_of::<tally_key>(), 0);
+        self.values.resize(count * stride, 0);
+        let mut position = 0_u32;
+        let mut first = true;
+        loop {
+            let mut n = count as u32;
+            let from = if first { std::ptr::null_mut() } else { (&raw mut position).cast() };
+            let mut next = position;
+            // SAFETY: keys and values have room for `count` entries of the map's sizes (values: `n_parts` each, of a multiple of 8
+            // bytes), positions are the 4 bytes a hash map wants, `n` says the room and returns the number.
+            let ret = unsafe {
+                libbpf_sys::bpf_map_lookup_batch(
+                    map,
+                    from,
+                    (&raw mut next).cast(),
+                    self.keys.as_mut_ptr().cast(),
+                    self.values.as_mut_ptr().cast(),
+                    &raw mut n,
+                    std::ptr::null(),
+                )
+            };
+            let done = ret == -libc::ENOENT;
+            if ret != 0 && !done {
+                return Err(bpf("read the tallies")(libbpf_rs::Error::from_raw_os_error(-ret)));
+            }
+            let keys = self.keys.chunks_exact(size_of::<tally_key>());
+            for (key, parts) in keys.zip(self.values.chunks_exact(stride)).take(n as usize) {
+                let Some(key) = tally_key::read(key) else { continue };
+                let mut sum = tally::default();
+                for one in parts.chunks_exact(size_of::<tally>()).filter_map(tally::read) {
+                    counts::add(&mut sum, &one);
+                }
+                each(key, sum);
+            }
+            if done {
+                return Ok(());
+            }
+            position = next;
+            first = false;
+        }
+    }
+}
+
+/// Deletes `keys`, which the map has.
+fn delete_all(map: RawFd, mut keys: Vec<tally_key>) {
+    while !keys.is_empty() {
+        let mut n = keys.len() as u32;
+        // SAFETY: `n` keys of the map's size, read only; the call returns the number it has deleted in `n`.
+        let ret = unsafe { libbpf_sys::bpf_map_delete_batch(map, keys.as_ptr().cast(), &raw mut n, std::ptr::null()) };
+        if ret == 0 {
+            return;
+        }
+        // It stops at one that is not there, which is as good as deleted. Any other refusal costs an entry each, no more.
+        keys.drain(..(n as usize + 1).min(keys.len()));
     }
 }
 
