@@ -21,12 +21,6 @@ pub enum Error {
         /// Who does, as far as can be told.
         by: &'static str,
     },
-    /// Asked for something that `/proc` alone cannot give.
-    #[error("{what} needs BPF, which this user may not load")]
-    NeedsBpf {
-        /// What was asked for.
-        what: &'static str,
-    },
     /// No `/proc`, as in an empty chroot.
     #[error("/proc is not mounted: {source}")]
     NoProc {
@@ -89,6 +83,12 @@ pub enum Error {
         /// What was found or said.
         why: String,
     },
+    /// A session that had begun could not go on. What it had recorded is left unfinished.
+    #[error("recording ended early: {cause}")]
+    EndedEarly {
+        /// Why.
+        cause: Box<Error>,
+    },
     /// The operating system refused something else.
     #[error("cannot {action}: {source}")]
     Os {
@@ -119,6 +119,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// This, as the end of a session that had begun. Errors of writing say by themselves what became of it, and those of
+    /// labels come when it is closed.
+    pub(crate) fn in_session(self) -> Self {
+        match self {
+            Self::Recording(_) | Self::Labels { .. } => self,
+            cause => Self::EndedEarly { cause: Box::new(cause) },
+        }
+    }
+
     /// One line that says how to fix it, where there is a fix.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -126,9 +135,12 @@ impl Error {
                 "run `sudo osd record ...`, or grant them once: `sudo setcap {}=ep \"$(command -v osd)\"`",
                 missing.join(",").to_lowercase()
             )),
-            Self::NeedsBpf { .. } => Some("run it with sudo, or record one file; `osd doctor` says more".into()),
-            Self::Refused { .. } => Some("run `osd doctor`: it shows what this host refuses and how to allow it".into()),
-            Self::NoProc { .. } => Some("mount -t proc proc /proc; BPF also needs /sys: mount -t sysfs sysfs /sys".into()),
+            Self::Refused { .. } => {
+                Some("run `osd doctor`: it shows what this host refuses and how to allow it".into())
+            }
+            Self::NoProc { .. } => {
+                Some("mount -t proc proc /proc; BPF also needs /sys: mount -t sysfs sysfs /sys".into())
+            }
             Self::NoBtf { .. } => Some(
                 "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (any distribution's since 2021); `osd doctor` shows what is missing".into(),
             ),
@@ -140,9 +152,11 @@ impl Error {
             }
             Self::NoRoad { .. } => Some("record what there is a road for: osd record --best-effort".into()),
             Self::Bpf { .. } | Self::Program { .. } => Some("run `osd doctor`: it shows what this kernel lacks".into()),
-            Self::Labels { .. } => {
-                Some(r#"one JSON object a line: {"name": "...", "start_ns": UTC ns, "end_ns": UTC ns, "note": "..."}"#.into())
-            }
+            Self::EndedEarly { .. } => Some("what was recorded until then is safe: `osd recover` closes it".into()),
+            Self::Labels { .. } => Some(
+                r#"one JSON object a line: {"name": "...", "start_ns": UTC ns, "end_ns": UTC ns, "note": "..."}"#
+                    .into(),
+            ),
             Self::Recording(error) => error.hint().map(str::to_owned),
             Self::Os { .. } | Self::Architecture { .. } => None,
         }

@@ -14,7 +14,7 @@ use crate::ledger::Ledger;
 use crate::privilege::Keep;
 use crate::probes::{Knobs, Losses, Probes};
 use crate::roads::Roads;
-use crate::shelf::{Cut, Shelf};
+use crate::shelf::{self, Shelf};
 use crate::target::{self, Child, Stopped};
 use crate::writing::{Parcel, Writing};
 use crate::{labels, preflight, procfs};
@@ -28,23 +28,31 @@ use std::time::{Duration, Instant};
 /// Records until the target ends, `duration` is over or `control` says stop. `on_status` is called about once a second.
 ///
 /// # Errors
-/// See [`Error`]. Nothing is left behind when it fails before recording began.
-pub fn record(config: &Config, control: &Control, mut on_status: impl FnMut(&Status)) -> Result<Outcome> {
+/// See [`Error`]. Nothing is left behind when it fails before recording began; afterwards an unfinished recording is.
+pub fn record(config: &Config, control: &Control, on_status: impl FnMut(&Status)) -> Result<Outcome> {
     let backend = preflight::plan(config)?.backend;
     let arch = Arch::native().ok_or(Error::Architecture { arch: std::env::consts::ARCH })?;
     if let What::Pids(pids) = &config.what {
         target::check_pids(pids)?;
     }
     let options = WriterOptions { force: config.force, arch, ..WriterOptions::default() };
-    if backend == Backend::Proc && config.cut != Cut::Not {
-        return Err(Error::NeedsBpf { what: "a recording cut into files" });
-    }
     let mut shelf = Shelf::new(&config.output, options, config.cut)?;
-    let writer = shelf.next_writer(host::read_clocks().realtime_ns)?;
     if backend == Backend::Proc {
-        return procfs::record(config, control, writer, on_status);
+        return procfs::record(config, control, shelf, on_status);
     }
-    let mut session = Session::start(config, arch, writer)?;
+    let writer = shelf.next_writer(host::read_clocks().realtime_ns)?;
+    let session = Session::start(config, arch, writer)?;
+    run(session, shelf, config, control, on_status).map_err(Error::in_session)
+}
+
+fn run(
+    mut session: Session,
+    mut shelf: Shelf,
+    config: &Config,
+    control: &Control,
+    mut on_status: impl FnMut(&Status),
+) -> Result<Outcome> {
+    session.writing.keep()?;
     let mut next_status = Instant::now() + Duration::from_secs(1);
     loop {
         let deadline = session.next_tick();
@@ -365,17 +373,7 @@ impl Session {
 
     /// Ends the file and goes on in the next, which introduces the processes that run. Called when an interval has just ended.
     fn turn_over(&mut self, writer: Writer) -> Result<()> {
-        self.metadata.ended_ns = self.interval_start_ns;
-        self.metadata.clock = self.clock.clone();
-        self.writing.next(self.metadata.clone(), writer)?;
-        // The first point converts all stamps of the session, so it is the first of each file.
-        self.clock.0.truncate(1);
-        self.clock.0.push(host::read_clocks());
-        self.metadata.clock = self.clock.clone();
-        self.metadata.recording_id = host::random_id();
-        self.metadata.started_ns = self.interval_start_ns;
-        self.metadata.losses.clear();
-        self.writing.describe(&self.metadata)?;
+        shelf::turn_over(&mut self.writing, &mut self.metadata, &mut self.clock, self.interval_start_ns, writer)?;
         let rows = self.ledger.alive(self.interval_start_ns).map(Row::from).collect();
         self.writing.send(Parcel { rows, ..Parcel::default() })
     }
