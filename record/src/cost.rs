@@ -5,10 +5,11 @@
 
 use crate::config::Access;
 use crate::error::Result;
-use crate::probes::{Knobs, Probes};
+use crate::probes::Knobs;
 use crate::roads::Roads;
 use osd_recording::Family;
 use osd_recording::names::Arch;
+use std::path::Path;
 use std::time::Instant;
 
 /// Nanoseconds of one `getppid` call, by what is attached.
@@ -34,25 +35,29 @@ const ROUNDS: usize = 21;
 ///
 /// # Errors
 /// [`crate::Error::Bpf`], naming the program, if the kernel refuses one.
-pub fn measure(arch: Arch) -> Result<Cost> {
+pub fn measure(arch: Arch, access: &Access, btf: Option<&Path>) -> Result<Cost> {
+    let roads = Roads::find(access, btf)?;
     let plain_ns = median(|| ());
-    let (tally, families) = attached(arch, false)?;
-    let (events, _) = attached(arch, true)?;
+    let (tally, families) = attached(arch, access, &roads, false)?;
+    let (events, _) = attached(arch, access, &roads, true)?;
     Ok(Cost { plain_ns, bystander_ns: events.0, tally_ns: tally.1, events_ns: events.1, families })
 }
 
 /// As a bystander and as a target; and the families attached.
-fn attached(arch: Arch, events: bool) -> Result<((f64, f64), Vec<Family>)> {
-    let mut probes = Probes::load(Knobs {
+fn attached(arch: Arch, access: &Access, roads: &Roads, events: bool) -> Result<((f64, f64), Vec<Family>)> {
+    let knobs = Knobs {
         syscalls: true,
-        network: Roads::find(&Access::default())?.network,
+        network: true,
         events,
         follow: false,
         ring_bytes: 4 << 20,
         life_ring_bytes: 1 << 20,
         tally_entries: 1024,
         arch,
-    })?;
+        typed: true,
+        by_tid: false,
+    };
+    let (mut probes, _) = roads.clone().load(access, knobs)?;
     let bystander = median(|| ());
     probes.seed(std::process::id(), 1)?;
     // A ring that runs full would make the calls look cheap.

@@ -142,7 +142,8 @@ impl Error {
                 Some("mount -t proc proc /proc; BPF also needs /sys: mount -t sysfs sysfs /sys".into())
             }
             Self::NoBtf { .. } => Some(
-                "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (any distribution's since 2021); `osd doctor` shows what is missing".into(),
+                "name a file that describes its types: osd record --btf FILE; `osd doctor` says where to get one"
+                    .into(),
             ),
             Self::NoProcess { .. } => Some("list processes with `ps -e`; it may have ended".into()),
             Self::NotAProcess { pid, .. } => Some(format!("record the process: -p {pid}")),

@@ -114,7 +114,7 @@ impl Session {
     fn start(config: &Config, arch: Arch, writer: Writer) -> Result<Self> {
         let host = host::describe();
         let knobs = Knobs {
-            syscalls: true,
+            syscalls: config.syscalls != Syscalls::Off,
             network: true,
             events: config.syscalls == Syscalls::Events,
             follow: config.follow,
@@ -122,8 +122,10 @@ impl Session {
             life_ring_bytes: config.life_ring_bytes,
             tally_entries: config.tally_entries,
             arch,
+            typed: true,
+            by_tid: false,
         };
-        let (probes, roads) = Roads::find(&config.access)?.load(config, knobs)?;
+        let (probes, roads) = Roads::find(&config.access, config.btf.as_deref())?.load(&config.access, knobs)?;
         let clock = ClockTable(vec![host::read_clocks()]);
         let metadata = Metadata {
             osd_version: config.osd_version.clone(),
@@ -143,7 +145,10 @@ impl Session {
             ..Metadata::default()
         };
         let now = Instant::now();
-        let keep = (!config.access.keep_privileges).then(|| Keep::for_files(&config.output, config.labels.as_deref()));
+        let keep = (!config.access.keep_privileges).then(|| {
+            let keep = Keep::for_files(&config.output, config.labels.as_deref());
+            if probes.by_proc() { keep.and_proc() } else { keep }
+        });
         let mut session = Self {
             ledger: Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes, !probes.is_off("io_uring")),
             host: HostMeter::new(),
@@ -493,6 +498,9 @@ fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Vec<String> {
     if probes.is_off("io_uring") {
         spots[0] =
             "io_uring: this kernel has no tracepoint for its requests; io_uring_enter is all that is seen".into();
+    }
+    if probes.by_proc() {
+        spots.push("read_* and write_* are 0 for processes of other users without CAP_SYS_PTRACE: threads are sampled from /proc".into());
     }
     spots.extend_from_slice(&roads.left_out);
     if config.syscalls != Syscalls::Events {

@@ -3,7 +3,7 @@
 //! The same rows as with BPF, `sample`, `process` and `system`, and fewer: no system calls, no network, and no process that lives for
 //! less than an interval. What cannot be seen is null in the rows and named among the blind spots of the metadata.
 
-mod process;
+pub(crate) mod process;
 mod watch;
 
 use crate::config::{Config, Control, Outcome, Status, What};
