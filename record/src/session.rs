@@ -16,7 +16,7 @@ use crate::ledger::{Interval, Ledger};
 use crate::privilege::Keep;
 use crate::probes::{Knobs, Losses, Probes};
 use crate::roads::Roads;
-use crate::shelf::{Cut, Shelf};
+use crate::shelf::{self, Shelf};
 use crate::spending::Spending;
 use crate::target::{self, Child, Stopped};
 use crate::writing::{Parcel, Writing};
@@ -31,26 +31,34 @@ use std::time::{Duration, Instant};
 /// Records until the target ends, `duration` is over or `control` says stop. `on_status` is called about once a second.
 ///
 /// # Errors
-/// See [`Error`]. Nothing is left behind when it fails before recording began.
-pub fn record(config: &Config, control: &Control, mut on_status: impl FnMut(&Status)) -> Result<Outcome> {
+/// See [`Error`]. Nothing is left behind when it fails before recording began; afterwards an unfinished recording is.
+pub fn record(config: &Config, control: &Control, on_status: impl FnMut(&Status)) -> Result<Outcome> {
     let backend = preflight::plan(config)?.backend;
     let arch = Arch::native().ok_or(Error::Architecture { arch: std::env::consts::ARCH })?;
     if let What::Pids(pids) = &config.what {
         target::check_pids(pids)?;
     }
     let options = WriterOptions { force: config.force, arch, ..WriterOptions::default() };
-    if backend == Backend::Proc && config.cut != Cut::Not {
-        return Err(Error::NeedsBpf { what: "a recording cut into files" });
-    }
     if backend == Backend::Proc && config.max_overhead.is_some() {
         return Err(Error::NeedsBpf { what: "a budget for what recording costs" });
     }
     let mut shelf = Shelf::new(&config.output, options, config.cut)?;
-    let writer = shelf.next_writer(host::read_clocks().realtime_ns)?;
     if backend == Backend::Proc {
-        return procfs::record(config, control, writer, on_status);
+        return procfs::record(config, control, shelf, on_status);
     }
-    let mut session = Session::start(config, arch, writer)?;
+    let writer = shelf.next_writer(host::read_clocks().realtime_ns)?;
+    let session = Session::start(config, arch, writer)?;
+    run(session, shelf, config, control, on_status).map_err(Error::in_session)
+}
+
+fn run(
+    mut session: Session,
+    mut shelf: Shelf,
+    config: &Config,
+    control: &Control,
+    mut on_status: impl FnMut(&Status),
+) -> Result<Outcome> {
+    session.writing.keep()?;
     let mut next_status = Instant::now() + Duration::from_secs(1);
     loop {
         let deadline = session.next_tick();
@@ -118,7 +126,7 @@ impl Session {
     fn start(config: &Config, arch: Arch, writer: Writer) -> Result<Self> {
         let host = host::describe();
         let knobs = Knobs {
-            syscalls: true,
+            syscalls: config.syscalls != Syscalls::Off,
             network: true,
             events: config.syscalls == Syscalls::Events,
             follow: config.follow,
@@ -126,13 +134,16 @@ impl Session {
             life_ring_bytes: config.life_ring_bytes,
             tally_entries: config.tally_entries,
             arch,
+            typed: true,
+            by_tid: false,
         };
+        let roads = Roads::find(&config.access, config.btf.as_deref())?;
         // Before the programs that record are there, which would make it look cheaper.
         let prices = match config.max_overhead {
-            Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch)?,
+            Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch, &config.access, &roads)?,
             _ => Prices::default(),
         };
-        let (probes, roads) = Roads::find(&config.access)?.load(config, knobs)?;
+        let (probes, roads) = roads.load(&config.access, knobs)?;
         let clock = ClockTable(vec![host::read_clocks()]);
         let metadata = Metadata {
             osd_version: config.osd_version.clone(),
@@ -155,7 +166,10 @@ impl Session {
         let spending = config
             .max_overhead
             .map(|allowed| Spending::new(allowed, metadata.host.n_cpus, prices, metadata.syscalls == "events"));
-        let keep = (!config.access.keep_privileges).then(|| Keep::for_files(&config.output, config.labels.as_deref()));
+        let keep = (!config.access.keep_privileges).then(|| {
+            let keep = Keep::for_files(&config.output, config.labels.as_deref());
+            if probes.by_proc() { keep.and_proc() } else { keep }
+        });
         let mut session = Self {
             ledger: Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes, !probes.is_off("io_uring")),
             host: HostMeter::new(),
@@ -405,18 +419,8 @@ impl Session {
 
     /// Ends the file and goes on in the next, which introduces the processes that run. Called when an interval has just ended.
     fn turn_over(&mut self, writer: Writer) -> Result<()> {
-        self.metadata.ended_ns = self.interval_start_ns;
-        self.metadata.clock = self.clock.clone();
         self.metadata.self_cost.budget = self.spending.as_mut().map(Spending::close);
-        self.writing.next(self.metadata.clone(), writer)?;
-        // The first point converts all stamps of the session, so it is the first of each file.
-        self.clock.0.truncate(1);
-        self.clock.0.push(host::read_clocks());
-        self.metadata.clock = self.clock.clone();
-        self.metadata.recording_id = host::random_id();
-        self.metadata.started_ns = self.interval_start_ns;
-        self.metadata.losses.clear();
-        self.writing.describe(&self.metadata)?;
+        shelf::turn_over(&mut self.writing, &mut self.metadata, &mut self.clock, self.interval_start_ns, writer)?;
         let rows = self.ledger.alive(self.interval_start_ns).map(Row::from).collect();
         self.writing.send(Parcel { rows, ..Parcel::default() })
     }
@@ -564,6 +568,9 @@ fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Vec<String> {
     if probes.is_off("io_uring") {
         spots[0] =
             "io_uring: this kernel has no tracepoint for its requests; io_uring_enter is all that is seen".into();
+    }
+    if probes.by_proc() {
+        spots.push("read_* and write_* are 0 for processes of other users without CAP_SYS_PTRACE: threads are sampled from /proc".into());
     }
     spots.extend_from_slice(&roads.left_out);
     if config.max_overhead.is_some() && config.syscalls == Syscalls::Events {

@@ -308,7 +308,10 @@ fn identity_survives_a_hundred_thousand_forks() {
     eprintln!("100 000 processes had {} PIDs", pids.len());
     let ended: HashSet<_> = of(&processes, "event", "exit").iter().map(|r| &r["proc"]).collect();
     assert!(procs.is_subset(&ended));
-    assert_eq!(sum(&rows(&path, Kind::Tally), "count"), sum(&rows(&path, Kind::Sample), "n_syscalls"));
+    // A recorder that is held up for long has more processes to tally than there is room for: calls without a name, counted all the same.
+    let nameless = lost(&path, "tally", "map_full");
+    assert_eq!(sum(&rows(&path, Kind::Tally), "count") + nameless, sum(&rows(&path, Kind::Sample), "n_syscalls"));
+    eprintln!("{nameless} calls found the tallies full");
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod live;
 mod losses;
 mod record;
 mod report;
+mod roads;
 mod sql;
 mod structure;
 mod support;
