@@ -21,7 +21,7 @@ use crate::{labels, preflight, procfs};
 use osd_bpf::wire::NR_TABLE;
 use osd_recording::names::Arch;
 use osd_recording::rows::{Loss, Owner, ProcessEvent, Row, Sample, Syscall, Unseen};
-use osd_recording::{ClockTable, LossTotal, Metadata, Writer, WriterOptions};
+use osd_recording::{Calls, ClockTable, LossTotal, Metadata, Writer, WriterOptions};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -281,7 +281,7 @@ impl Session {
 
     /// Takes what the rings hold, lives first so that calls find their process. True if there is more.
     fn drain(&mut self) -> Result<bool> {
-        let mut parcel = Parcel::default();
+        let mut parcel = self.writing.parcel();
         self.drain_lives(&mut parcel.rows);
         let mut resolver =
             Resolver { ledger: &self.ledger, clock: &self.clock, takes_fd: &self.takes_fd, cached: None };
@@ -459,7 +459,7 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     /// Appends the row of `call` to `rows`, or the call to `stranded` if nobody has introduced its process yet.
-    fn resolve(&mut self, (c, path): Call, rows: &mut Vec<Syscall>, stranded: &mut Vec<Call>) {
+    fn resolve(&mut self, (c, path): Call, rows: &mut Calls, stranded: &mut Vec<Call>) {
         let owner = match self.cached {
             Some((seq, owner)) if seq == c.process_seq => owner,
             _ => match self.ledger.owner(c.process_seq) {

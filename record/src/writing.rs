@@ -7,8 +7,8 @@
 use crate::error::{Error, Result};
 use crate::host;
 use crate::privilege::Keep;
-use osd_recording::rows::{Loss, Row, Syscall};
-use osd_recording::{ClockPoint, Closed, Kind, LossTotal, Metadata, SyncList, Writer};
+use osd_recording::rows::{Loss, Row};
+use osd_recording::{Calls, ClockPoint, Closed, Kind, LossTotal, Metadata, SyncList, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
@@ -21,7 +21,7 @@ const SYNC: Duration = Duration::from_secs(3);
 /// Rows on their way to the file.
 #[derive(Default)]
 pub(crate) struct Parcel {
-    pub(crate) syscalls: Vec<Syscall>,
+    pub(crate) syscalls: Calls,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -47,6 +47,9 @@ struct Progress {
 pub(crate) struct Writing {
     errands: SyncSender<Errand>,
     closed: Receiver<Closed>,
+    /// Parcels come back empty: memory that is there already costs no page faults.
+    returned: Receiver<Calls>,
+    spare: Option<Calls>,
     thread: Option<JoinHandle<Result<()>>>,
     progress: Arc<Progress>,
 }
@@ -56,6 +59,7 @@ impl Writing {
     pub(crate) fn start(writer: Writer, keep: Option<Keep>) -> Result<Self> {
         let (errands, inbox) = sync_channel(16);
         let (outbox, closed) = channel();
+        let (give_back, returned) = sync_channel(2);
         let progress = Arc::new(Progress::default());
         let shared = Arc::clone(&progress);
         let thread = std::thread::Builder::new()
@@ -64,10 +68,16 @@ impl Writing {
                 if let Some(keep) = keep {
                     keep.narrow(|| true).map_err(|source| Error::Os { action: "give up privileges", source })?;
                 }
-                Desk::new(writer, outbox, shared)?.work(&inbox)
+                Desk::new(writer, outbox, give_back, shared)?.work(&inbox)
             })
             .map_err(|source| Error::Os { action: "start the writer thread", source })?;
-        Ok(Self { errands, closed, thread: Some(thread), progress })
+        Ok(Self { errands, closed, returned, spare: None, thread: Some(thread), progress })
+    }
+
+    /// An empty parcel.
+    pub(crate) fn parcel(&mut self) -> Parcel {
+        let syscalls = self.spare.take().or_else(|| self.returned.try_recv().ok()).unwrap_or_default();
+        Parcel { syscalls, rows: Vec::new() }
     }
 
     /// Hands rows over; waits while the writer is behind.
@@ -76,6 +86,7 @@ impl Writing {
     /// What stopped the writer, if it has stopped.
     pub(crate) fn send(&mut self, parcel: Parcel) -> Result<()> {
         if parcel.rows.is_empty() && parcel.syscalls.is_empty() {
+            self.spare = Some(parcel.syscalls);
             return Ok(());
         }
         self.errand(Errand::Rows(parcel))
@@ -151,6 +162,7 @@ impl Drop for Writing {
 struct Desk {
     writer: Writer,
     outbox: Sender<Closed>,
+    give_back: SyncSender<Calls>,
     progress: Arc<Progress>,
     syncer: Syncer,
     last_checkpoint: Instant,
@@ -159,9 +171,14 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(writer: Writer, outbox: Sender<Closed>, progress: Arc<Progress>) -> Result<Self> {
+    fn new(
+        writer: Writer,
+        outbox: Sender<Closed>,
+        give_back: SyncSender<Calls>,
+        progress: Arc<Progress>,
+    ) -> Result<Self> {
         let syncer = Syncer::start()?;
-        Ok(Self { writer, outbox, progress, syncer, last_checkpoint: Instant::now(), dropped: None })
+        Ok(Self { writer, outbox, give_back, progress, syncer, last_checkpoint: Instant::now(), dropped: None })
     }
 
     fn work(mut self, inbox: &Receiver<Errand>) -> Result<()> {
@@ -208,14 +225,16 @@ impl Desk {
     }
 
     fn write(&mut self, parcel: Parcel) -> Result<()> {
-        if !self.is_full() {
-            let calls = parcel.syscalls;
-            let (ts_ns, before) = (calls.first().map_or(0, |c| c.ts_ns), self.writer.rows(Kind::Syscall));
-            let wanted = calls.len() as u64;
-            self.survive(|writer| writer.push_syscalls(calls))?;
-            self.count_dropped(ts_ns, wanted - (self.writer.rows(Kind::Syscall) - before));
-        } else if let Some(first) = parcel.syscalls.first() {
-            self.count_dropped(first.ts_ns, parcel.syscalls.len() as u64);
+        let mut calls = parcel.syscalls;
+        if let Some(ts_ns) = calls.first_ts_ns() {
+            let before = self.writer.rows(Kind::Syscall);
+            if !self.is_full() {
+                self.survive(|writer| writer.push_calls(&calls))?;
+            }
+            self.count_dropped(ts_ns, calls.len() as u64 - (self.writer.rows(Kind::Syscall) - before));
+            calls.clear();
+            // Two wait already: a burst does not keep its memory for the rest of the recording.
+            let _ = self.give_back.try_send(calls);
         }
         // The rest is small, and needed to say what was lost.
         for row in parcel.rows {

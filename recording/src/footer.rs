@@ -166,7 +166,9 @@ pub(crate) fn arrow(metadata: ParquetMetaData) -> Result<ArrowReaderMetadata> {
         file.schema_descr_ptr(),
         file.column_orders().cloned(),
     );
-    let metadata = ParquetMetaDataBuilder::new(file).set_row_groups(metadata.row_groups().to_vec()).build();
+    // Moved, not copied: a long recording has thousands.
+    let groups = metadata.into_builder().take_row_groups();
+    let metadata = ParquetMetaDataBuilder::new(file).set_row_groups(groups).build();
     ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new().with_schema(schema))
 }
 

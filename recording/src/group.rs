@@ -1,5 +1,7 @@
 //! A row group while it grows: rows are encoded as they come, so that what waits for the group to be full is pages, not rows.
+//! System calls have their own way to pages (`call_group.rs`); all other kinds go through the library's.
 
+use crate::chunk::Chunk;
 use crate::schema::{self, Kind, Type};
 use arrow_array::{ArrayRef, RecordBatch, new_null_array};
 use parquet::arrow::ArrowSchemaConverter;
@@ -8,13 +10,13 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{ColumnPath, SchemaDescPtr};
+use parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescPtr};
 use std::io::Write;
 use std::sync::Arc;
 
 /// Columns of one kind being encoded, and how many rows.
 pub(crate) struct Group {
-    /// Those of other kinds are made when the group is written: each open column holds a compressor.
+    /// Those of other kinds are made when the group is written.
     columns: Vec<Option<ArrowColumnWriter>>,
     rows: usize,
 }
@@ -63,44 +65,44 @@ impl Group {
         Ok(())
     }
 
-    /// Writes the group into `file`. The fifty columns that are not of this kind are nulls, encoded here in one go.
-    pub(crate) fn finish<W: Write + Send>(
-        self,
-        file: &mut SerializedFileWriter<W>,
-        factory: &ArrowRowGroupWriterFactory,
-    ) -> Result<()> {
-        const SLICE: usize = 64 * 1024;
-        let mut nulls: Vec<(Type, ArrayRef)> = Vec::new();
-        let mut null_array = |ty: Type, rows: usize| match nulls.iter().find(|(t, _)| *t == ty) {
-            Some((_, array)) => Arc::clone(array),
-            None => {
-                let array = new_null_array(&ty.arrow(), SLICE.min(rows));
-                nulls.push((ty, Arc::clone(&array)));
-                array
-            }
-        };
-        let unused = column_writers(factory)?;
-        let mut group = file.next_row_group()?;
-        for (i, (own, mut unused)) in self.columns.into_iter().zip(unused).enumerate() {
-            let column = match own {
-                Some(own) => own,
-                None => {
-                    let slice = null_array(schema::COLUMNS[i].ty, self.rows);
-                    let mut left = self.rows;
-                    while left > 0 {
-                        let n = left.min(slice.len());
-                        encode(&mut unused, i, &slice.slice(0, n))?;
-                        left -= n;
-                    }
-                    unused
-                }
-            };
-            column.close()?.append_to_row_group(&mut group)?;
-        }
-        group.close()?;
-        file.flush()?;
-        Ok(())
+    /// Writes the group into `file`.
+    pub(crate) fn finish<W: Write + Send>(self, file: &mut SerializedFileWriter<W>) -> Result<()> {
+        let own = self.columns.into_iter().map(|column| column.map(Own::Library)).collect();
+        write_group(file, own, self.rows)
     }
+}
+
+/// A column that a group has values for.
+enum Own {
+    Library(ArrowColumnWriter),
+    Made(Chunk),
+}
+
+/// Writes columns that are chunks already, each at its place in the schema, as a row group of `rows` rows.
+pub(crate) fn write_chunks<W: Write + Send>(
+    file: &mut SerializedFileWriter<W>,
+    chunks: Vec<(usize, Chunk)>,
+    rows: usize,
+) -> Result<()> {
+    let mut own: Vec<Option<Own>> = schema::COLUMNS.iter().map(|_| None).collect();
+    chunks.into_iter().for_each(|(i, chunk)| own[i] = Some(Own::Made(chunk)));
+    write_group(file, own, rows)
+}
+
+/// Writes a row group. The fifty columns that are not of its kind are nulls.
+fn write_group<W: Write + Send>(file: &mut SerializedFileWriter<W>, own: Vec<Option<Own>>, rows: usize) -> Result<()> {
+    let columns: Vec<ColumnDescPtr> = file.schema_descr().columns().to_vec();
+    let mut group = file.next_row_group()?;
+    for (own, column) in own.into_iter().zip(&columns) {
+        match own {
+            Some(Own::Library(writer)) => writer.close()?.append_to_row_group(&mut group)?,
+            Some(Own::Made(chunk)) => chunk.append(column, rows, &mut group)?,
+            None => Chunk::nulls(column, rows)?.append(column, rows, &mut group)?,
+        }
+    }
+    group.close()?;
+    file.flush()?;
+    Ok(())
 }
 
 /// The Parquet schema of a recording.
