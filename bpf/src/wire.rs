@@ -1,7 +1,7 @@
 //! Reads wire records out of the bytes the kernel hands over.
 
 pub use crate::skeleton::types::{
-    call, call_ring, call_with_path, life, life_exec, life_thread_exit, tally, tally_key, usage,
+    call, call_ring, call_with_path, life, life_exec, life_thread_exit, tally, tally_key, thread, usage,
 };
 
 /// A record of fixed layout made of integers only, so that any bytes of the right length are one.
@@ -14,6 +14,12 @@ pub unsafe trait Wire: Copy {
         // SAFETY: the length is checked, any alignment is allowed, and any bit pattern is valid (see the trait).
         (bytes.len() >= size_of::<Self>()).then(|| unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
     }
+
+    /// The record as bytes.
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: integers without padding that matters, as long as `self` is borrowed.
+        unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).cast(), size_of::<Self>()) }
+    }
 }
 
 macro_rules! wire {
@@ -23,6 +29,8 @@ macro_rules! wire {
         const _: () = assert!(size_of::<$name>() == $size, "wire size");
     )*};
 }
+// SAFETY: as above; without padding. Its fields are the kernel side's own, and its size is of no matter here.
+unsafe impl Wire for thread {}
 wire!(call: 40, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 288, usage: 208, tally_key: 8, tally: 184);
 
 /// Bytes of a [`life_exec`] before its text, which is sent only as far as it is filled.
@@ -36,6 +44,10 @@ pub const PATH_BYTES: usize = 256;
 pub const HIST_BUCKETS: usize = 40;
 /// `CALL_FD` of `wire.h`.
 pub const CALL_FD: u8 = 0x80;
+/// `CALL_CLASS_SHIFT` of `wire.h`: where in a byte of the table of calls the class is.
+pub const CALL_CLASS_SHIFT: u32 = 4;
+/// Classes of calls that can be shed, and so the highest level of shedding.
+pub const N_CLASSES: usize = 3;
 /// `NR_TABLE` of `wire.h`: call numbers are below this.
 pub const NR_TABLE: usize = 2048;
 /// `LIFE_RUNNING` of `wire.h`.
@@ -50,7 +62,7 @@ pub const LIFE_EXIT: u32 = 3;
 pub const LIFE_THREAD_EXIT: u32 = 4;
 
 /// Index into the loss counters (`enum loss` of `wire.h`), with the stream and reason a recording calls them by.
-pub const LOSSES: [(&str, &str); 10] = [
+pub const LOSSES: [(&str, &str); 13] = [
     ("syscall", "ring_full"),
     ("path", "copy_fault"),
     ("path", "truncated"),
@@ -61,4 +73,8 @@ pub const LOSSES: [(&str, &str); 10] = [
     ("path", "ring_full"),
     ("sample", "ring_full"),
     ("exe", "truncated"),
+    // One a class.
+    ("syscall", "shed"),
+    ("syscall", "shed"),
+    ("syscall", "shed"),
 ];

@@ -45,21 +45,23 @@ impl Counts {
         *bucket = bucket.wrapping_add(1);
     }
 
-    /// Adds `kernel`, the totals of the calls that did not become events, and gives the sums.
+    /// Adds `kernel`, the totals of the calls that did not become events, in as many parts as there are, and gives the sums.
     pub(crate) fn with(&self, kernel: impl IntoIterator<Item = (tally_key, tally)>) -> Vec<(tally_key, tally)> {
-        let mut kernel: HashMap<(u32, u32), tally> =
-            kernel.into_iter().map(|(key, tally)| ((key.process_seq, key.nr), tally)).collect();
+        let mut in_kernel: HashMap<(u32, u32), tally> = HashMap::new();
+        for (key, part) in kernel {
+            add(in_kernel.entry((key.process_seq, key.nr)).or_default(), &part);
+        }
         let mut totals = Vec::new();
         for process in &self.processes {
             for (nr, tally) in process.numbers.iter().zip(&process.tallies) {
                 let mut sum = *tally;
-                if let Some(more) = kernel.remove(&(process.seq, *nr)) {
+                if let Some(more) = in_kernel.remove(&(process.seq, *nr)) {
                     add(&mut sum, &more);
                 }
                 totals.push((tally_key { process_seq: process.seq, nr: *nr }, sum));
             }
         }
-        totals.extend(kernel.into_iter().map(|((process_seq, nr), tally)| (tally_key { process_seq, nr }, tally)));
+        totals.extend(in_kernel.into_iter().map(|((process_seq, nr), tally)| (tally_key { process_seq, nr }, tally)));
         totals
     }
 
@@ -112,10 +114,10 @@ mod tests {
             counts.add(&call);
         }
         let lost = tally { count: 10, errors: 1, total_ns: 50, ..tally::default() };
-        let kernel = [(tally_key { process_seq: 7, nr: 0 }, lost), (tally_key { process_seq: 8, nr: 2 }, lost)];
+        let kernel = [(7, 0), (8, 2), (8, 2)].map(|(process_seq, nr)| (tally_key { process_seq, nr }, lost));
         assert_eq!(
             sorted(counts.with(kernel)),
-            [(7, 0, 12, 2, 155), (7, 39, 1, 0, 1), (8, 2, 10, 1, 50), (9, 1, 1, 0, 3)]
+            [(7, 0, 12, 2, 155), (7, 39, 1, 0, 1), (8, 2, 20, 2, 100), (9, 1, 1, 0, 3)]
         );
     }
 

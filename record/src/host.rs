@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 fn clock_ns(clock: libc::clockid_t) -> i64 {
     let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `t` is a valid place to write; the three clocks used here exist on every Linux osd runs on.
+    // SAFETY: `t` is a valid place to write; the clocks used here exist on every Linux osd runs on.
     unsafe { libc::clock_gettime(clock, &raw mut t) };
     t.tv_sec * 1_000_000_000 + t.tv_nsec
 }
@@ -42,9 +42,8 @@ fn read_trimmed(path: &str) -> String {
 
 /// The machine, for the metadata.
 pub(crate) fn describe() -> Host {
-    // SAFETY: plain calls.
-    let (n_cpus, page_bytes) =
-        unsafe { (libc::sysconf(libc::_SC_NPROCESSORS_ONLN), libc::sysconf(libc::_SC_PAGESIZE)) };
+    // SAFETY: plain call.
+    let n_cpus = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
     let meminfo = read_trimmed("/proc/meminfo");
     Host {
         hostname: read_trimmed("/proc/sys/kernel/hostname"),
@@ -52,9 +51,15 @@ pub(crate) fn describe() -> Host {
         arch: std::env::consts::ARCH.into(),
         boot_id: read_trimmed("/proc/sys/kernel/random/boot_id"),
         n_cpus: u32::try_from(n_cpus).unwrap_or(0),
-        page_bytes: u64::try_from(page_bytes).unwrap_or(4096),
+        page_bytes: page_bytes(),
         memory_bytes: meminfo_bytes(&meminfo, "MemTotal:").unwrap_or(0),
     }
+}
+
+/// Bytes of a page.
+pub(crate) fn page_bytes() -> u64 {
+    // SAFETY: plain call.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 /// How many processors there are room for now: one more than the highest number of those present.
@@ -88,6 +93,16 @@ pub(crate) fn own_usage() -> (u64, u64) {
         Some(kib.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
     });
     (ns(usage.ru_utime) + ns(usage.ru_stime), peak.unwrap_or(usage.ru_maxrss as u64 * 1024))
+}
+
+/// CPU time of this process so far, all threads: the clock, because `getrusage` may be a tick behind.
+pub(crate) fn own_cpu_ns() -> u64 {
+    clock_ns(libc::CLOCK_PROCESS_CPUTIME_ID).unsigned_abs()
+}
+
+/// CPU time of the calling thread so far.
+pub(crate) fn thread_cpu_ns() -> u64 {
+    clock_ns(libc::CLOCK_THREAD_CPUTIME_ID).unsigned_abs()
 }
 
 /// The process `pid` that started `start_boottime_ns` after boot, unless that PID is another's by now.

@@ -1,7 +1,7 @@
 //! The writing thread: rows go in at one end, closed recordings come out at the other.
 //!
 //! The way in holds a bounded number of parcels. A writer that is behind holds the session back, the ring fills, and the kernel counts
-//! what it sheds: memory stays bounded and nothing is lost without a number. Four times a second everything goes to the operating system,
+//! what finds no room: memory stays bounded and nothing is lost without a number. Four times a second everything goes to the operating system,
 //! so that `kill -9` takes less than a second; every few seconds a third thread waits for the disk, so that a power cut takes little more.
 
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use osd_recording::rows::{Loss, Row};
 use osd_recording::{Calls, ClockPoint, Closed, Kind, LossTotal, Metadata, SyncList, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -29,6 +29,8 @@ enum Errand {
     Rows(Parcel),
     Describe(Box<Metadata>),
     Clock(ClockPoint),
+    /// The session has begun: whatever ends it, the recording stays.
+    Keep,
     /// Close this one and go on in that one.
     Next(Box<Metadata>, Box<Writer>),
     Close(Box<Metadata>),
@@ -78,6 +80,21 @@ impl Writing {
         Parcel { syscalls, rows: Vec::new() }
     }
 
+    /// Hands rows over if there is room, or gives them back.
+    ///
+    /// # Errors
+    /// What stopped the writer, if it has stopped.
+    pub(crate) fn offer(&mut self, parcel: Parcel) -> Result<Option<Parcel>> {
+        if parcel.rows.is_empty() && parcel.syscalls.is_empty() {
+            return Ok(None);
+        }
+        match self.errands.try_send(Errand::Rows(parcel)) {
+            Ok(()) => Ok(None),
+            Err(TrySendError::Full(Errand::Rows(parcel))) => Ok(Some(parcel)),
+            Err(_) => self.join().map(|()| None),
+        }
+    }
+
     /// Hands rows over; waits while the writer is behind.
     ///
     /// # Errors
@@ -93,6 +110,11 @@ impl Writing {
     /// Says what is being recorded, for whoever may have to recover it.
     pub(crate) fn describe(&mut self, metadata: &Metadata) -> Result<()> {
         self.errand(Errand::Describe(Box::new(metadata.clone())))
+    }
+
+    /// Says that recording has begun: a session that fails from here on leaves what it has to `osd recover`.
+    pub(crate) fn keep(&mut self) -> Result<()> {
+        self.errand(Errand::Keep)
     }
 
     pub(crate) fn clock(&mut self, point: ClockPoint) -> Result<()> {
@@ -180,8 +202,10 @@ impl Desk {
                 Ok(Errand::Rows(parcel)) => self.write(parcel)?,
                 Ok(Errand::Describe(metadata)) => self.survive(|writer| writer.describe(&metadata))?,
                 Ok(Errand::Clock(point)) => self.survive(|writer| writer.clock_point(&point))?,
+                Ok(Errand::Keep) => self.writer.keep(),
                 Ok(Errand::Next(metadata, writer)) => {
                     let done = std::mem::replace(&mut self.writer, *writer);
+                    self.writer.keep();
                     self.syncer.forget();
                     let closed = self.close(done, *metadata)?;
                     let _ = self.outbox.send(closed);
@@ -194,6 +218,8 @@ impl Desk {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
+                    // Why it did is the session's to tell; what came until then is handed over to the system.
+                    self.survive(Writer::checkpoint)?;
                     let source = std::io::Error::other("the session ended early");
                     return Err(Error::Os { action: "write the recording", source });
                 }
@@ -307,7 +333,7 @@ impl Syncer {
     fn turn(&mut self, writer: &mut Writer) -> Result<()> {
         if let Ok(outcome) = self.done.try_recv() {
             self.busy = false;
-            let list = outcome.map_err(|source| Error::Os { action: "write the recording to the disk", source })?;
+            let list = outcome.map_err(|source| writer.sync_failed(source))?;
             if !std::mem::take(&mut self.stale) {
                 match writer.synced(&list) {
                     Err(e) if !e.is_storage_full() => return Err(e.into()),
@@ -320,5 +346,35 @@ impl Syncer {
             self.busy = self.lists.try_send(writer.sync_list()?).is_ok();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use osd_recording::{Recording, WriterOptions};
+
+    /// What is left of a session that failed after its first row, before (`false`) or after it had begun.
+    fn left_by_a_failed_session(begun: bool) -> Option<Recording> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.parquet");
+        let mut writing = Writing::start(Writer::create(&path, WriterOptions::default()).unwrap(), None).unwrap();
+        writing.describe(&Metadata::default()).unwrap();
+        if begun {
+            writing.keep().unwrap();
+        }
+        let row = Loss { ts_ns: 1, dur_ns: 1, stream: "syscall".into(), reason: "ring_full".into(), count: 7 };
+        writing.send(Parcel { rows: vec![row.into()], ..Parcel::default() }).unwrap();
+        drop(writing);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), usize::from(begun));
+        Recording::open(path).ok()
+    }
+
+    #[test]
+    fn a_session_that_fails_leaves_what_it_recorded_and_one_that_could_not_begin_leaves_nothing() {
+        assert!(left_by_a_failed_session(false).is_none());
+        let recording = left_by_a_failed_session(true).unwrap();
+        assert!(recording.is_unfinished());
+        assert_eq!(recording.metadata().lost("syscall"), 7, "rows handed over last are there");
     }
 }

@@ -343,3 +343,6 @@ pub fn recover(output: &Path, force: bool) -> Result<Closed> {
     partial::remove(&dir).map_err(io("tidy up"))?;
     Ok(Closed { path: output, bytes, metadata })
 }
+
+#[cfg(test)]
+mod tests;

@@ -128,8 +128,8 @@ impl Rows {
     }
 }
 
-/// A recording being written. Dropping it without [`Writer::close`] removes the unfinished file, unless writing has failed: then it
-/// stays for `osd recover`.
+/// A recording being written. Dropping it without [`Writer::close`] removes the unfinished file, unless writing has failed or
+/// [`Writer::keep`] was called: then it stays for `osd recover`.
 pub struct Writer {
     path: PathBuf,
     options: WriterOptions,
@@ -358,6 +358,17 @@ impl Writer {
     pub fn synced(&mut self, done: &SyncList) -> Result<()> {
         let done = self.partial.synced(done.data_bytes);
         self.io("write", done)
+    }
+
+    /// A [`SyncList`] of this recording could not be run: the error to report. Dropping the writer leaves the recording unfinished.
+    pub fn sync_failed(&mut self, source: std::io::Error) -> Error {
+        self.keep = true;
+        Error::Io { action: "sync", path: self.path.clone(), source }
+    }
+
+    /// From here on dropping the writer leaves the recording unfinished instead of removing it: it holds something worth having.
+    pub fn keep(&mut self) {
+        self.keep = true;
     }
 
     /// The disk is full: gives up the journals, whose rows are in memory too, so that there is room to close what was recorded. A crash

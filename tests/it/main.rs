@@ -4,6 +4,7 @@
 
 mod analyze;
 mod bad_input;
+mod budget;
 mod care;
 mod compat;
 mod crash;
@@ -14,8 +15,10 @@ mod honesty;
 mod host;
 mod interop;
 mod live;
+mod losses;
 mod record;
 mod report;
+mod roads;
 mod sql;
 mod structure;
 mod support;
