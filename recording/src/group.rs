@@ -122,14 +122,15 @@ pub(crate) fn file_writer<W: Write + Send>(sink: W) -> Result<SerializedFileWrit
 }
 
 /// Encodings by what a column holds. Times differ little from row to row (delta); durations do not repeat, so a dictionary
-/// only costs memory; everything else repeats (dictionary, run length). Pages are small because each open column holds one.
+/// only costs memory; everything else repeats (dictionary, run length). Pages and dictionaries are small because each open column
+/// holds one of each, and a host where processes come and go fills them all (ADR 5). System calls do not come here.
 fn properties() -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_created_by(concat!("osd version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
         .set_offset_index_disabled(true)
-        .set_data_page_size_limit(256 * 1024)
-        .set_dictionary_page_size_limit(256 * 1024)
+        .set_data_page_size_limit(64 * 1024)
+        .set_dictionary_page_size_limit(64 * 1024)
         .set_statistics_enabled(EnabledStatistics::Chunk);
     for column in schema::COLUMNS {
         let path = ColumnPath::from(column.name);
