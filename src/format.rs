@@ -37,6 +37,29 @@ pub(crate) fn duration(ns: u64) -> String {
     }
 }
 
+/// `0.0123` → `1.2 %`.
+pub(crate) fn percent(share: f64) -> String {
+    let percent = share * 100.0;
+    let digits = if percent < 0.1 {
+        3
+    } else if percent < 1.0 {
+        2
+    } else {
+        1
+    };
+    format!("{percent:.digits$} %")
+}
+
+/// `1%`, `0.5%`, as a share; more than nothing, at most all.
+#[cfg(any(feature = "record", test))]
+pub(crate) fn parse_percent(text: &str) -> Result<f64, String> {
+    let number = text.strip_suffix('%').and_then(|n| n.trim().parse::<f64>().ok());
+    match number {
+        Some(n) if n > 0.0 && n <= 100.0 => Ok(n / 100.0),
+        _ => Err("write a share above 0% and up to 100%, such as 1% or 0.5%".to_owned()),
+    }
+}
+
 /// UTC nanoseconds as RFC 3339 with milliseconds.
 pub(crate) fn time(utc_ns: i64) -> String {
     jiff::Timestamp::from_nanosecond(i128::from(utc_ns)).map_or_else(|_| format!("{utc_ns} ns"), |t| format!("{t:.3}"))
@@ -96,6 +119,17 @@ mod tests {
         assert_eq!(duration(1_500), "1.5 us");
         assert_eq!(duration(300_000_000_000), "5 min 00 s");
         assert_eq!(time(1_767_225_600_123_000_000), "2026-01-01T00:00:00.123Z");
+    }
+
+    #[test]
+    fn shares_are_read_and_written_with_their_unit() {
+        assert_eq!(percent(0.0123), "1.2 %");
+        assert_eq!(percent(0.00504), "0.50 %");
+        assert_eq!(percent(0.0), "0.000 %");
+        assert_eq!(parse_percent("2.5%"), Ok(0.025));
+        for wrong in ["0%", "-1%", "1", "101%", "NaN%", "%", "one%"] {
+            assert!(parse_percent(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

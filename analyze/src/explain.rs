@@ -677,11 +677,21 @@ fn marks(recording: &Recording, range: Option<&Range<i64>>, table: &Table, findi
             if word(0) == Kind::Label.name() {
                 findings.labels.push(LabelSpan { ts_ns, dur_ns, name: word(3), note: word(4) });
             } else {
-                let (stream, count) = (word(1), get(&count));
-                let coverage = (stream == "syscall").then(|| coverage(table, ts_ns, dur_ns, count)).flatten();
-                findings.losses.push(LossSpan { ts_ns, dur_ns, stream, reason: word(2), count, coverage });
+                let loss =
+                    LossSpan { ts_ns, dur_ns, stream: word(1), reason: word(2), count: get(&count), coverage: None };
+                findings.losses.push(loss);
             }
         }
+    }
+    // Of one interval several reasons may have their share, and what is left is what none of them took.
+    let mut lost: BTreeMap<(i64, u64), u64> = BTreeMap::new();
+    for loss in findings.losses.iter().filter(|l| l.stream == "syscall") {
+        let sum = lost.entry((loss.ts_ns, loss.dur_ns)).or_default();
+        *sum = sum.saturating_add(loss.count);
+    }
+    for loss in findings.losses.iter_mut().filter(|l| l.stream == "syscall") {
+        let lost = lost.get(&(loss.ts_ns, loss.dur_ns)).copied().unwrap_or(loss.count);
+        loss.coverage = coverage(table, loss.ts_ns, loss.dur_ns, lost);
     }
     findings.losses.sort_by(|a, b| (a.ts_ns, &a.stream, &a.reason).cmp(&(b.ts_ns, &b.stream, &b.reason)));
     findings.labels.sort_by(|a, b| (a.ts_ns, &a.name).cmp(&(b.ts_ns, &b.name)));

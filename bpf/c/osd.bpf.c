@@ -104,6 +104,7 @@ struct {
 } threads_by_tid SEC(".maps");
 
 volatile __u32 n_stored; /* threads that had no slot so far: as long as there are none, nobody looks elsewhere */
+volatile __u32 shed_level; /* set by user space: calls of class 1 to this one are tallied here and not recorded; 0: all are recorded */
 
 /* PID -> process_seq of the processes to seed; filled by user space, read once. */
 struct {
@@ -146,8 +147,8 @@ struct {
 } lives SEC(".maps");
 
 /*
- * Counts of the calls that are not events: all of them with `record_calls` off, otherwise those whose ring was full. (User space
- * counts the events as it reads them, which costs the traced process nothing.) Memory is taken on first use; 200 bytes x CPUs an
+ * Counts of the calls that are not events: all of them with `record_calls` off, otherwise those that are shed or whose ring was full.
+ * (User space counts the events as it reads them, which costs the traced process nothing.) Memory is taken on first use; 200 bytes x CPUs an
  * entry. Entries of ended processes are deleted by user space.
  */
 struct {
@@ -461,6 +462,22 @@ static __noinline int lose_call(struct thread *t, __u64 dur_ns, bool failed)
 	return count_lost(LOSS_CALL_RING_FULL);
 }
 
+/* Class of a call less 1: below the level of shedding if it is shed. What is always recorded is far above. */
+static __always_inline __u32 rank_of(__u32 nr)
+{
+	return ((call_args[nr & (NR_TABLE - 1)] & CALL_CLASS) >> CALL_CLASS_SHIFT) - 1;
+}
+
+/* Out of the way of what is recorded, which at level 0 pays for one comparison. */
+static __noinline int shed_call(struct thread *t, __u64 dur_ns, bool failed)
+{
+	if (!t)
+		return 0;
+	t->path = 0;
+	tally_call(t, dur_ns, failed);
+	return count_lost(LOSS_CALL_SHED_1 + rank_of(t->nr));
+}
+
 /* 1 if the record is on its way; 0 if the call has still to be recorded, without its path. */
 static __noinline int record_call_with_path(struct thread *t, __u64 now, __u64 dur_ns, long ret)
 {
@@ -509,7 +526,7 @@ TRACED(call_returned, "sys_exit")
 	long ret = ctx[1];
 	__u64 now, dur_ns, head;
 	struct call_ring *ring;
-	__u32 cpu;
+	__u32 cpu, level;
 	bool failed;
 
 	/* No entry time: the call began before its thread was a target. It is in neither the counts nor the events. */
@@ -524,6 +541,9 @@ TRACED(call_returned, "sys_exit")
 	t->syscall_ns += dur_ns;
 	if (!record_calls)
 		return tally_call(t, dur_ns, failed);
+	level = shed_level;
+	if (level && rank_of(t->nr) < level)
+		return shed_call(t, dur_ns, failed);
 	/* After a successful exec the pointer is into memory that is gone; the process row has the path. */
 	if (t->path && record_call_with_path(t, now, dur_ns, ret))
 		return 0;

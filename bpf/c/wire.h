@@ -92,6 +92,8 @@ _Static_assert(sizeof(struct call_with_path) == 304, "wire size");
 /* In the table of calls: what the arguments are. */
 #define CALL_FD 0x80 /* the first is a file descriptor */
 #define CALL_PATH 0x07 /* 1 + index of the path argument, 0: none */
+#define CALL_CLASS 0x30 /* the level of shedding from which on it is no event; 0: always one */
+#define CALL_CLASS_SHIFT 4
 
 /* Kinds of life records. */
 #define LIFE_RUNNING 0
@@ -157,5 +159,8 @@ enum loss {
 	LOSS_PATH_RING_FULL, /* path not recorded; its call is */
 	LOSS_USAGE_RING_FULL, /* what a thread used at last not recorded */
 	LOSS_EXE_CUT, /* path of an executed program longer than PATH_BYTES */
+	LOSS_CALL_SHED_1, /* syscall event of class 1 not recorded, to keep to the budget; tallied in the kernel instead */
+	LOSS_CALL_SHED_2,
+	LOSS_CALL_SHED_3,
 	N_LOSSES,
 };

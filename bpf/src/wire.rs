@@ -44,6 +44,10 @@ pub const PATH_BYTES: usize = 256;
 pub const HIST_BUCKETS: usize = 40;
 /// `CALL_FD` of `wire.h`.
 pub const CALL_FD: u8 = 0x80;
+/// `CALL_CLASS_SHIFT` of `wire.h`: where in a byte of the table of calls the class is.
+pub const CALL_CLASS_SHIFT: u32 = 4;
+/// Classes of calls that can be shed, and so the highest level of shedding.
+pub const N_CLASSES: usize = 3;
 /// `NR_TABLE` of `wire.h`: call numbers are below this.
 pub const NR_TABLE: usize = 2048;
 /// `LIFE_RUNNING` of `wire.h`.
@@ -58,7 +62,7 @@ pub const LIFE_EXIT: u32 = 3;
 pub const LIFE_THREAD_EXIT: u32 = 4;
 
 /// Index into the loss counters (`enum loss` of `wire.h`), with the stream and reason a recording calls them by.
-pub const LOSSES: [(&str, &str); 10] = [
+pub const LOSSES: [(&str, &str); 13] = [
     ("syscall", "ring_full"),
     ("path", "copy_fault"),
     ("path", "truncated"),
@@ -69,4 +73,8 @@ pub const LOSSES: [(&str, &str); 10] = [
     ("path", "ring_full"),
     ("sample", "ring_full"),
     ("exe", "truncated"),
+    // One a class.
+    ("syscall", "shed"),
+    ("syscall", "shed"),
+    ("syscall", "shed"),
 ];

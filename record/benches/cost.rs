@@ -101,6 +101,7 @@ fn record(what: What, output: PathBuf, syscalls: Syscalls, duration: Option<Dura
         tally_entries: 65_536,
         labels: None,
         btf: None,
+        max_overhead: None,
         cut: osd_record::Cut::Not,
         max_bytes: None,
         // One process makes all the recordings.

@@ -1,9 +1,11 @@
-//! What the arguments of each system call are, as far as the recorder keeps them: a file descriptor first, a path somewhere.
+//! What the arguments of each system call are, as far as the recorder keeps them: a file descriptor first, a path somewhere. And, in the
+//! same byte, what it is worth (`classes`).
 
+use crate::classes::classes;
 use osd_bpf::wire;
 use osd_recording::names::Arch;
 
-/// For each system call number: is its first argument a file descriptor, and which argument is a path.
+/// For each system call number: is its first argument a file descriptor, which argument is a path, from which level on it is shed.
 pub(crate) fn call_args(arch: Arch) -> [u8; wire::NR_TABLE] {
     const FD: &[&str] = &[
         "read",
@@ -139,8 +141,8 @@ pub(crate) fn call_args(arch: Arch) -> [u8; wire::NR_TABLE] {
         "name_to_handle_at",
         "open_tree",
     ];
-    // Those of the 32-bit ABI stay 0: their arguments are in other registers.
-    let mut table = [0; wire::NR_TABLE];
+    // Those of the 32-bit ABI have no arguments here: theirs are in other registers.
+    let mut table = classes(arch).map(|class| class << wire::CALL_CLASS_SHIFT);
     for (nr, name) in arch.syscalls() {
         let entry = &mut table[usize::from(*nr) & (wire::NR_TABLE - 1)];
         if FD.contains(name) {

@@ -88,6 +88,8 @@ pub struct Config {
     pub labels: Option<PathBuf>,
     /// Stands in for the kernel's BTF file in the preflight.
     pub btf: Option<PathBuf>,
+    /// Most that recording may cost, as a share of the time of all processors, 0..=1; what does not fit is shed.
+    pub max_overhead: Option<f64>,
     /// How the recording is cut into files.
     pub cut: Cut,
     /// End it when it has this size.
@@ -136,10 +138,27 @@ pub struct Status {
     pub events: u64,
     /// Syscall events lost.
     pub lost: u64,
+    /// Syscall events shed to keep to the budget.
+    pub shed: u64,
+    /// How the budget is kept, if there is one.
+    pub overhead: Option<Overhead>,
     /// Bytes written.
     pub bytes: u64,
     /// Processes alive.
     pub processes: usize,
+}
+
+/// How a budget is kept.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Overhead {
+    /// Share of the time of all processors that recording took in the last second, 0..=1.
+    pub share: f64,
+    /// Share that it may take.
+    pub allowed: f64,
+    /// Level of shedding: 0 nothing, 3 all that may be.
+    pub level: u8,
+    /// Over the budget though nothing more can be shed.
+    pub unmet: bool,
 }
 
 /// A finished session.

@@ -1,16 +1,18 @@
-//! What recording costs on this host, measured in about a second: time that the programs add to the cheapest system call.
+//! What recording costs on this host, measured in about a second: time that the programs add to the cheapest system call; and, for a
+//! recording that has to keep to a budget, to a call of a program that does something else between its calls.
 //!
 //! The calling thread makes the calls: first with nothing attached, then as nobody's target, then as the recorder's. Each number is a
 //! median over rounds, for orientation; `make bench` alternates between the variants and is what to compare with.
 
+use crate::budget::Prices;
 use crate::config::Access;
 use crate::error::Result;
-use crate::probes::Knobs;
+use crate::host;
+use crate::probes::{Knobs, Probes};
 use crate::roads::Roads;
 use osd_recording::Family;
 use osd_recording::names::Arch;
 use std::path::Path;
-use std::time::Instant;
 
 /// Nanoseconds of one `getppid` call, by what is attached.
 #[derive(Clone, Debug)]
@@ -37,7 +39,7 @@ const ROUNDS: usize = 21;
 /// [`crate::Error::Bpf`], naming the program, if the kernel refuses one.
 pub fn measure(arch: Arch, access: &Access, btf: Option<&Path>) -> Result<Cost> {
     let roads = Roads::find(access, btf)?;
-    let plain_ns = median(|| ());
+    let plain_ns = median(get_parent, || ());
     let (tally, families) = attached(arch, access, &roads, false)?;
     let (events, _) = attached(arch, access, &roads, true)?;
     Ok(Cost { plain_ns, bystander_ns: events.0, tally_ns: tally.1, events_ns: events.1, families })
@@ -45,6 +47,15 @@ pub fn measure(arch: Arch, access: &Access, btf: Option<&Path>) -> Result<Cost> 
 
 /// As a bystander and as a target; and the families attached.
 fn attached(arch: Arch, access: &Access, roads: &Roads, events: bool) -> Result<((f64, f64), Vec<Family>)> {
+    let mut probes = load(arch, access, roads, events)?;
+    let bystander = median(get_parent, || ());
+    probes.seed(std::process::id(), 1)?;
+    // A ring that runs full would make the calls look cheap.
+    let target = median(get_parent, || while probes.drain_calls(|_| ()) {});
+    Ok(((bystander, target), probes.families()))
+}
+
+fn load(arch: Arch, access: &Access, roads: &Roads, events: bool) -> Result<Probes> {
     let knobs = Knobs {
         syscalls: true,
         network: true,
@@ -57,24 +68,60 @@ fn attached(arch: Arch, access: &Access, roads: &Roads, events: bool) -> Result<
         typed: true,
         by_tid: false,
     };
-    let (mut probes, _) = roads.clone().load(access, knobs)?;
-    let bystander = median(|| ());
+    Ok(roads.clone().load(access, knobs)?.0)
+}
+
+/// Bytes that are read between two calls: the first-level cache and as much again. See ADR 6 for what other sizes give.
+const TOUCHED: usize = 64 << 10;
+
+/// What the programs add to a call of a recorded process by what becomes of it. Between its calls the calling thread does what programs
+/// do, it uses memory: in a loop that does not, everything that the programs touch stays in the nearest cache, and they cost half.
+///
+/// # Errors
+/// [`crate::Error::Bpf`], naming the program, if the kernel refuses one.
+pub(crate) fn prices(arch: Arch, access: &Access, roads: &Roads) -> Result<Prices> {
+    let memory = vec![1_u8; TOUCHED];
+    let cold = |call: fn()| {
+        let memory = &memory;
+        move || {
+            std::hint::black_box(memory.iter().step_by(64).map(|b| u64::from(*b)).sum::<u64>());
+            call();
+        }
+    };
+    let plain = median(cold(get_parent), || ());
+    let plain_path = median(cold(look_at_root), || ());
+    let mut probes = load(arch, access, roads, true)?;
     probes.seed(std::process::id(), 1)?;
-    // A ring that runs full would make the calls look cheap.
-    let target = median(|| while probes.drain_calls(|_| ()) {});
-    Ok(((bystander, target), probes.families()))
+    let event = median(cold(get_parent), || while probes.drain_calls(|_| ()) {});
+    let path = median(cold(look_at_root), || while probes.drain_calls(|_| ()) {});
+    probes.shed(1);
+    let tally = median(cold(get_parent), || ());
+    let above = |plain: f64, ns: f64| (ns - plain).max(0.0);
+    Ok(Prices { event_ns: above(plain, event), path_ns: above(plain_path, path), tally_ns: above(plain, tally) })
+}
+
+/// The cheapest call there is.
+fn get_parent() {
+    // SAFETY: a call without arguments or effects.
+    unsafe { libc::syscall(libc::SYS_getppid) };
+}
+
+/// A call with a path.
+fn look_at_root() {
+    // SAFETY: the path is a C string.
+    unsafe { libc::access(c"/".as_ptr(), libc::F_OK) };
 }
 
 /// Nanoseconds a call, the median of some rounds; `between` runs after each, untimed.
-fn median(mut between: impl FnMut()) -> f64 {
+fn median(call: impl Fn(), mut between: impl FnMut()) -> f64 {
     let mut rounds: Vec<f64> = (0..ROUNDS)
         .map(|_| {
-            let start = Instant::now();
+            // Its own time: on a busy machine most slices are interrupted by others.
+            let start = host::thread_cpu_ns();
             for _ in 0..CALLS {
-                // SAFETY: a call without arguments or effects.
-                unsafe { libc::syscall(libc::SYS_getppid) };
+                call();
             }
-            let ns = start.elapsed().as_nanos() as f64 / f64::from(CALLS);
+            let ns = (host::thread_cpu_ns() - start) as f64 / f64::from(CALLS);
             between();
             ns
         })

@@ -21,6 +21,12 @@ pub enum Error {
         /// Who does, as far as can be told.
         by: &'static str,
     },
+    /// Asked for something that `/proc` alone cannot give.
+    #[error("{what} needs BPF, which this user may not load")]
+    NeedsBpf {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// No `/proc`, as in an empty chroot.
     #[error("/proc is not mounted: {source}")]
     NoProc {
@@ -135,6 +141,7 @@ impl Error {
                 "run `sudo osd record ...`, or grant them once: `sudo setcap {}=ep \"$(command -v osd)\"`",
                 missing.join(",").to_lowercase()
             )),
+            Self::NeedsBpf { .. } => Some("run it with sudo, or record without; `osd doctor` says more".into()),
             Self::Refused { .. } => {
                 Some("run `osd doctor`: it shows what this host refuses and how to allow it".into())
             }

@@ -9,7 +9,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 fn clock_ns(clock: libc::clockid_t) -> i64 {
     let mut t = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `t` is a valid place to write; the three clocks used here exist on every Linux osd runs on.
+    // SAFETY: `t` is a valid place to write; the clocks used here exist on every Linux osd runs on.
     unsafe { libc::clock_gettime(clock, &raw mut t) };
     t.tv_sec * 1_000_000_000 + t.tv_nsec
 }
@@ -93,6 +93,16 @@ pub(crate) fn own_usage() -> (u64, u64) {
         Some(kib.trim().strip_suffix(" kB")?.parse::<u64>().ok()? * 1024)
     });
     (ns(usage.ru_utime) + ns(usage.ru_stime), peak.unwrap_or(usage.ru_maxrss as u64 * 1024))
+}
+
+/// CPU time of this process so far, all threads: the clock, because `getrusage` may be a tick behind.
+pub(crate) fn own_cpu_ns() -> u64 {
+    clock_ns(libc::CLOCK_PROCESS_CPUTIME_ID).unsigned_abs()
+}
+
+/// CPU time of the calling thread so far.
+pub(crate) fn thread_cpu_ns() -> u64 {
+    clock_ns(libc::CLOCK_THREAD_CPUTIME_ID).unsigned_abs()
 }
 
 /// The process `pid` that started `start_boottime_ns` after boot, unless that PID is another's by now.

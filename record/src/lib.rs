@@ -2,12 +2,15 @@
 //!
 //! The way of the data, a file each: [`preflight`] says whether this host can be recorded, `roads` what of it, [`cost`] at what price;
 //! `target` finds or starts the processes; `probes` is the kernel side (load, attach, drain), `call_args` what it is told about
-//! arguments, `passes` stands in for its passes where `/proc` must; `decode` turns wire records into typed ones; `counts` tallies the calls as they are read; `ledger` keeps who is who and
-//! turns running totals into per-interval rows; `host` reads clocks and `/proc`; `session` is the loop that drives them, `writing` the
+//! arguments, `passes` stands in for its passes where `/proc` must; `decode` turns wire records into typed ones; `counts` tallies the calls
+//! as they are read; `ledger` keeps who is who and
+//! turns running totals into per-interval rows; `budget` decides how much to shed and `classes` what first, `spending` keeps the account; `host` reads clocks and `/proc`; `session` is the loop that drives them, `writing` the
 //! thread that encodes and writes. `privilege` gives up what is not needed any more. `procfs` is the same session without BPF. Nothing
 //! here prints: a caller sees [`Status`] and an [`Error`] with a hint.
 
+mod budget;
 mod call_args;
+mod classes;
 mod config;
 pub mod cost;
 mod counts;
@@ -24,10 +27,11 @@ mod procfs;
 mod roads;
 mod session;
 mod shelf;
+mod spending;
 mod target;
 mod writing;
 
-pub use config::{Access, Backend, Config, Control, Outcome, Status, Syscalls, What};
+pub use config::{Access, Backend, Config, Control, Outcome, Overhead, Status, Syscalls, What};
 pub use error::{Error, Result};
 pub use session::record;
 pub use shelf::{Cut, flight_recorder};

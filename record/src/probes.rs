@@ -65,6 +65,8 @@ pub(crate) struct Probes {
     slots: usize,
     n_cpus: usize,
     families: Vec<Family>,
+    /// Calls with a path handed over so far.
+    n_paths: u64,
     /// Scratch of `read_tallies`, kept between intervals.
     batch: TallyBatch,
 }
@@ -191,6 +193,7 @@ impl Probes {
             slots: sizes.slots,
             n_cpus,
             families,
+            n_paths: 0,
             batch,
         })
     }
@@ -237,12 +240,43 @@ impl Probes {
     /// Hands over the calls since the last time, at most [`DRAIN`] of each ring; true if there are more. A thread's calls are in
     /// order unless it moved to another processor or some of them have a path.
     pub(crate) fn drain_calls(&mut self, mut each: impl FnMut(Call)) -> bool {
-        let more_paths = self.paths.read(DRAIN, |bytes| {
+        let paths = self.paths.read(DRAIN, |bytes| {
             if let Some(call) = decode::call_record(bytes) {
                 each(call);
             }
-        }) == DRAIN;
-        self.calls.read(DRAIN, |call| each((call, None))) || more_paths
+        });
+        self.n_paths += paths as u64;
+        self.calls.read(DRAIN, |call| each((call, None))) || paths == DRAIN
+    }
+
+    /// Of the calls handed over so far, those with a path.
+    pub(crate) fn n_paths(&self) -> u64 {
+        self.n_paths
+    }
+
+    /// Calls of the classes 1 to `level` are from now on tallied in the kernel and not recorded. Needs no privilege.
+    pub(crate) fn shed(&mut self, level: u32) {
+        if let Some(bss) = self.skel.maps.bss_data.as_deref_mut() {
+            // SAFETY: a valid, aligned place in memory that is shared with the kernel side, which reads it whole.
+            unsafe { (&raw mut bss.shed_level).write_volatile(level) };
+        }
+    }
+
+    /// Calls that found their ring full so far.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if the map cannot be read.
+    pub(crate) fn calls_lost(&self) -> Result<u64> {
+        self.read_loss(0)
+    }
+
+    /// The counter of `LOSSES[i]`.
+    fn read_loss(&self, i: u32) -> Result<u64> {
+        let per_cpu =
+            self.skel.maps.losses.lookup_percpu(&i.to_ne_bytes(), MapFlags::ANY).map_err(bpf("read the losses"))?;
+        let values =
+            per_cpu.into_iter().flatten().filter_map(|v| Some(u64::from_ne_bytes(v.get(..8)?.try_into().ok()?)));
+        Ok(values.sum())
     }
 
     /// After so many drains everything is read that was in the rings when the first began.
@@ -350,11 +384,7 @@ impl Probes {
     pub(crate) fn read_losses(&self) -> Result<Losses> {
         let mut totals = Vec::new();
         for (i, (stream, reason)) in wire::LOSSES.iter().enumerate() {
-            let key = (i as u32).to_ne_bytes();
-            let per_cpu = self.skel.maps.losses.lookup_percpu(&key, MapFlags::ANY).map_err(bpf("read the losses"))?;
-            let values =
-                per_cpu.into_iter().flatten().filter_map(|v| Some(u64::from_ne_bytes(v.get(..8)?.try_into().ok()?)));
-            totals.push((*stream, *reason, values.sum()));
+            totals.push((*stream, *reason, self.read_loss(i as u32)?));
         }
         let p = &self.skel.progs;
         let programs = [

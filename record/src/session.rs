@@ -4,21 +4,24 @@
 //! At the end: programs off, rings drained, last pass, last tallies. So a call is in the tallies if and only if it is in the events or
 //! among the losses. The end of an interval is the same without the first step: what the rings hold at that moment is counted in it.
 
+use crate::budget::{Prices, Spent};
 use crate::call_args;
 use crate::config::{Backend, Config, Control, Outcome, Status, Syscalls, What};
+use crate::cost;
 use crate::counts::Counts;
 use crate::decode::{Call, ExecText, Life};
 use crate::error::{Error, Result};
 use crate::host::{self, HostMeter};
-use crate::ledger::Ledger;
+use crate::ledger::{Interval, Ledger};
 use crate::privilege::Keep;
 use crate::probes::{Knobs, Losses, Probes};
 use crate::roads::Roads;
 use crate::shelf::{self, Shelf};
+use crate::spending::Spending;
 use crate::target::{self, Child, Stopped};
 use crate::writing::{Parcel, Writing};
 use crate::{labels, preflight, procfs};
-use osd_bpf::wire::NR_TABLE;
+use osd_bpf::wire::{N_CLASSES, NR_TABLE};
 use osd_recording::names::Arch;
 use osd_recording::rows::{Loss, Owner, ProcessEvent, Row, Sample, Syscall, Unseen};
 use osd_recording::{Calls, ClockTable, LossTotal, Metadata, Writer, WriterOptions};
@@ -36,6 +39,9 @@ pub fn record(config: &Config, control: &Control, on_status: impl FnMut(&Status)
         target::check_pids(pids)?;
     }
     let options = WriterOptions { force: config.force, arch, ..WriterOptions::default() };
+    if backend == Backend::Proc && config.max_overhead.is_some() {
+        return Err(Error::NeedsBpf { what: "a budget for what recording costs" });
+    }
     let mut shelf = Shelf::new(&config.output, options, config.cut)?;
     if backend == Backend::Proc {
         return procfs::record(config, control, shelf, on_status);
@@ -100,6 +106,12 @@ struct Session {
     waiting: Vec<Call>,
     n_events: u64,
     n_lost: u64,
+    n_shed: u64,
+    spending: Option<Spending>,
+    /// Events, and those with a path, when the last interval ended.
+    counted: (u64, u64),
+    /// Calls lost in this interval while the writer was behind.
+    behind: u64,
     next_clock: Instant,
     truncated_argv: u64,
     /// A process that was named ended badly.
@@ -125,7 +137,13 @@ impl Session {
             typed: true,
             by_tid: false,
         };
-        let (probes, roads) = Roads::find(&config.access, config.btf.as_deref())?.load(&config.access, knobs)?;
+        let found = Roads::find(&config.access, config.btf.as_deref())?;
+        // Before the programs that record are there, which would make it look cheaper.
+        let prices = match config.max_overhead {
+            Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch, &config.access, &found)?,
+            _ => Prices::default(),
+        };
+        let (probes, roads) = found.load(&config.access, knobs)?;
         let clock = ClockTable(vec![host::read_clocks()]);
         let metadata = Metadata {
             osd_version: config.osd_version.clone(),
@@ -145,6 +163,9 @@ impl Session {
             ..Metadata::default()
         };
         let now = Instant::now();
+        let spending = config
+            .max_overhead
+            .map(|allowed| Spending::new(allowed, metadata.host.n_cpus, prices, metadata.syscalls == "events"));
         let keep = (!config.access.keep_privileges).then(|| {
             let keep = Keep::for_files(&config.output, config.labels.as_deref());
             if probes.by_proc() { keep.and_proc() } else { keep }
@@ -167,6 +188,10 @@ impl Session {
             waiting: Vec::new(),
             n_events: 0,
             n_lost: 0,
+            n_shed: 0,
+            spending,
+            counted: (0, 0),
+            behind: 0,
             next_clock: now + Duration::from_secs(5),
             truncated_argv: 0,
             target_failed: false,
@@ -240,6 +265,9 @@ impl Session {
         self.host.interval(0, 0);
         self.began = Instant::now();
         self.next_tick = self.began + self.interval;
+        if let Some(spending) = &mut self.spending {
+            spending.begin();
+        }
         self.metadata.clock = self.clock.clone();
         self.writing.describe(&self.metadata)
     }
@@ -296,9 +324,18 @@ impl Session {
         });
         self.waiting = stranded;
         self.n_events += parcel.syscalls.len() as u64;
-        self.writing.send(parcel)?;
+        self.hand_over(parcel)?;
         self.settled |= !more;
         Ok(more)
+    }
+
+    /// Gives `parcel` to the writer. What the rings lose while it is too far behind to take more is its doing.
+    fn hand_over(&mut self, parcel: Parcel) -> Result<()> {
+        let Some(parcel) = self.writing.offer(parcel)? else { return Ok(()) };
+        let before = self.probes.calls_lost()?;
+        self.writing.send(parcel)?;
+        self.behind += self.probes.calls_lost()? - before;
+        Ok(())
     }
 
     fn drain_lives(&mut self, rows: &mut Vec<Row>) {
@@ -350,16 +387,20 @@ impl Session {
         let settled = std::mem::take(&mut self.settled);
         let interval = self.ledger.close_interval(end_ns, &usages, &totals, &n_fds, settled);
         self.probes.delete_tallies(&interval.dead_tallies);
-        for (seq, _) in interval.dead_tallies {
-            self.counts.forget(seq);
+        for (seq, _) in &interval.dead_tallies {
+            self.counts.forget(*seq);
         }
         let dur_ns = (end_ns - self.interval_start_ns).max(0).unsigned_abs();
+        let mut spent = self.spent(dur_ns, &interval);
         let unseen = Unseen { network: self.off("network"), syscalls: self.off("syscalls"), ..Unseen::default() };
         parcel.rows.extend(interval.samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
         parcel.rows.extend(interval.tallies.into_iter().map(Row::from));
         parcel.rows.extend(self.host.interval(self.interval_start_ns, dur_ns).map(Row::from));
-        self.note_losses(dur_ns, &mut parcel.rows)?;
-        self.writing.send(parcel)?;
+        spent.shed = self.note_losses(dur_ns, &mut parcel.rows)?;
+        self.hand_over(parcel)?;
+        if let Some(spending) = &mut self.spending {
+            self.probes.shed(spending.interval(spent) as u32);
+        }
         self.interval_start_ns = end_ns;
         let now = Instant::now();
         self.next_tick += self.interval;
@@ -378,6 +419,7 @@ impl Session {
 
     /// Ends the file and goes on in the next, which introduces the processes that run. Called when an interval has just ended.
     fn turn_over(&mut self, writer: Writer) -> Result<()> {
+        self.metadata.self_cost.budget = self.spending.as_mut().map(Spending::close);
         shelf::turn_over(&mut self.writing, &mut self.metadata, &mut self.clock, self.interval_start_ns, writer)?;
         let rows = self.ledger.alive(self.interval_start_ns).map(Row::from).collect();
         self.writing.send(Parcel { rows, ..Parcel::default() })
@@ -387,16 +429,41 @@ impl Session {
         self.metadata.families.iter().any(|f| f.name == family && f.attach == "off")
     }
 
-    fn note_losses(&mut self, dur_ns: u64, rows: &mut Vec<Row>) -> Result<()> {
+    /// What the interval was spent on, but for what is read later.
+    fn spent(&mut self, elapsed_ns: u64, interval: &Interval) -> Spent {
+        let before = std::mem::replace(&mut self.counted, (self.n_events, self.probes.n_paths()));
+        let events = self.counted.0 - before.0;
+        let calls: u64 = interval.tallies.iter().map(|t| t.count).sum();
+        Spent {
+            elapsed_ns,
+            events,
+            paths: self.counted.1 - before.1,
+            tallied: calls.saturating_sub(events),
+            targets_ns: interval.samples.iter().map(|s| s.cpu_ns).sum(),
+            ..Spent::default()
+        }
+    }
+
+    /// Writes down what was lost in the interval. Gives the calls that were shed, by class.
+    fn note_losses(&mut self, dur_ns: u64, rows: &mut Vec<Row>) -> Result<[u64; N_CLASSES]> {
         let totals = self.probes.read_losses()?;
         let last = self.last_losses.iter().map(|(_, _, n)| *n).chain(std::iter::repeat(0));
-        let counted = totals.iter().zip(last).map(|((stream, reason, now), last)| (*stream, *reason, now - last));
-        let argv_cut = std::mem::take(&mut self.truncated_argv);
-        let argv = std::iter::once(("argv", "truncated", argv_cut));
-        for (stream, reason, count) in counted.chain(argv).filter(|(_, _, n)| *n > 0) {
-            if (stream, reason) == ("syscall", "ring_full") {
-                self.n_lost += count;
-            }
+        let mut counted: Vec<_> =
+            totals.iter().zip(last).map(|((stream, reason, now), last)| (*stream, *reason, now - last)).collect();
+        counted.push(("argv", "truncated", std::mem::take(&mut self.truncated_argv)));
+        let mut shed = [0; N_CLASSES];
+        for (of_class, (.., n)) in shed.iter_mut().zip(counted.extract_if(.., |l| (l.0, l.1) == ("syscall", "shed"))) {
+            *of_class = n;
+        }
+        counted.push(("syscall", "shed", shed.iter().sum()));
+        if let Some((.., n)) = counted.iter_mut().find(|l| (l.0, l.1) == ("syscall", "ring_full")) {
+            self.n_lost += *n;
+            let behind = std::mem::take(&mut self.behind).min(*n);
+            *n -= behind;
+            counted.push(("syscall", "writer_behind", behind));
+        }
+        self.n_shed += shed.iter().sum::<u64>();
+        for (stream, reason, count) in counted.into_iter().filter(|(_, _, n)| *n > 0) {
             let (stream, reason) = (stream.to_owned(), reason.to_owned());
             let sums = &mut self.metadata.losses;
             match sums.iter_mut().find(|l| l.stream == stream && l.reason == reason) {
@@ -406,7 +473,7 @@ impl Session {
             rows.push(Loss { ts_ns: self.interval_start_ns, dur_ns, stream, reason, count }.into());
         }
         self.last_losses = totals;
-        Ok(())
+        Ok(shed)
     }
 
     fn status(&self) -> Status {
@@ -414,6 +481,8 @@ impl Session {
             elapsed: self.began.elapsed(),
             events: self.n_events,
             lost: self.n_lost,
+            shed: self.n_shed,
+            overhead: self.spending.as_ref().map(Spending::overhead),
             bytes: self.writing.bytes(),
             processes: self.ledger.n_live(),
         }
@@ -436,6 +505,7 @@ impl Session {
         self.metadata.target.exit_code = exit_code;
         self.metadata.ended_ns = self.interval_start_ns;
         self.metadata.clock = self.clock.clone();
+        self.metadata.self_cost.budget = self.spending.as_mut().map(Spending::close);
         let n_processes = self.ledger.n_processes();
         let full = self.writing.is_full();
         let asked = asked || self.target_failed || self.timed_out || exit_code.is_some_and(|code| code != 0);
@@ -503,6 +573,12 @@ fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Vec<String> {
         spots.push("read_* and write_* are 0 for processes of other users without CAP_SYS_PTRACE: threads are sampled from /proc".into());
     }
     spots.extend_from_slice(&roads.left_out);
+    if config.max_overhead.is_some() && config.syscalls == Syscalls::Events {
+        spots.push(
+            "--max-overhead: calls of the classes shed are counted, not listed; exec, connect, open and their like always are"
+                .to_owned(),
+        );
+    }
     if config.syscalls != Syscalls::Events {
         spots.push(format!(
             "system calls: {}",

@@ -1,7 +1,7 @@
 //! The writing thread: rows go in at one end, closed recordings come out at the other.
 //!
 //! The way in holds a bounded number of parcels. A writer that is behind holds the session back, the ring fills, and the kernel counts
-//! what it sheds: memory stays bounded and nothing is lost without a number. Four times a second everything goes to the operating system,
+//! what finds no room: memory stays bounded and nothing is lost without a number. Four times a second everything goes to the operating system,
 //! so that `kill -9` takes less than a second; every few seconds a third thread waits for the disk, so that a power cut takes little more.
 
 use crate::error::{Error, Result};
@@ -11,7 +11,7 @@ use osd_recording::rows::{Loss, Row};
 use osd_recording::{Calls, ClockPoint, Closed, Kind, LossTotal, Metadata, SyncList, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -78,6 +78,21 @@ impl Writing {
     pub(crate) fn parcel(&mut self) -> Parcel {
         let syscalls = self.spare.take().or_else(|| self.returned.try_recv().ok()).unwrap_or_default();
         Parcel { syscalls, rows: Vec::new() }
+    }
+
+    /// Hands rows over if there is room, or gives them back.
+    ///
+    /// # Errors
+    /// What stopped the writer, if it has stopped.
+    pub(crate) fn offer(&mut self, parcel: Parcel) -> Result<Option<Parcel>> {
+        if parcel.rows.is_empty() && parcel.syscalls.is_empty() {
+            return Ok(None);
+        }
+        match self.errands.try_send(Errand::Rows(parcel)) {
+            Ok(()) => Ok(None),
+            Err(TrySendError::Full(Errand::Rows(parcel))) => Ok(Some(parcel)),
+            Err(_) => self.join().map(|()| None),
+        }
     }
 
     /// Hands rows over; waits while the writer is behind.

@@ -38,7 +38,7 @@ pub use disk::SyncList;
 pub use error::{Error, Result};
 pub use identity::ProcId;
 pub use join::join;
-pub use metadata::{Family, Host, LossTotal, METADATA_KEY, Metadata, SelfCost, Target};
+pub use metadata::{Budget, CallPrices, Family, Host, LossTotal, METADATA_KEY, Metadata, SelfCost, Target};
 pub use partial::folder as partial_folder;
 pub use reader::{Batches, Query, Recording, RowGroup};
 pub use recover::{flight_folder, recover, recover_flight};

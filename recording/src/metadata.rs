@@ -119,6 +119,44 @@ pub struct SelfCost {
     pub bpf_ns: Option<u64>,
     /// Runs of BPF programs, likewise.
     pub bpf_runs: Option<u64>,
+    /// How it kept to `--max-overhead`, if there was one.
+    pub budget: Option<Budget>,
+}
+
+/// What recording cost while it ran, and what was given up to keep that within a share of the host's processor time.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Budget {
+    /// Share of the time of all processors that recording was allowed, 0..=1.
+    pub max_overhead: f64,
+    /// Share that it took: `own_ns` and `added_ns` by the length of the recording and the number of processors.
+    pub overhead: f64,
+    /// CPU time of the recorder between the first interval and the last.
+    pub own_ns: u64,
+    /// Time added to the calls of recorded processes: calls, which are exact, by `call_ns`.
+    pub added_ns: u64,
+    /// That by the CPU time that they used without it.
+    pub slow_down: f64,
+    /// What a call costs, measured when the recording began.
+    pub call_ns: CallPrices,
+    /// Time at each level of shedding; the first is none.
+    pub level_ns: Vec<u64>,
+    /// Time over the budget though nothing more could be shed.
+    pub unmet_ns: u64,
+    /// Share taken in that time: less is not to be had for this load.
+    pub floor: Option<f64>,
+}
+
+/// Nanoseconds that recording adds to a system call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CallPrices {
+    /// That has a row.
+    pub event: f64,
+    /// That has a row with a path.
+    pub path: f64,
+    /// That is counted only.
+    pub tally: f64,
 }
 
 impl Metadata {

@@ -2,7 +2,7 @@
 
 use crate::failure::{Result, sanitize};
 use crate::format;
-use osd_recording::{Kind, Metadata, Recording};
+use osd_recording::{Budget, Kind, Metadata, Recording};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -96,6 +96,7 @@ fn describe(recording: &Recording) -> String {
             format::bytes(cost.peak_rss_bytes)
         ),
     );
+    cost.budget.iter().flat_map(budget).for_each(|text| line("budget", text));
     for family in &m.families {
         line("probes", format!("{} by {}: {}", family.name, family.attach, family.probes.join(", ")));
     }
@@ -122,6 +123,29 @@ fn describe(recording: &Recording) -> String {
         line("note", format!("unfinished: this is what its recorder has written so far; {how}"));
     } else if !m.complete {
         line("note", "recovered after its recorder died: up to a second before that is missing".into());
+    }
+    out
+}
+
+/// How a budget was kept, in sentences.
+pub(crate) fn budget(b: &Budget) -> Vec<String> {
+    let mut out = vec![format!(
+        "recording took {} of the host's processor time (at most {} wanted) and slowed what it recorded by {}",
+        format::percent(b.overhead),
+        format::percent(b.max_overhead),
+        format::percent(b.slow_down),
+    )];
+    let shed = b.level_ns.iter().enumerate().skip(1).filter(|(_, ns)| **ns > 0);
+    let shed: Vec<_> = shed.map(|(level, ns)| format!("level {level} for {}", format::duration(*ns))).collect();
+    if !shed.is_empty() {
+        out.push(format!("shed to keep to it: {}", shed.join(", ")));
+    }
+    if let Some(floor) = b.floor {
+        out.push(format!(
+            "not kept to for {}, with all shed that may be: this load costs {} even so",
+            format::duration(b.unmet_ns),
+            format::percent(floor),
+        ));
     }
     out
 }

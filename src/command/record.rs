@@ -19,6 +19,7 @@ const EXAMPLES: &str = "EXAMPLES:
   osd record -p 1234 --rotate 1G --keep 5 -o run.parquet   run.TIME.parquet, the newest five
   osd record -p 1234 --last 10m -o run.parquet           a flight recorder: writes the last ten minutes when the process
                                                          fails, on `osd trigger run.parquet`, or on Ctrl-C
+  osd record -p 1234 --max-overhead 1% -o run.parquet    may stay on: counts stay exact, execs, connections, opens stay listed
   osd record -p 1234 --status json -o run.parquet        tells a script how it goes, one JSON object a line
 
 The first Ctrl-C (or SIGTERM, or a closed terminal) closes the recording, a second one aborts. Once everything is attached, osd gives up
@@ -63,6 +64,11 @@ pub(crate) struct Args {
     /// End the recording when it has this size.
     #[arg(long, value_name = "SIZE", value_parser = format::parse_size, conflicts_with_all = ["rotate", "last"])]
     max_size: Option<u64>,
+
+    /// Shed calls that tell little, and go on counting them, so that recording takes at most this share of the host's processor time:
+    /// its own and what it adds to the recorded calls.
+    #[arg(long, value_name = "PERCENT", value_parser = format::parse_percent)]
+    max_overhead: Option<f64>,
 
     /// Begin a new file whenever this one has that size (100M) or age (10m); files are named by their time.
     #[arg(long, value_name = "SIZE|TIME", value_parser = parse_rotation, conflicts_with = "last")]
@@ -218,6 +224,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         btf: args.btf,
         cut,
         max_bytes: args.max_size,
+        max_overhead: args.max_overhead,
         access: Access {
             backend: match args.backend {
                 BackendArg::Auto => Backend::Auto,

@@ -161,7 +161,7 @@ fn warn_of_losses(session: &Session, statement: &str) {
         "syscall" | "path" => asks("syscalls") || asks("recording"),
         "process" | "exe" | "argv" => asks("processes") || asks("recording"),
         "tally" => asks("tallies") || asks("recording"),
-        "sample" => asks("samples") || asks("recording"),
+        "sample" | "network" | "io_uring" => asks("samples") || asks("recording"),
         _ => asks("recording"),
     };
     for recording in session.recordings() {

@@ -5,7 +5,7 @@
 
 use crate::failure::sanitize;
 use crate::format;
-use osd_record::{Config, Outcome, Status, Syscalls};
+use osd_record::{Config, Outcome, Overhead, Status, Syscalls};
 use serde_json::{Value, json};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -70,12 +70,13 @@ impl Reporter {
         let seconds = (now.elapsed - previous.elapsed.min(now.elapsed)).as_secs_f64().max(1e-3);
         let rate = now.events.saturating_sub(previous.events) as f64 / seconds;
         say(format!(
-            "\r\x1b[Krecording {}: {} processes, {} events/s, {} lost, {} written (Ctrl-C closes the file)",
+            "\r\x1b[Krecording {}: {} processes, {} events/s, {} lost, {} written{} (Ctrl-C closes the file)",
             format::duration(now.elapsed.as_nanos() as u64),
             now.processes,
             format::count(rate as u64),
             format::count(now.lost),
             format::bytes(now.bytes),
+            now.overhead.map(how_dear).unwrap_or_default(),
         ));
     }
 
@@ -112,8 +113,20 @@ impl Reporter {
 }
 
 fn status_json(s: &Status) -> Value {
-    json!({"elapsed_ns": s.elapsed.as_nanos() as u64, "events": s.events, "lost": s.lost, "bytes": s.bytes,
-        "processes": s.processes})
+    let overhead =
+        s.overhead.map(|o| json!({"share": o.share, "allowed": o.allowed, "level": o.level, "unmet": o.unmet}));
+    json!({"elapsed_ns": s.elapsed.as_nanos() as u64, "events": s.events, "lost": s.lost, "shed": s.shed, "bytes": s.bytes,
+        "processes": s.processes, "overhead": overhead})
+}
+
+/// For the live line.
+fn how_dear(o: Overhead) -> String {
+    let what = match (o.unmet, o.level) {
+        (true, _) => ", over budget: nothing more can be shed".to_owned(),
+        (false, 0) => String::new(),
+        (false, level) => format!(", shedding level {level} of 3"),
+    };
+    format!(", {} of the host (at most {}){what}", format::percent(o.share), format::percent(o.allowed))
 }
 
 fn summary(config: &Config, outcome: &Outcome) -> String {
@@ -143,6 +156,9 @@ fn summary(config: &Config, outcome: &Outcome) -> String {
     }
     for loss in &closed.metadata.losses {
         line(format!("note: {} {} lost: {}", format::count(loss.count), loss.stream, loss.reason));
+    }
+    if let Some(budget) = &closed.metadata.self_cost.budget {
+        super::info::budget(budget).into_iter().for_each(|text| line(format!("note: {text}")));
     }
     if outcome.status.lost > 0 {
         let bigger = config.ring_bytes >> 18;

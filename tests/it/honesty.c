@@ -393,6 +393,47 @@ static void paths(void)
 		CHECK(syscall(SYS_openat, AT_FDCWD, path, O_RDONLY) >= 0);
 }
 
+static pid_t waiting_child(pid_t wanted)
+{
+	struct clone_args args = { .exit_signal = SIGCHLD, .set_tid = wanted ? (uintptr_t)&wanted : 0, .set_tid_size = wanted > 0 };
+	pid_t child = syscall(SYS_clone3, &args, sizeof(args));
+
+	if (child == 0)
+		for (;;)
+			pause();
+	return child;
+}
+
+/*
+ * When a line comes: `n` children, and for each another whose PID is the same modulo 4096, if one is free. All wait until the next line. Prints
+ * how many of the latter there are.
+ */
+static void collide(long n)
+{
+	pid_t *all = calloc(2 * n, sizeof(*all));
+	long made = 0;
+	char c;
+
+	CHECK(read(0, &c, 1) == 1);
+	for (long i = 0; i < n; i++)
+		CHECK((all[i] = waiting_child(0)) > 0);
+	for (long i = 0; i < n; i++)
+		for (pid_t pid = all[i] % 4096 + 4096; pid < 32768; pid += 4096) {
+			pid_t child = pid == all[i] ? -1 : waiting_child(pid);
+			if (child > 0) {
+				all[n + made++] = child;
+				break;
+			}
+		}
+	printf("%ld\n", made);
+	fflush(stdout);
+	CHECK(read(0, &c, 1) == 1);
+	for (long i = 0; i < n + made; i++) {
+		kill(all[i], SIGKILL);
+		status_of(all[i]);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -422,6 +463,8 @@ int main(int argc, char **argv)
 		storm(n);
 	else if (!strcmp(what, "threads"))
 		threads(n);
+	else if (!strcmp(what, "collide"))
+		collide(n);
 	else if (!strcmp(what, "paths"))
 		paths();
 	else

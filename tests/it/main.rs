@@ -4,6 +4,7 @@
 
 mod analyze;
 mod bad_input;
+mod budget;
 mod care;
 mod compat;
 mod crash;
@@ -14,6 +15,7 @@ mod honesty;
 mod host;
 mod interop;
 mod live;
+mod losses;
 mod record;
 mod report;
 mod roads;

@@ -1,7 +1,9 @@
 /* Processes whose behaviour is known to the call, the byte and the page: what the recorder's tests record. Built by the tests. */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +119,57 @@ static void spawn(long n)
 	}
 }
 
+static volatile int besieged = 1;
+static long n_getppid, n_futex;
+
+/* While besieged a thousand times a second, then ten: `burst` getppid and as many futex calls that wake nobody. */
+static void *besiege(void *burst)
+{
+	static uint32_t nobody;
+
+	for (;;) {
+		int before = besieged;
+		if (before < 0)
+			return 0;
+		for (long i = 0; i < (long)burst; i++) {
+			syscall(SYS_getppid);
+			syscall(SYS_futex, &nobody, 129, 1, 0, 0, 0);
+			n_getppid++;
+			n_futex++;
+		}
+		usleep(before ? 1000 : 100000);
+	}
+}
+
+/*
+ * `seconds` of that, and as many and six of calm, while the first thread opens a file, asks for a connection that nobody takes, deletes what is
+ * not there and has a program run, fifty times a second. Prints how often each: getppid, futex, the others.
+ */
+static void siege(double seconds, long burst)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(1), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	double start = now(CLOCK_MONOTONIC);
+	long n = 0;
+	pthread_t t;
+
+	pthread_create(&t, 0, besiege, (void *)burst);
+	for (; now(CLOCK_MONOTONIC) < start + 2 * seconds + 6; n++) {
+		int c = socket(AF_INET, SOCK_STREAM, 0), fd = open("/proc/self/stat", O_RDONLY);
+		if (connect(c, (void *)&a, sizeof(a)) == 0 || fd < 0 || unlink("/osd/is/not/here") == 0)
+			exit(5);
+		close(fd);
+		close(c);
+		spawn(1);
+		usleep(20000);
+		if (now(CLOCK_MONOTONIC) > start + seconds)
+			besieged = 0;
+	}
+	besieged = -1;
+	pthread_join(t, 0);
+	printf("%ld %ld %ld\n", n_getppid, n_futex, n);
+	fflush(stdout);
+}
+
 static void *loop_thread(void *n)
 {
 	loop((long)n);
@@ -152,6 +205,8 @@ int main(int argc, char **argv)
 		net(n);
 	else if (!strcmp(what, "spawn"))
 		spawn(n);
+	else if (!strcmp(what, "siege"))
+		siege(n, argc > 3 ? atol(argv[3]) : 50);
 	else if (!strcmp(what, "wait")) /* until stdin closes */
 		while (read(0, &n, 1) > 0)
 			;
