@@ -14,6 +14,7 @@ pub mod detector;
 pub mod ensemble;
 pub mod findings;
 pub mod histogram;
+pub mod lstm;
 pub mod metrics;
 pub mod nab;
 pub mod novelty;
