@@ -11,6 +11,15 @@
 //!
 //! Training is elsewhere, behind [`Learner`]; nothing here knows a tensor library.
 
+mod detector;
+mod forward;
+mod lanes;
+mod reservoir;
+
+pub use detector::Forecasting;
+pub use forward::{Forecaster, Path, Stream};
+pub use reservoir::Reservoir;
+
 use std::ops::Range;
 
 /// Most metrics, units of a layer and steps of a forecast. Beyond lies no model of osd but a broken or hostile file.

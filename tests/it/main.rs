@@ -16,6 +16,7 @@ mod interop;
 mod live;
 mod record;
 mod report;
+mod score;
 mod sql;
 mod structure;
 mod support;
