@@ -26,7 +26,7 @@ pub(crate) struct Parcel {
 }
 
 enum Errand {
-    Rows(Parcel),
+    Rows(Box<Parcel>),
     Describe(Box<Metadata>),
     Clock(ClockPoint),
     /// The session has begun: whatever ends it, the recording stays.
@@ -86,11 +86,12 @@ impl Writing {
     /// What stopped the writer, if it has stopped.
     pub(crate) fn offer(&mut self, parcel: Parcel) -> Result<Option<Parcel>> {
         if parcel.rows.is_empty() && parcel.syscalls.is_empty() {
+            self.spare = Some(parcel.syscalls);
             return Ok(None);
         }
-        match self.errands.try_send(Errand::Rows(parcel)) {
+        match self.errands.try_send(Errand::Rows(Box::new(parcel))) {
             Ok(()) => Ok(None),
-            Err(TrySendError::Full(Errand::Rows(parcel))) => Ok(Some(parcel)),
+            Err(TrySendError::Full(Errand::Rows(parcel))) => Ok(Some(*parcel)),
             Err(_) => self.join().map(|()| None),
         }
     }
@@ -104,7 +105,7 @@ impl Writing {
             self.spare = Some(parcel.syscalls);
             return Ok(());
         }
-        self.errand(Errand::Rows(parcel))
+        self.errand(Errand::Rows(Box::new(parcel)))
     }
 
     /// Says what is being recorded, for whoever may have to recover it.
@@ -199,7 +200,7 @@ impl Desk {
     fn work(mut self, inbox: &Receiver<Errand>) -> Result<()> {
         loop {
             match inbox.recv_timeout(CHECKPOINT.saturating_sub(self.last_checkpoint.elapsed())) {
-                Ok(Errand::Rows(parcel)) => self.write(parcel)?,
+                Ok(Errand::Rows(parcel)) => self.write(*parcel)?,
                 Ok(Errand::Describe(metadata)) => self.survive(|writer| writer.describe(&metadata))?,
                 Ok(Errand::Clock(point)) => self.survive(|writer| writer.clock_point(&point))?,
                 Ok(Errand::Keep) => self.writer.keep(),

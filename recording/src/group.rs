@@ -73,15 +73,15 @@ impl Group {
 
     /// Writes the group into `file`.
     pub(crate) fn finish<W: Write + Send>(self, file: &mut SerializedFileWriter<W>) -> Result<()> {
-        let own = self.columns.into_iter().map(|column| column.map(Own::Library)).collect();
+        let own = self.columns.into_iter().map(|column| column.map(|c| Own::Library(Box::new(c)))).collect();
         write_group(file, own, self.rows)
     }
 }
 
 /// A column that a group has values for.
 enum Own {
-    Library(ArrowColumnWriter),
-    Made(Chunk),
+    Library(Box<ArrowColumnWriter>),
+    Made(Box<Chunk>),
 }
 
 /// Writes columns that are chunks already, each at its place in the schema, as a row group of `rows` rows.
@@ -91,7 +91,7 @@ pub(crate) fn write_chunks<W: Write + Send>(
     rows: usize,
 ) -> Result<()> {
     let mut own: Vec<Option<Own>> = schema::COLUMNS.iter().map(|_| None).collect();
-    chunks.into_iter().for_each(|(i, chunk)| own[i] = Some(Own::Made(chunk)));
+    chunks.into_iter().for_each(|(i, chunk)| own[i] = Some(Own::Made(Box::new(chunk))));
     write_group(file, own, rows)
 }
 

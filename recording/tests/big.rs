@@ -1,7 +1,5 @@
 //! Ten gigabytes: closing and opening must not cost what a recording is long. Minutes, so `make soak` runs it.
 
-#![expect(clippy::unwrap_used, reason = "tests")]
-
 use osd_recording::rows::{Owner, Sample, Syscall, Tally};
 use osd_recording::{Calls, Kind, Metadata, ProcId, Recording, Writer, WriterOptions};
 use std::time::{Duration, Instant};
