@@ -45,7 +45,7 @@ pub fn measure(arch: Arch) -> Result<Cost> {
 
 /// As a bystander and as a target; and the families attached.
 fn attached(arch: Arch, events: bool) -> Result<((f64, f64), Vec<Family>)> {
-    let mut probes = load(arch, events)?;
+    let mut probes = load(arch, events, true)?;
     let bystander = median(get_parent, || ());
     probes.seed(std::process::id(), 1)?;
     // A ring that runs full would make the calls look cheap.
@@ -53,11 +53,12 @@ fn attached(arch: Arch, events: bool) -> Result<((f64, f64), Vec<Family>)> {
     Ok(((bystander, target), probes.families()))
 }
 
-fn load(arch: Arch, events: bool) -> Result<Probes> {
+fn load(arch: Arch, events: bool, latency: bool) -> Result<Probes> {
     Probes::load(Knobs {
         syscalls: true,
         network: Roads::find(&Access::default())?.network,
         events,
+        latency,
         follow: false,
         ring_bytes: 4 << 20,
         life_ring_bytes: 1 << 20,
@@ -74,7 +75,7 @@ const TOUCHED: usize = 64 << 10;
 ///
 /// # Errors
 /// [`crate::Error::Bpf`], naming the program, if the kernel refuses one.
-pub(crate) fn prices(arch: Arch) -> Result<Prices> {
+pub(crate) fn prices(arch: Arch, latency: bool) -> Result<Prices> {
     let memory = vec![1_u8; TOUCHED];
     let cold = |call: fn()| {
         let memory = &memory;
@@ -85,7 +86,7 @@ pub(crate) fn prices(arch: Arch) -> Result<Prices> {
     };
     let plain = median(cold(get_parent), || ());
     let plain_path = median(cold(look_at_root), || ());
-    let mut probes = load(arch, true)?;
+    let mut probes = load(arch, true, latency)?;
     probes.seed(std::process::id(), 1)?;
     let event = median(cold(get_parent), || while probes.drain_calls(|_| ()) {});
     let path = median(cold(look_at_root), || while probes.drain_calls(|_| ()) {});

@@ -3,7 +3,7 @@
 //! The kernel side tallies only the calls that did not become events, so a total is the sum of the two and exact whatever was lost. It
 //! used to tally all of them; doing it here costs a call that is recorded nothing.
 
-use osd_bpf::wire::{HIST_BUCKETS, call, tally, tally_key};
+use osd_bpf::wire::{HIST_BUCKETS, NO_DURATION, call, tally, tally_key};
 use std::collections::HashMap;
 
 /// The totals.
@@ -40,26 +40,29 @@ impl Counts {
         let tally = &mut process.tallies[i];
         tally.count += 1;
         tally.errors += u64::from(failed(call.ret));
+        if call.dur_ns == NO_DURATION {
+            return;
+        }
         tally.total_ns += call.dur_ns;
         let bucket = &mut tally.hist[log2_bucket(call.dur_ns)];
         *bucket = bucket.wrapping_add(1);
     }
 
-    /// Adds `kernel`, the totals of the calls that did not become events, and gives the sums.
+    /// Adds `kernel`, the totals of the calls that did not become events, in any number of parts, and gives the sums.
     pub(crate) fn with(&self, kernel: impl IntoIterator<Item = (tally_key, tally)>) -> Vec<(tally_key, tally)> {
-        let mut kernel: HashMap<(u32, u32), tally> =
-            kernel.into_iter().map(|(key, tally)| ((key.process_seq, key.nr), tally)).collect();
+        let mut sums: HashMap<(u32, u32), tally> = HashMap::new();
+        kernel.into_iter().for_each(|(key, tally)| add(sums.entry((key.process_seq, key.nr)).or_default(), &tally));
         let mut totals = Vec::new();
         for process in &self.processes {
             for (nr, tally) in process.numbers.iter().zip(&process.tallies) {
                 let mut sum = *tally;
-                if let Some(more) = kernel.remove(&(process.seq, *nr)) {
+                if let Some(more) = sums.remove(&(process.seq, *nr)) {
                     add(&mut sum, &more);
                 }
                 totals.push((tally_key { process_seq: process.seq, nr: *nr }, sum));
             }
         }
-        totals.extend(kernel.into_iter().map(|((process_seq, nr), tally)| (tally_key { process_seq, nr }, tally)));
+        totals.extend(sums.into_iter().map(|((process_seq, nr), tally)| (tally_key { process_seq, nr }, tally)));
         totals
     }
 
@@ -112,7 +115,10 @@ mod tests {
             counts.add(&call);
         }
         let lost = tally { count: 10, errors: 1, total_ns: 50, ..tally::default() };
-        let kernel = [(tally_key { process_seq: 7, nr: 0 }, lost), (tally_key { process_seq: 8, nr: 2 }, lost)];
+        let half = tally { count: 5, errors: 0, total_ns: 20, ..tally::default() };
+        let rest = tally { count: 5, errors: 1, total_ns: 30, ..tally::default() };
+        let seven = tally_key { process_seq: 7, nr: 0 };
+        let kernel = [(seven, half), (seven, rest), (tally_key { process_seq: 8, nr: 2 }, lost)];
         assert_eq!(
             sorted(counts.with(kernel)),
             [(7, 0, 12, 2, 155), (7, 39, 1, 0, 1), (8, 2, 10, 1, 50), (9, 1, 1, 0, 3)]

@@ -8,10 +8,12 @@ use crate::host;
 use osd_bpf::libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use osd_bpf::libbpf_rs::{self, Iter, Link, MapCore, MapFlags, libbpf_sys};
 use osd_bpf::ring::{CallRings, RecordRing};
-use osd_bpf::wire::{self, Wire, call, life, tally, tally_key, usage};
+use osd_bpf::tallies::TallySlots;
+use osd_bpf::wire::{self, TALLY_SLOTS, Wire, call, life, tally, tally_key, usage};
 use osd_bpf::{OsdSkel, OsdSkelBuilder};
 use osd_recording::Family;
 use osd_recording::names::Arch;
+use std::collections::HashSet;
 use std::io::Read;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
@@ -26,6 +28,8 @@ pub(crate) struct Knobs {
     pub(crate) network: bool,
     /// One record a call, not only tallies.
     pub(crate) events: bool,
+    /// How long each takes; without it nothing is attached to entries.
+    pub(crate) latency: bool,
     /// Children become targets.
     pub(crate) follow: bool,
     /// Bytes of the rings of calls together: a power of two, at least 1 MiB.
@@ -52,6 +56,7 @@ pub(crate) struct Probes {
     paths: RecordRing,
     lives: RecordRing,
     doorbell: RecordRing,
+    tally_slots: TallySlots,
     slots: usize,
     n_cpus: usize,
     families: Vec<Family>,
@@ -87,6 +92,7 @@ impl Probes {
         let n_cpus = libbpf_rs::num_possible_cpus().map_err(bpf("count processors"))?;
         if let Some(rodata) = open.maps.rodata_data.as_deref_mut() {
             rodata.record_calls = knobs.events;
+            rodata.latency = knobs.latency;
             rodata.follow = knobs.follow;
             rodata.call_args = call_args(knobs.arch);
             rodata.cpu_bits = n_cpus.next_power_of_two().trailing_zeros();
@@ -102,10 +108,11 @@ impl Probes {
         open.maps.call_rings.set_max_entries(sizes.rings as u32).map_err(bpf("size the rings of calls"))?;
         open.maps.paths.set_max_entries(sizes.path_bytes).map_err(bpf("size the ring of paths"))?;
         open.maps.lives.set_max_entries(knobs.life_ring_bytes).map_err(bpf("size the ring of life events"))?;
+        let n_tables = host::n_present_cpus();
+        open.maps.tally_slots.set_max_entries((n_tables * TALLY_SLOTS) as u32).map_err(bpf("size the tallies"))?;
         open.maps.tallies.set_max_entries(knobs.tally_entries).map_err(bpf("size the tallies"))?;
-        for program in [&mut open.progs.call_entered, &mut open.progs.call_returned] {
-            program.set_autoload(knobs.syscalls);
-        }
+        open.progs.call_entered.set_autoload(knobs.syscalls && knobs.latency);
+        open.progs.call_returned.set_autoload(knobs.syscalls);
         for program in [&mut open.progs.socket_sent, &mut open.progs.socket_received] {
             program.set_autoload(knobs.network);
         }
@@ -138,7 +145,9 @@ impl Probes {
         }
         if knobs.syscalls {
             attach(&p.call_returned)?;
-            attach(&p.call_entered)?;
+            if knobs.latency {
+                attach(&p.call_entered)?;
+            }
         }
         let sampler = p.sample_threads.attach().map_err(bpf("attach BPF iterator `sample_threads`"))?;
 
@@ -148,6 +157,7 @@ impl Probes {
         let paths = RecordRing::new(&maps.paths, maps.paths.max_entries()).map_err(mapped)?;
         let lives = RecordRing::new(&maps.lives, maps.lives.max_entries()).map_err(mapped)?;
         let doorbell = RecordRing::new(&maps.doorbell, maps.doorbell.max_entries()).map_err(mapped)?;
+        let tally_slots = TallySlots::new(&maps.tally_slots, n_tables).map_err(mapped)?;
         let families = families(knobs, offers);
         let batch = TallyBatch::default();
         Ok(Self {
@@ -158,6 +168,7 @@ impl Probes {
             paths,
             lives,
             doorbell,
+            tally_slots,
             slots: sizes.slots,
             n_cpus,
             families,
@@ -267,11 +278,12 @@ impl Probes {
         run_pass(&self.sampler)
     }
 
-    /// Running totals of every (process, call), summed over processors.
+    /// Running totals of every (process, call) that was counted in the kernel: a key may come several times.
     ///
     /// # Errors
     /// [`Error::Bpf`] if the map cannot be read.
     pub(crate) fn read_tallies(&mut self, mut each: impl FnMut(tally_key, tally)) -> Result<()> {
+        self.tally_slots.read(&mut each);
         let map = &self.skel.maps.tallies;
         let stride = size_of::<tally>() * self.n_cpus;
         let count = (2 * 1024 * 1024 / stride).clamp(64, 4096);
@@ -318,7 +330,12 @@ impl Probes {
     }
 
     /// Forgets tallies of processes that have ended.
-    pub(crate) fn delete_tallies(&self, keys: &[(u32, u32)]) {
+    pub(crate) fn delete_tallies(&mut self, keys: &[(u32, u32)]) {
+        if keys.is_empty() {
+            return;
+        }
+        let ended: HashSet<(u32, u32)> = keys.iter().copied().collect();
+        self.tally_slots.free(|key| ended.contains(&(key.process_seq, key.nr)));
         let map = self.skel.maps.tallies.as_fd().as_raw_fd();
         let mut left: Vec<tally_key> = keys.iter().map(|&(process_seq, nr)| tally_key { process_seq, nr }).collect();
         while !left.is_empty() {
@@ -477,7 +494,8 @@ fn families(knobs: Knobs, offers: Offers) -> Vec<Family> {
     };
     vec![
         match knobs.syscalls {
-            true => family("syscalls", "tp_btf", &["sys_enter", "sys_exit"]),
+            true if knobs.latency => family("syscalls", "tp_btf", &["sys_enter", "sys_exit"]),
+            true => family("syscalls", "tp_btf", &["sys_exit"]),
             false => family("syscalls", "off", &[]),
         },
         match knobs.network {
