@@ -270,8 +270,11 @@ impl Context<'_> {
             }
         };
         let rates: Vec<Option<Comparison>> = seen.iter().map(|r| r.rate.compare()).collect();
+        let timed = !self.recording.metadata().no_latency;
         let by_time: Vec<Option<Comparison>> = seen.iter().map(|r| time_counts(r).compare()).collect();
-        let p: Vec<f64> = rates.iter().chain(&by_time).map(|c| c.map_or(1.0, |c| c.p_value)).collect();
+        // Without latencies there is one question a call instead of two.
+        let asked = rates.iter().chain(by_time.iter().filter(|_| timed));
+        let p: Vec<f64> = asked.map(|c| c.map_or(1.0, |c| c.p_value)).collect();
         *hypotheses += p.len() as u64;
         let q = rates::benjamini_hochberg(&p);
         let positive = |of: &dyn Fn(&Row<'_>) -> f64| seen.iter().map(|r| of(r).max(0.0)).sum::<f64>().max(1e-9);
@@ -289,7 +292,8 @@ impl Context<'_> {
             let by_rate = q[i] <= 0.05
                 && ((rate.low > 1.5 && row.rate.inside >= 0.01 * inside && share > 0.005)
                     || (rate.high < 1.0 / 1.5 && row.rate.excess().abs() >= 0.01 * inside));
-            let slower = q[seen.len() + i] <= 0.05
+            let slower = timed
+                && q[seen.len() + i] <= 0.05
                 && time.low > 1.5
                 && time_share >= 0.1
                 && worked(row) > 0.002e9 * frame.inside_s;
@@ -311,8 +315,8 @@ impl Context<'_> {
                 errors_during_per_s: per_s(row.errors.inside, frame.inside_s),
                 p99_before_ns: histogram(self.latency.outside.get(&row.call.name)),
                 p99_during_ns: histogram(self.latency.inside.get(&(frame.index, row.call.name.clone()))),
-                time_before: per_s(row.time.outside, frame.outside_s) / 1e9,
-                time_during: per_s(row.time.inside, frame.inside_s) / 1e9,
+                time_before: timed.then(|| per_s(row.time.outside, frame.outside_s) / 1e9),
+                time_during: timed.then(|| per_s(row.time.inside, frame.inside_s) / 1e9),
                 objects: vec![],
             });
         }

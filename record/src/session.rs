@@ -21,7 +21,7 @@ use crate::spending::Spending;
 use crate::target::{self, Child, Stopped};
 use crate::writing::{Parcel, Writing};
 use crate::{labels, preflight, procfs};
-use osd_bpf::wire::{N_CLASSES, NR_TABLE};
+use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE};
 use osd_recording::names::Arch;
 use osd_recording::rows::{Loss, Owner, ProcessEvent, Row, Sample, Syscall, Unseen};
 use osd_recording::{Calls, ClockTable, LossTotal, Metadata, Writer, WriterOptions};
@@ -129,6 +129,7 @@ impl Session {
             syscalls: config.syscalls != Syscalls::Off,
             network: true,
             events: config.syscalls == Syscalls::Events,
+            latency: config.latency,
             follow: config.follow,
             ring_bytes: config.ring_bytes,
             life_ring_bytes: config.life_ring_bytes,
@@ -140,7 +141,7 @@ impl Session {
         let roads = Roads::find(&config.access, config.btf.as_deref())?;
         // Before the programs that record are there, which would make it look cheaper.
         let prices = match config.max_overhead {
-            Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch, &config.access, &roads)?,
+            Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch, &config.access, &roads, config.latency)?,
             _ => Prices::default(),
         };
         let (probes, roads) = roads.load(&config.access, knobs)?;
@@ -157,6 +158,7 @@ impl Session {
                 Syscalls::Off => "off",
             }
             .into(),
+            no_latency: !config.latency,
             families: probes.families(),
             blind_spots: blind_spots(&probes, &roads, config),
             host,
@@ -385,14 +387,19 @@ impl Session {
         let met = self.ledger.meet(seqs, &usages, end_ns, self.ending, &self.clock, host::looks);
         parcel.rows.extend(met.into_iter().map(Row::from));
         let settled = std::mem::take(&mut self.settled);
-        let interval = self.ledger.close_interval(end_ns, &usages, &totals, &n_fds, settled);
+        let mut interval = self.ledger.close_interval(end_ns, &usages, &totals, &n_fds, settled);
         self.probes.delete_tallies(&interval.dead_tallies);
         for (seq, _) in &interval.dead_tallies {
             self.counts.forget(*seq);
         }
         let dur_ns = (end_ns - self.interval_start_ns).max(0).unsigned_abs();
         let mut spent = self.spent(dur_ns, &interval);
-        let unseen = Unseen { network: self.off("network"), syscalls: self.off("syscalls"), ..Unseen::default() };
+        let latency = self.metadata.no_latency;
+        if latency {
+            interval.tallies.iter_mut().for_each(|t| t.total_ns = NO_DURATION);
+        }
+        let (network, syscalls) = (self.off("network"), self.off("syscalls"));
+        let unseen = Unseen { network, syscalls, latency, ..Unseen::default() };
         parcel.rows.extend(interval.samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
         parcel.rows.extend(interval.tallies.into_iter().map(Row::from));
         parcel.rows.extend(self.host.interval(self.interval_start_ns, dur_ns).map(Row::from));
@@ -540,8 +547,9 @@ impl Resolver<'_> {
                 None => return stranded.push((c, path)),
             },
         };
+        let took_ns = if c.dur_ns == NO_DURATION { 0 } else { c.dur_ns };
         rows.push(Syscall {
-            ts_ns: self.clock.utc_ns(c.exit_ns.saturating_sub(c.dur_ns) as i64),
+            ts_ns: self.clock.utc_ns(c.exit_ns.saturating_sub(took_ns) as i64),
             dur_ns: c.dur_ns,
             owner,
             tid: c.tid,
@@ -560,7 +568,12 @@ fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Vec<String> {
         "net_*_bytes count internet sockets at the socket call; splice from a socket and kernel TLS receive are not seen".to_owned(),
         "rss_* may lag by 32 pages or 2 pages per processor, whichever is more, times the number of processors".to_owned(),
         "exit and exit_group never return, so they are process rows, not syscall rows".to_owned(),
-        "a call that a seccomp filter refuses ends before the kernel reports its entry: it is neither counted nor listed".to_owned(),
+        if config.latency {
+            "a call that a seccomp filter refuses ends before the kernel reports its entry: it is neither counted nor listed"
+        } else {
+            "a call that a seccomp filter refuses is counted and listed like one that failed"
+        }
+        .to_owned(),
         "a call that a signal interrupts returns -512 to -516 here and is no error: whether it started again or gave EINTR is decided later"
             .to_owned(),
         "32-bit calls (i386:*) have neither fd nor path".to_owned(),
@@ -576,6 +589,13 @@ fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Vec<String> {
     if config.max_overhead.is_some() && config.syscalls == Syscalls::Events {
         spots.push(
             "--max-overhead: calls of the classes shed are counted, not listed; exec, connect, open and their like always are"
+                .to_owned(),
+        );
+    }
+    if !config.latency && config.syscalls != Syscalls::Off {
+        spots.push(
+            "--no-latency: how long calls took is not recorded; ts is when they returned; rt_sigreturn is counted as unknown, \
+             execveat as execve; the call that was under way when the recording began is counted"
                 .to_owned(),
         );
     }
