@@ -20,3 +20,4 @@ mod score;
 mod sql;
 mod structure;
 mod support;
+mod train;

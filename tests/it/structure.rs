@@ -85,7 +85,9 @@ fn only_the_command_line_prints_exits_and_reads_the_environment() {
 #[test]
 fn every_file_opens_with_what_it_owns() {
     let mut files = Vec::new();
-    for dir in ["src", "recording", "bpf", "record", "detect", "model", "train", "analyze", "report", "datasets", "tests"] {
+    for dir in
+        ["src", "recording", "bpf", "record", "detect", "model", "train", "analyze", "report", "datasets", "tests"]
+    {
         sources(&root().join(dir), &mut files);
     }
     for file in files.iter().filter(|f| f.file_name().is_some_and(|n| n != "tests.rs")) {
