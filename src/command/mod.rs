@@ -18,6 +18,8 @@ mod score;
 mod sql;
 #[cfg(feature = "record")]
 mod status;
+#[cfg(feature = "train")]
+mod train;
 #[cfg(feature = "record")]
 mod trigger;
 
@@ -62,6 +64,9 @@ pub(crate) enum Command {
     /// Ask a flight recorder (`osd record --last`) to write its last minutes.
     #[cfg(feature = "record")]
     Trigger(trigger::Args),
+    /// Learn what is normal from recordings, and write a model.
+    #[cfg(feature = "train")]
+    Train(train::Args),
     /// Measure the detectors on public corpora with labelled anomalies.
     #[cfg(feature = "eval")]
     Eval(eval::Args),
@@ -88,6 +93,8 @@ impl Command {
             Self::Analyze(args) => analyze::run(args),
             #[cfg(feature = "model")]
             Self::Score(args) => score::run(&args),
+            #[cfg(feature = "train")]
+            Self::Train(args) => train::run(&args),
             #[cfg(feature = "eval")]
             Self::Eval(args) => eval::run(&args),
             #[cfg(feature = "record")]

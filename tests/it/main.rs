@@ -23,3 +23,4 @@ mod score;
 mod sql;
 mod structure;
 mod support;
+mod train;
