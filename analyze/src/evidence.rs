@@ -4,10 +4,11 @@
 //! verbatim. Memory grows with threads and windows, not with events.
 
 use crate::Result;
-use crate::series::{self, Grid, Table, dictionary, text, times, u64s};
+use crate::series::{self, Table, dictionary, text, times, u64s};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use osd_detect::findings::SequenceCall;
+use osd_detect::grid::Grid;
 use osd_detect::histogram;
 use osd_recording::{Kind, Query, Recording};
 use std::collections::{BTreeMap, HashMap};
@@ -184,10 +185,11 @@ pub(crate) fn verbatim(
         let wanted: Vec<bool> =
             names.as_ref().map(|(_, n)| n.iter().map(|n| calls.contains(n)).collect()).unwrap_or_default();
         for (row, ts) in ts.iter().enumerate() {
-            let unsigned = |c: &Option<arrow::array::ArrayRef>| {
+            let known = |c: &Option<arrow::array::ArrayRef>| {
                 let c = c.as_ref().and_then(|c| c.as_primitive_opt::<UInt64Type>());
-                c.filter(|c| c.is_valid(row)).map_or(0, |c| c.value(row))
+                c.filter(|c| c.is_valid(row)).map(|c| c.value(row))
             };
+            let unsigned = |c: &Option<arrow::array::ArrayRef>| known(c).unwrap_or(0);
             let signed = |c: &Option<arrow::array::ArrayRef>| {
                 let c = c.as_ref().and_then(|c| c.as_primitive_opt::<Int64Type>());
                 c.filter(|c| c.is_valid(row)).map(|c| c.value(row))
@@ -229,7 +231,7 @@ pub(crate) fn verbatim(
                     syscall: values[code].to_owned(),
                     object: object().unwrap_or_default(),
                     result,
-                    dur_ns: unsigned(&dur),
+                    dur_ns: known(&dur),
                     repeats: 1,
                 };
                 // Rows come by row group; a few thousand of the earliest are enough to collapse into a dozen.

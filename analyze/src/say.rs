@@ -131,8 +131,8 @@ fn call(s: &SyscallShift) -> String {
         return format!(
             "time in {} {} -> {} s per second ({}){p99}, {:.0} % of the excess time{objects}",
             s.syscall,
-            number(s.time_before),
-            number(s.time_during),
+            number(s.time_before.unwrap_or_default()),
+            number(s.time_during.unwrap_or_default()),
             ratio(&s.ratio, 1.0),
             s.share * 100.0
         );

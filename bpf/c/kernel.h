@@ -48,11 +48,13 @@ enum { MSG_PEEK = 0x2, MSG_ERRQUEUE = 0x2000 };
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long di, si, dx;
+	unsigned long di, si, dx, orig_ax;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31];
+	__u64 orig_x0;
+	__s32 syscallno;
 };
 #else
 #error "osd knows the registers of x86-64 and aarch64"

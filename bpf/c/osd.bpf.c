@@ -22,6 +22,7 @@ char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 /* Knobs, set before load. What is off is removed by the verifier and costs nothing. */
 const volatile bool record_calls = true; /* one record a call; off: tallies only */
+const volatile bool latency = true; /* how long a call takes; off: `call_entered` is not there, and arguments are taken at the return */
 const volatile bool follow = true; /* children become targets */
 const volatile __u8 call_args[NR_TABLE] = {}; /* CALL_* by number */
 const volatile __u32 ring_slots = 1; /* calls a processor's ring holds: a power of two */
@@ -34,12 +35,13 @@ const volatile bool exit_tells_last = false; /* the exit tracepoint says which t
 struct usage *unused_usage __attribute__((unused));
 struct call_with_path *unused_call __attribute__((unused));
 struct call_ring *unused_ring __attribute__((unused));
+struct tally_slot *unused_slot __attribute__((unused));
 struct life_exec *unused_exec __attribute__((unused));
 struct life_thread_exit *unused_thread_exit __attribute__((unused));
 enum loss unused_loss __attribute__((unused));
 
 struct thread {
-	__u64 enter_ns; /* 0: not inside a call whose entry was seen */
+	__u64 enter_ns; /* 0: not inside a call whose entry was seen. With `latency` off, not 0: its first return is of its maker's call */
 	__u64 path; /* user pointer to the path argument */
 	__u32 nr;
 	__s32 fd;
@@ -162,6 +164,18 @@ struct {
 	__type(key, struct tally_key);
 	__type(value, struct tally);
 } tallies SEC(".maps");
+
+/*
+ * Where they are counted if they can be: TALLY_SLOTS for each processor, which alone writes there. A slot is the first comer's until user
+ * space, which maps this, frees it because the process has ended; whoever finds his taken uses `tallies`. Size set by user space.
+ */
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__uint(max_entries, TALLY_SLOTS);
+	__type(key, __u32);
+	__type(value, struct tally_slot);
+} tally_slots SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
@@ -367,10 +381,15 @@ static __always_inline __u32 log2_bucket(__u64 v)
 #define ARG0 di
 #define ARG1 si
 #define ARG2 dx
+#define ARG0_AT_RETURN di
+#define NR_AT_RETURN orig_ax
 #else
 #define ARG0 regs[0]
 #define ARG1 regs[1]
 #define ARG2 regs[2]
+/* The result is where the first argument was. */
+#define ARG0_AT_RETURN orig_x0
+#define NR_AT_RETURN syscallno
 #endif
 
 /* A 32-bit program's numbers, and those that a 64-bit one passes to int 0x80, are of another table. */
@@ -426,9 +445,25 @@ static __noinline int spill_tally(struct tally_key *key, __u64 dur_ns, bool fail
 	}
 	__sync_fetch_and_add(&tally->count, 1);
 	__sync_fetch_and_add(&tally->errors, failed);
-	__sync_fetch_and_add(&tally->total_ns, dur_ns);
-	__sync_fetch_and_add(&tally->hist[log2_bucket(dur_ns)], 1);
+	if (latency) {
+		__sync_fetch_and_add(&tally->total_ns, dur_ns);
+		__sync_fetch_and_add(&tally->hist[log2_bucket(dur_ns)], 1);
+	}
 	return 0;
+}
+
+static __always_inline struct tally *slot_tally(__u32 process_seq, __u32 nr)
+{
+	__u32 i = bpf_get_smp_processor_id() * TALLY_SLOTS + ((nr + process_seq * 83) & (TALLY_SLOTS - 1));
+	struct tally_slot *slot = bpf_map_lookup_elem(&tally_slots, &i);
+
+	if (!slot)
+		return 0; /* a processor that was not there at the start */
+	if (!slot->key.process_seq) {
+		slot->key.nr = nr;
+		slot->key.process_seq = process_seq;
+	}
+	return slot->key.process_seq == process_seq && slot->key.nr == nr ? &slot->tally : 0;
 }
 
 /* Not inlined, nor is what else is rare: the usual way through `call_returned` then needs less of a stack. */
@@ -441,7 +476,9 @@ static __noinline int tally_call(struct thread *t, __u64 dur_ns, bool failed)
 		return 0;
 	key.process_seq = t->process_seq;
 	key.nr = t->nr;
-	tally = bpf_map_lookup_elem(&tallies, &key);
+	tally = slot_tally(t->process_seq, t->nr);
+	if (!tally)
+		tally = bpf_map_lookup_elem(&tallies, &key);
 	if (!tally) {
 		bpf_map_update_elem(&tallies, &key, &zero_tally, BPF_NOEXIST);
 		tally = bpf_map_lookup_elem(&tallies, &key);
@@ -450,8 +487,10 @@ static __noinline int tally_call(struct thread *t, __u64 dur_ns, bool failed)
 	}
 	tally->count += 1;
 	tally->errors += failed;
-	tally->total_ns += dur_ns;
-	tally->hist[log2_bucket(dur_ns)] += 1;
+	if (latency) {
+		tally->total_ns += dur_ns;
+		tally->hist[log2_bucket(dur_ns)] += 1;
+	}
 	return 0;
 }
 
@@ -552,25 +591,55 @@ static __noinline int record_call_with_path(struct thread *t, __u64 now, __u64 d
 #define RESTART_FIRST 512
 #define RESTART_LAST 516
 
+/*
+ * All there is to know of a call that has returned, when its entry was not seen. Its number is gone (-1) after rt_sigreturn, and on arm64
+ * after exec, which is why those are NR_UNKNOWN. After a successful exec the registers are the new program's, and the path is 0.
+ */
+static __always_inline void take_call(struct thread *t, struct pt_regs *regs, const bool typed)
+{
+	struct task_struct *task = typed ? bpf_get_current_task_btf() : (void *)bpf_get_current_task();
+	__u32 nr = call_number(task, (int)GET(regs, NR_AT_RETURN), typed);
+	__u8 path;
+
+	t->nr = nr;
+	if (!record_calls)
+		return;
+	t->fd = GET(regs, ARG0_AT_RETURN);
+	/* The compiler knows the bound, and would leave out what tells the verifier. */
+	asm volatile("" : "+r"(nr));
+	path = call_args[nr & (NR_TABLE - 1)] & CALL_PATH;
+	t->path = !path ? 0 : path == 1 ? GET(regs, ARG0_AT_RETURN) : path == 2 ? GET(regs, ARG1) : GET(regs, ARG2);
+}
+
 TRACED(call_returned, "sys_exit")
 {
 	struct thread *t = this_thread(typed);
 	long ret = ctx[1];
-	__u64 now, dur_ns, head;
+	__u64 now = 0, dur_ns = NO_DURATION, head;
 	struct call_ring *ring;
 	__u32 cpu, level;
 	bool failed;
 
 	/* No entry time: the call began before its thread was a target. It is in neither the counts nor the events. */
-	if (!t || !t->enter_ns)
+	if (!t || (latency && !t->enter_ns))
 		return 0;
-	now = bpf_ktime_get_boot_ns();
-	dur_ns = now - t->enter_ns;
-	t->enter_ns = 0;
+	if (latency || record_calls)
+		now = bpf_ktime_get_boot_ns();
+	if (latency) {
+		dur_ns = now - t->enter_ns;
+		t->enter_ns = 0;
+		t->syscall_ns += dur_ns;
+	} else {
+		/* A new thread returns from the call that made it, which it did not make. */
+		if (t->enter_ns) {
+			t->enter_ns = 0;
+			return 0;
+		}
+		take_call(t, (void *)ctx[0], typed);
+	}
 	failed = ret < 0 && ret >= -4095 && !(ret <= -RESTART_FIRST && ret >= -RESTART_LAST);
 	t->n_syscalls += 1;
 	t->n_syscall_errors += failed;
-	t->syscall_ns += dur_ns;
 	if (!record_calls)
 		return tally_call(t, dur_ns, failed);
 	level = shed_level;
@@ -769,6 +838,7 @@ TRACED(task_created, "task_newtask")
 	c = add_thread(child, tid, next_seq(SEQ_THREAD), process ? next_seq(SEQ_PROCESS) : m->process_seq, typed);
 	if (!c)
 		return count_lost(LOSS_FOLLOW_FAILED);
+	c->enter_ns = !latency;
 	if (!process)
 		return 0;
 	l = bpf_ringbuf_reserve(&lives, sizeof(*l), 0);

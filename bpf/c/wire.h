@@ -47,10 +47,13 @@ struct usage {
 };
 _Static_assert(sizeof(struct usage) == 208, "wire size");
 
+/* Of a call whose entry nobody saw, as none is seen with `latency` off. */
+#define NO_DURATION (~0ULL)
+
 /* One system call, at exit: a slot of a processor's call ring, and the first thing in every record of the path ring. */
 struct call {
 	__u64 exit_ns;
-	__u64 dur_ns;
+	__u64 dur_ns; /* or NO_DURATION */
 	__s64 ret;
 	__u32 process_seq;
 	__u32 tid;
@@ -146,6 +149,14 @@ struct tally {
 	__u64 total_ns;
 	__u32 hist[HIST_BUCKETS]; /* of log2(ns); wraps, user space takes differences */
 };
+
+/* A processor's slot for one of them: a table of these is looked into first, which costs half of what the map of all does. */
+struct tally_slot {
+	struct tally_key key; /* zeros: free */
+	struct tally tally;
+};
+_Static_assert(sizeof(struct tally_slot) == 192, "wire size");
+#define TALLY_SLOTS 256 /* of a processor */
 
 /* Index into the loss counters. */
 enum loss {

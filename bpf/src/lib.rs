@@ -19,5 +19,7 @@ pub use libbpf_rs;
 
 /// Readers of the rings.
 pub mod ring;
+/// Reader of the tables of tallies.
+pub mod tallies;
 /// The wire records: `c/wire.h`, seen from Rust.
 pub mod wire;

@@ -13,13 +13,13 @@ use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// A mapping that ends with its owner.
-struct Mapping {
-    start: NonNull<u8>,
+pub(crate) struct Mapping {
+    pub(crate) start: NonNull<u8>,
     len: usize,
 }
 
 impl Mapping {
-    fn new(fd: BorrowedFd<'_>, offset: usize, len: usize, writable: bool) -> Result<Self> {
+    pub(crate) fn new(fd: BorrowedFd<'_>, offset: usize, len: usize, writable: bool) -> Result<Self> {
         let prot = if writable { libc::PROT_READ | libc::PROT_WRITE } else { libc::PROT_READ };
         let offset = libc::off_t::try_from(offset).map_err(Error::other)?;
         // SAFETY: a new mapping at an address of the kernel's choice touches no other memory.
@@ -31,7 +31,7 @@ impl Mapping {
     }
 
     /// A position `offset` bytes into the mapping.
-    fn position(&self, offset: usize) -> &AtomicU64 {
+    pub(crate) fn position(&self, offset: usize) -> &AtomicU64 {
         assert!(offset.is_multiple_of(8) && offset + 8 <= self.len);
         // SAFETY: in bounds and aligned (mappings start on pages); lives as long as `self`; the other side is the kernel, which
         // accesses positions whole.
@@ -47,7 +47,7 @@ impl Drop for Mapping {
 }
 
 /// Bytes of a page, which is also where a BPF ring's layout changes.
-fn page_bytes() -> usize {
+pub(crate) fn page_bytes() -> usize {
     // SAFETY: plain call.
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }

@@ -1,7 +1,7 @@
 //! Reads wire records out of the bytes the kernel hands over.
 
 pub use crate::skeleton::types::{
-    call, call_ring, call_with_path, life, life_exec, life_thread_exit, tally, tally_key, thread, usage,
+    call, call_ring, call_with_path, life, life_exec, life_thread_exit, tally, tally_key, tally_slot, thread, usage,
 };
 
 /// A record of fixed layout made of integers only, so that any bytes of the right length are one.
@@ -31,7 +31,7 @@ macro_rules! wire {
 }
 // SAFETY: as above; without padding. Its fields are the kernel side's own, and its size is of no matter here.
 unsafe impl Wire for thread {}
-wire!(call: 40, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 288, usage: 208, tally_key: 8, tally: 184);
+wire!(call: 40, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 288, usage: 208, tally_key: 8, tally: 184, tally_slot: 192);
 
 /// Bytes of a [`life_exec`] before its text, which is sent only as far as it is filled.
 pub const EXEC_TEXT_OFFSET: usize = std::mem::offset_of!(life_exec, text);
@@ -42,6 +42,10 @@ pub const PATH_BYTES: usize = 256;
 
 /// `HIST_BUCKETS` of `wire.h`.
 pub const HIST_BUCKETS: usize = 40;
+/// `TALLY_SLOTS` of `wire.h`: in the table of one processor.
+pub const TALLY_SLOTS: usize = 256;
+/// `NO_DURATION` of `wire.h`.
+pub const NO_DURATION: u64 = u64::MAX;
 /// `CALL_FD` of `wire.h`.
 pub const CALL_FD: u8 = 0x80;
 /// `CALL_CLASS_SHIFT` of `wire.h`: where in a byte of the table of calls the class is.

@@ -90,8 +90,11 @@ impl Detector for Random {
     }
 }
 
-/// All that are compared, the one that osd uses last. `period` is the points in a day, 0 if unknown.
-pub fn detectors(period: usize) -> Vec<Box<dyn Detector + Send + Sync>> {
+/// Any detector.
+pub type Boxed = Box<dyn Detector + Send + Sync>;
+
+/// All that are compared without training, the one that osd uses last. `period` is the points in a day, 0 if unknown.
+pub fn detectors(period: usize) -> Vec<Boxed> {
     vec![
         Box::new(Random),
         Box::new(Plain::new("l2", Level::default())),
@@ -125,11 +128,16 @@ pub fn learn(
     Ok(AlarmRate::fit(&normal).map(|rate| rate.threshold(per_hour, interval_s)))
 }
 
-/// Runs every detector over one machine.
-pub fn machine(series: &Labelled, sight: Sight, per_hour: f64) -> Result<Vec<Row>, Error> {
+/// Runs every detector over one machine, and `more` of them, which are made for the points in a day.
+pub fn machine(
+    series: &Labelled,
+    sight: Sight,
+    per_hour: f64,
+    more: &dyn Fn(usize) -> Vec<Boxed>,
+) -> Result<Vec<Row>, Error> {
     let name = || series.name.clone();
     let train = series.train.as_ref().ok_or_else(|| Error::NoTrain { series: name() })?;
-    let run = |mut detector: Box<dyn Detector + Send + Sync>| {
+    let run = |mut detector: Boxed| {
         let failed = |source, detector| Error::Detector { series: name(), detector, source };
         let threshold = learn(detector.as_mut(), train, sight, per_hour, series.interval_s)
             .map_err(|e| failed(e, detector.name()))?;
@@ -138,7 +146,8 @@ pub fn machine(series: &Labelled, sight: Sight, per_hour: f64) -> Result<Vec<Row
             .map_err(|source| Error::Measure { series: name(), source })?;
         Ok(Row { series: name(), detector: detector.name(), evaluation })
     };
-    detectors(period(series)).into_iter().map(run).collect()
+    let period = period(series);
+    detectors(period).into_iter().chain(more(period)).map(run).collect()
 }
 
 /// One detector on NAB.

@@ -47,6 +47,15 @@ impl Ensemble {
     }
 }
 
+impl Ensemble {
+    /// The same members, and a trained one that counts as much as `weight` says.
+    pub fn with_trained(period: usize, trained: Box<dyn Detector + Send + Sync>, weight: f64) -> Self {
+        let mut ensemble = Self::training_free(period).with(trained, weight);
+        ensemble.name = "ensemble+lstm";
+        ensemble
+    }
+}
+
 impl Detector for Ensemble {
     fn name(&self) -> &'static str {
         self.name

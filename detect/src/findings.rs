@@ -221,10 +221,10 @@ pub struct SyscallShift {
     pub p99_before_ns: Option<f64>,
     /// 99th percentile of duration in the window, ns.
     pub p99_during_ns: Option<f64>,
-    /// Seconds in the call per second, in the baseline.
-    pub time_before: f64,
-    /// Seconds in the call per second, in the window.
-    pub time_during: f64,
+    /// Seconds in the call per second, in the baseline; null if the recording has no latencies.
+    pub time_before: Option<f64>,
+    /// Seconds in the call per second, in the window; likewise.
+    pub time_during: Option<f64>,
     /// The paths or file descriptors it touched most in the window.
     pub objects: Vec<String>,
 }
@@ -304,8 +304,8 @@ pub struct SequenceCall {
     pub object: String,
     /// Result: the value or the error's name.
     pub result: String,
-    /// Duration.
-    pub dur_ns: u64,
+    /// Duration, if the recording has it.
+    pub dur_ns: Option<u64>,
     /// Equal calls in a row that this line stands for.
     pub repeats: u64,
 }

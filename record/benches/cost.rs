@@ -87,7 +87,10 @@ fn run_plain(result: &Path) -> Vec<f64> {
     ns_per_call(result)
 }
 
-fn record(what: What, output: PathBuf, syscalls: Syscalls, duration: Option<Duration>) -> Outcome {
+/// How much of each call, and whether its latency.
+type Mode = (Syscalls, bool);
+
+fn record(what: What, output: PathBuf, (syscalls, latency): Mode, duration: Option<Duration>) -> Outcome {
     let config = Config {
         what,
         output,
@@ -96,6 +99,7 @@ fn record(what: What, output: PathBuf, syscalls: Syscalls, duration: Option<Dura
         interval: Duration::from_millis(100),
         duration,
         syscalls,
+        latency,
         ring_bytes: RING_BYTES,
         life_ring_bytes: 4 << 20,
         tally_entries: 65_536,
@@ -112,15 +116,16 @@ fn record(what: What, output: PathBuf, syscalls: Syscalls, duration: Option<Dura
     osd_record::record(&config, &Control::default(), |_| ()).unwrap()
 }
 
-fn run_recorded(dir: &Path, result: &Path, syscalls: Syscalls) -> (Vec<f64>, Outcome) {
+fn run_recorded(dir: &Path, result: &Path, mode: Mode) -> (Vec<f64>, Outcome) {
     let command = vec![std::env::current_exe().unwrap().into(), "--loop".into(), result.into()];
-    let outcome = record(What::Command(command), dir.join("loop.parquet"), syscalls, None);
+    let outcome = record(What::Command(command), dir.join("loop.parquet"), mode, None);
     (ns_per_call(result), outcome)
 }
 
 fn cost_per_call(dir: &Path) {
     let result = dir.join("ns");
-    let [mut nothing, mut empty, mut tally, mut events, mut bystander] = [const { Vec::new() }; 5];
+    let [mut nothing, mut empty, mut tally, mut events, mut counts, mut returns, mut bystander] =
+        [const { Vec::new() }; 7];
     let (mut lost, mut seen, mut bytes, mut cpu_us) = (0, 0, 0.0, Vec::new());
     for _ in 0..ROUNDS {
         nothing.extend(run_plain(&result));
@@ -129,9 +134,11 @@ fn cost_per_call(dir: &Path) {
         floor.attach().unwrap();
         empty.extend(run_plain(&result));
         drop(floor);
-        tally.extend(run_recorded(dir, &result, Syscalls::Tally).0);
+        tally.extend(run_recorded(dir, &result, (Syscalls::Tally, true)).0);
+        counts.extend(run_recorded(dir, &result, (Syscalls::Tally, false)).0);
+        returns.extend(run_recorded(dir, &result, (Syscalls::Events, false)).0);
         let before = own_cpu_ns();
-        let (ns, outcome) = run_recorded(dir, &result, Syscalls::Events);
+        let (ns, outcome) = run_recorded(dir, &result, (Syscalls::Events, true));
         events.extend(ns);
         cpu_us.push((own_cpu_ns() - before) as f64 / 1e3 / outcome.status.events.max(1) as f64);
         lost += outcome.status.lost;
@@ -147,11 +154,13 @@ fn cost_per_call(dir: &Path) {
         "getppid, {ROUNDS} interleaved rounds of {SLICES} slices of {CALLS_PER_SLICE} calls; child and recorder on different processors"
     );
     println!("{:<34} {:>9} {:>17} {:>9} {:>8}", "attached", "ns/call", "(10%-90%)", "added", "ratio");
-    let rows: [(&str, &Vec<f64>); 5] = [
+    let rows: [(&str, &Vec<f64>); 7] = [
         ("nothing", &nothing),
         ("empty sys_enter + sys_exit pair", &empty),
         ("osd --syscalls tally", &tally),
         ("osd --syscalls events", &events),
+        ("osd --syscalls tally --no-latency", &counts),
+        ("osd --syscalls events --no-latency", &returns),
         ("osd recording somebody else", &bystander),
     ];
     for (name, values) in rows {
@@ -179,7 +188,7 @@ fn run_beside(dir: &Path, result: &Path) -> Vec<f64> {
         child.status().unwrap()
     });
     let sleeper = What::Command(vec!["sleep".into(), "2.5".into()]);
-    record(sleeper, dir.join("sleep.parquet"), Syscalls::Events, None);
+    record(sleeper, dir.join("sleep.parquet"), (Syscalls::Events, true), None);
     assert!(handle.join().unwrap().success());
     ns_per_call(result)
 }
@@ -204,8 +213,12 @@ fn redis(dir: &Path) {
         Command::new("redis-benchmark").args(args).stdout(Stdio::null()).stderr(Stdio::null()).status()
     });
     let before = own_cpu_ns();
-    let outcome =
-        record(What::Pids(vec![pid]), dir.join("redis.parquet"), Syscalls::Events, Some(Duration::from_secs(5)));
+    let outcome = record(
+        What::Pids(vec![pid]),
+        dir.join("redis.parquet"),
+        (Syscalls::Events, true),
+        Some(Duration::from_secs(5)),
+    );
     let us = (own_cpu_ns() - before) as f64 / 1e3 / outcome.status.events.max(1) as f64;
     let _ = load.join();
     server.kill().unwrap();

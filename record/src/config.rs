@@ -78,6 +78,8 @@ pub struct Config {
     pub duration: Option<Duration>,
     /// How much of each system call.
     pub syscalls: Syscalls,
+    /// How long each call takes.
+    pub latency: bool,
     /// Bytes of the rings between kernel and recorder, all processors together: a power of two.
     pub ring_bytes: u32,
     /// Bytes of the ring of forks, execs and exits: a power of two.

@@ -47,7 +47,7 @@ pub fn measure(arch: Arch, access: &Access, btf: Option<&Path>) -> Result<Cost> 
 
 /// As a bystander and as a target; and the families attached.
 fn attached(arch: Arch, access: &Access, roads: &Roads, events: bool) -> Result<((f64, f64), Vec<Family>)> {
-    let mut probes = load(arch, access, roads, events)?;
+    let mut probes = load(arch, access, roads, events, true)?;
     let bystander = median(get_parent, || ());
     probes.seed(std::process::id(), 1)?;
     // A ring that runs full would make the calls look cheap.
@@ -55,11 +55,12 @@ fn attached(arch: Arch, access: &Access, roads: &Roads, events: bool) -> Result<
     Ok(((bystander, target), probes.families()))
 }
 
-fn load(arch: Arch, access: &Access, roads: &Roads, events: bool) -> Result<Probes> {
+fn load(arch: Arch, access: &Access, roads: &Roads, events: bool, latency: bool) -> Result<Probes> {
     let knobs = Knobs {
         syscalls: true,
         network: true,
         events,
+        latency,
         follow: false,
         ring_bytes: 4 << 20,
         life_ring_bytes: 1 << 20,
@@ -79,7 +80,7 @@ const TOUCHED: usize = 64 << 10;
 ///
 /// # Errors
 /// [`crate::Error::Bpf`], naming the program, if the kernel refuses one.
-pub(crate) fn prices(arch: Arch, access: &Access, roads: &Roads) -> Result<Prices> {
+pub(crate) fn prices(arch: Arch, access: &Access, roads: &Roads, latency: bool) -> Result<Prices> {
     let memory = vec![1_u8; TOUCHED];
     let cold = |call: fn()| {
         let memory = &memory;
@@ -90,7 +91,7 @@ pub(crate) fn prices(arch: Arch, access: &Access, roads: &Roads) -> Result<Price
     };
     let plain = median(cold(get_parent), || ());
     let plain_path = median(cold(look_at_root), || ());
-    let mut probes = load(arch, access, roads, true)?;
+    let mut probes = load(arch, access, roads, true, latency)?;
     probes.seed(std::process::id(), 1)?;
     let event = median(cold(get_parent), || while probes.drain_calls(|_| ()) {});
     let path = median(cold(look_at_root), || while probes.drain_calls(|_| ()) {});

@@ -3,7 +3,7 @@
 //! The kernel side tallies only the calls that did not become events, so a total is the sum of the two and exact whatever was lost. It
 //! used to tally all of them; doing it here costs a call that is recorded nothing.
 
-use osd_bpf::wire::{HIST_BUCKETS, call, tally, tally_key};
+use osd_bpf::wire::{HIST_BUCKETS, NO_DURATION, call, tally, tally_key};
 use std::collections::HashMap;
 
 /// The totals.
@@ -40,6 +40,9 @@ impl Counts {
         let tally = &mut process.tallies[i];
         tally.count += 1;
         tally.errors += u64::from(failed(call.ret));
+        if call.dur_ns == NO_DURATION {
+            return;
+        }
         tally.total_ns += call.dur_ns;
         let bucket = &mut tally.hist[log2_bucket(call.dur_ns)];
         *bucket = bucket.wrapping_add(1);

@@ -9,7 +9,8 @@ use osd_bpf::libbpf_rs::btf::Btf;
 use osd_bpf::libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use osd_bpf::libbpf_rs::{self, Iter, Link, MapCore, MapFlags, libbpf_sys};
 use osd_bpf::ring::{CallRings, RecordRing};
-use osd_bpf::wire::{self, Wire, call, life, tally, tally_key, usage};
+use osd_bpf::tallies::TallySlots;
+use osd_bpf::wire::{self, TALLY_SLOTS, Wire, call, life, tally, tally_key, usage};
 use osd_bpf::{OsdSkel, OsdSkelBuilder};
 use osd_recording::Family;
 use osd_recording::names::Arch;
@@ -30,6 +31,8 @@ pub(crate) struct Knobs {
     pub(crate) network: bool,
     /// One record a call, not only tallies.
     pub(crate) events: bool,
+    /// How long each takes; without it nothing is attached to entries.
+    pub(crate) latency: bool,
     /// Children become targets.
     pub(crate) follow: bool,
     /// Bytes of the rings of calls together: a power of two, at least 1 MiB.
@@ -63,6 +66,7 @@ pub(crate) struct Probes {
     paths: RecordRing,
     lives: RecordRing,
     doorbell: RecordRing,
+    tally_slots: TallySlots,
     slots: usize,
     n_cpus: usize,
     families: Vec<Family>,
@@ -99,6 +103,7 @@ impl Probes {
         let n_cpus = libbpf_rs::num_possible_cpus().map_err(bpf("count processors"))?;
         if let Some(rodata) = open.maps.rodata_data.as_deref_mut() {
             rodata.record_calls = knobs.events;
+            rodata.latency = knobs.latency;
             rodata.follow = knobs.follow;
             rodata.call_args = call_args(knobs.arch);
             rodata.cpu_bits = n_cpus.next_power_of_two().trailing_zeros();
@@ -115,12 +120,14 @@ impl Probes {
         open.maps.call_rings.set_max_entries(sizes.rings as u32).map_err(bpf("size the rings of calls"))?;
         open.maps.paths.set_max_entries(sizes.path_bytes).map_err(bpf("size the ring of paths"))?;
         open.maps.lives.set_max_entries(knobs.life_ring_bytes).map_err(bpf("size the ring of life events"))?;
+        let n_tables = host::n_present_cpus();
+        open.maps.tally_slots.set_max_entries((n_tables * TALLY_SLOTS) as u32).map_err(bpf("size the tallies"))?;
         open.maps.tallies.set_max_entries(knobs.tally_entries).map_err(bpf("size the tallies"))?;
         open.maps.threads.set_autocreate(!knobs.by_tid).map_err(bpf("choose where threads are"))?;
         open.maps.threads_by_tid.set_autocreate(knobs.by_tid).map_err(bpf("choose where threads are"))?;
         let o = &mut open.progs;
         for (wanted, typed, plain) in [
-            (knobs.syscalls, &mut o.call_entered, &mut o.call_entered_raw),
+            (knobs.syscalls && knobs.latency, &mut o.call_entered, &mut o.call_entered_raw),
             (knobs.syscalls, &mut o.call_returned, &mut o.call_returned_raw),
             (knobs.network, &mut o.socket_sent, &mut o.socket_sent_raw),
             (knobs.network, &mut o.socket_received, &mut o.socket_received_raw),
@@ -175,7 +182,8 @@ impl Probes {
         let paths = RecordRing::new(&maps.paths, maps.paths.max_entries()).map_err(mapped)?;
         let lives = RecordRing::new(&maps.lives, maps.lives.max_entries()).map_err(mapped)?;
         let doorbell = RecordRing::new(&maps.doorbell, maps.doorbell.max_entries()).map_err(mapped)?;
-        let families = families(knobs.syscalls, knobs.network, knobs.typed, offers);
+        let tally_slots = TallySlots::new(&maps.tally_slots, n_tables).map_err(mapped)?;
+        let families = families((knobs.syscalls, knobs.latency), knobs.network, knobs.typed, offers);
         let n_seeded = Cell::new(0);
         Ok(Self {
             skel,
@@ -186,6 +194,7 @@ impl Probes {
             paths,
             lives,
             doorbell,
+            tally_slots,
             slots: sizes.slots,
             n_cpus,
             families,
@@ -307,11 +316,12 @@ impl Probes {
         self.sampler.is_none()
     }
 
-    /// Running totals of every (process, call) that the kernel tallied; one may come in two parts, to be added up.
+    /// Running totals of every (process, call) that the kernel tallied; one may come in several parts, to be added up.
     ///
     /// # Errors
     /// [`Error::Bpf`] if a map cannot be read.
     pub(crate) fn read_tallies(&mut self, mut each: impl FnMut(tally_key, tally)) -> Result<()> {
+        self.tally_slots.read(&mut each);
         let maps = &self.skel.maps;
         let tables = [(&maps.tallies, self.n_cpus), (&maps.spilled_tallies, 1)];
         for ((map, n_parts), held) in tables.into_iter().zip(&mut self.held) {
@@ -325,7 +335,12 @@ impl Probes {
     }
 
     /// Forgets tallies of processes that have ended.
-    pub(crate) fn delete_tallies(&self, keys: &[(u32, u32)]) {
+    pub(crate) fn delete_tallies(&mut self, keys: &[(u32, u32)]) {
+        if keys.is_empty() {
+            return;
+        }
+        let ended: HashSet<(u32, u32)> = keys.iter().copied().collect();
+        self.tally_slots.free(|key| ended.contains(&(key.process_seq, key.nr)));
         let maps = &self.skel.maps;
         for (map, held) in [&maps.tallies, &maps.spilled_tallies].into_iter().zip(&self.held) {
             // The kernel stops at a key that it does not have, and most calls are tallied by the recorder: only those it has.
@@ -549,8 +564,8 @@ mod words {
     }
 }
 
-/// The families by name, each with its road.
-pub(crate) fn families(syscalls: bool, network: bool, typed: bool, offers: Offers) -> Vec<Family> {
+/// The families by name, each with its road. `calls`: whether they are recorded, and whether with their entries.
+pub(crate) fn families(calls: (bool, bool), network: bool, typed: bool, offers: Offers) -> Vec<Family> {
     let family = |name: &str, attach: &str, probes: &[&str]| Family {
         name: name.into(),
         attach: attach.into(),
@@ -558,9 +573,10 @@ pub(crate) fn families(syscalls: bool, network: bool, typed: bool, offers: Offer
     };
     let road = if typed { "tp_btf" } else { "raw_tp" };
     vec![
-        match syscalls {
-            true => family("syscalls", road, &["sys_enter", "sys_exit"]),
-            false => family("syscalls", "off", &[]),
+        match calls {
+            (true, true) => family("syscalls", road, &["sys_enter", "sys_exit"]),
+            (true, false) => family("syscalls", road, &["sys_exit"]),
+            (false, _) => family("syscalls", "off", &[]),
         },
         match network {
             true => family("network", road, &["sock_send_length", "sock_recv_length"]),

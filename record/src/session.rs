@@ -21,7 +21,7 @@ use crate::spending::Spending;
 use crate::target::{self, Child, Stopped};
 use crate::writing::{Parcel, Writing};
 use crate::{labels, preflight, procfs};
-use osd_bpf::wire::{N_CLASSES, NR_TABLE};
+use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE};
 use osd_recording::names::Arch;
 use osd_recording::rows::{Loss, Owner, ProcessEvent, Row, Sample, Syscall, Unseen};
 use osd_recording::{Calls, ClockTable, LossTotal, Metadata, Writer, WriterOptions};
@@ -129,6 +129,7 @@ impl Session {
             syscalls: config.syscalls != Syscalls::Off,
             network: true,
             events: config.syscalls == Syscalls::Events,
+            latency: config.latency,
             follow: config.follow,
             ring_bytes: config.ring_bytes,
             life_ring_bytes: config.life_ring_bytes,
@@ -140,7 +141,7 @@ impl Session {
         let roads = Roads::find(&config.access, config.btf.as_deref())?;
         // Before the programs that record are there, which would make it look cheaper.
         let prices = match config.max_overhead {
-            Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch, &config.access, &roads)?,
+            Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch, &config.access, &roads, config.latency)?,
             _ => Prices::default(),
         };
         let (probes, roads) = roads.load(&config.access, knobs)?;
@@ -157,6 +158,7 @@ impl Session {
                 Syscalls::Off => "off",
             }
             .into(),
+            no_latency: !config.latency,
             families: probes.families(),
             blind_spots: blind_spots(&probes, &roads, config),
             host,
@@ -311,13 +313,10 @@ impl Session {
     fn drain(&mut self) -> Result<bool> {
         let mut parcel = self.writing.parcel();
         self.drain_lives(&mut parcel.rows);
-        let mut resolver =
-            Resolver { ledger: &self.ledger, clock: &self.clock, takes_fd: &self.takes_fd, cached: None };
+        self.resolve_waiting(&mut parcel.syscalls);
+        let mut stranded = std::mem::take(&mut self.waiting);
+        let mut resolver = Resolver::new(&self.ledger, &self.clock, &self.takes_fd);
         let syscalls = &mut parcel.syscalls;
-        let mut stranded = Vec::new();
-        for call in self.waiting.drain(..) {
-            resolver.resolve(call, syscalls, &mut stranded);
-        }
         let more = self.probes.drain_calls(|call| {
             self.counts.add(&call.0);
             resolver.resolve(call, syscalls, &mut stranded);
@@ -336,6 +335,14 @@ impl Session {
         self.writing.send(parcel)?;
         self.behind += self.probes.calls_lost()? - before;
         Ok(())
+    }
+
+    /// Calls whose process has been introduced since become rows; the others go on waiting.
+    fn resolve_waiting(&mut self, rows: &mut Calls) {
+        let mut resolver = Resolver::new(&self.ledger, &self.clock, &self.takes_fd);
+        let mut stranded = Vec::new();
+        self.waiting.drain(..).for_each(|call| resolver.resolve(call, rows, &mut stranded));
+        self.waiting = stranded;
     }
 
     fn drain_lives(&mut self, rows: &mut Vec<Row>) {
@@ -384,19 +391,27 @@ impl Session {
         let seqs = self.waiting.iter().map(|(c, _)| c.process_seq).chain(totals.iter().map(|(key, _)| key.process_seq));
         let met = self.ledger.meet(seqs, &usages, end_ns, self.ending, &self.clock, host::looks);
         parcel.rows.extend(met.into_iter().map(Row::from));
+        // Whoever was introduced above has its tallies in this interval, so its calls belong here too.
+        self.resolve_waiting(&mut parcel.syscalls);
+        self.n_events += parcel.syscalls.len() as u64;
         let settled = std::mem::take(&mut self.settled);
-        let interval = self.ledger.close_interval(end_ns, &usages, &totals, &n_fds, settled);
+        let mut interval = self.ledger.close_interval(end_ns, &usages, &totals, &n_fds, settled);
         self.probes.delete_tallies(&interval.dead_tallies);
         for (seq, _) in &interval.dead_tallies {
             self.counts.forget(*seq);
         }
         let dur_ns = (end_ns - self.interval_start_ns).max(0).unsigned_abs();
         let mut spent = self.spent(dur_ns, &interval);
-        let unseen = Unseen { network: self.off("network"), syscalls: self.off("syscalls"), ..Unseen::default() };
+        let latency = self.metadata.no_latency;
+        if latency {
+            interval.tallies.iter_mut().for_each(|t| t.total_ns = NO_DURATION);
+        }
+        let (network, syscalls) = (self.off("network"), self.off("syscalls"));
+        let unseen = Unseen { network, syscalls, latency, ..Unseen::default() };
         parcel.rows.extend(interval.samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
         parcel.rows.extend(interval.tallies.into_iter().map(Row::from));
         parcel.rows.extend(self.host.interval(self.interval_start_ns, dur_ns).map(Row::from));
-        spent.shed = self.note_losses(dur_ns, &mut parcel.rows)?;
+        spent.shed = self.note_losses(dur_ns, spent.tallied, &mut parcel.rows)?;
         self.hand_over(parcel)?;
         if let Some(spending) = &mut self.spending {
             self.probes.shed(spending.interval(spent) as u32);
@@ -445,8 +460,12 @@ impl Session {
     }
 
     /// Writes down what was lost in the interval. Gives the calls that were shed, by class.
-    fn note_losses(&mut self, dur_ns: u64, rows: &mut Vec<Row>) -> Result<[u64; N_CLASSES]> {
-        let totals = self.probes.read_losses()?;
+    /// Writes down what was lost in the interval. Of its calls, `tallied` have a tally and no row.
+    fn note_losses(&mut self, dur_ns: u64, tallied: u64, rows: &mut Vec<Row>) -> Result<[u64; N_CLASSES]> {
+        let mut totals = self.probes.read_losses()?;
+        if self.metadata.syscalls == "events" && !self.ending {
+            hold_back(&mut totals, &self.last_losses, tallied);
+        }
         let last = self.last_losses.iter().map(|(_, _, n)| *n).chain(std::iter::repeat(0));
         let mut counted: Vec<_> =
             totals.iter().zip(last).map(|((stream, reason, now), last)| (*stream, *reason, now - last)).collect();
@@ -458,7 +477,8 @@ impl Session {
         counted.push(("syscall", "shed", shed.iter().sum()));
         if let Some((.., n)) = counted.iter_mut().find(|l| (l.0, l.1) == ("syscall", "ring_full")) {
             self.n_lost += *n;
-            let behind = std::mem::take(&mut self.behind).min(*n);
+            let behind = self.behind.min(*n);
+            self.behind -= behind;
             *n -= behind;
             counted.push(("syscall", "writer_behind", behind));
         }
@@ -493,8 +513,6 @@ impl Session {
         while self.drain()? {}
         self.ending = true;
         self.tick()?;
-        // Calls of processes that have lost every record of themselves: the tick above has made up an identity for them.
-        self.drain()?;
         // A bad labels file is told after the recording is safe, not instead of it.
         let labels = config.labels.as_deref().map_or_else(|| Ok(Vec::new()), labels::read);
         let rows = labels.iter().flatten().cloned().map(Row::from).collect();
@@ -518,6 +536,24 @@ impl Session {
     }
 }
 
+/// Takes back the losses of calls that were counted after the tallies were read: those tallies are the next interval's, perhaps in the next
+/// file, and the two must not be parted. `last` is what was told so far.
+fn hold_back(totals: &mut Losses, last: &Losses, tallied: u64) {
+    let told = |i: usize| last.get(i).map_or(0, |(.., n)| *n);
+    let new_of = |what: &dyn Fn(&str, &str) -> bool| -> u64 {
+        let new = totals.iter().enumerate().filter(|(_, (stream, reason, _))| what(stream, reason));
+        new.map(|(i, (.., n))| n - told(i)).sum()
+    };
+    // A call that found no room in the tallies either is a loss without a tally.
+    let nameless = new_of(&|stream, reason| (stream, reason) == ("tally", "map_full"));
+    let mut early = new_of(&|stream, _| stream == "syscall").saturating_sub(tallied + nameless);
+    for (i, (.., n)) in totals.iter_mut().enumerate().filter(|(_, (stream, ..))| *stream == "syscall") {
+        let back = early.min(*n - told(i));
+        *n -= back;
+        early -= back;
+    }
+}
+
 /// Turns calls into rows.
 struct Resolver<'a> {
     ledger: &'a Ledger,
@@ -527,7 +563,11 @@ struct Resolver<'a> {
     cached: Option<(u32, Owner)>,
 }
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
+    fn new(ledger: &'a Ledger, clock: &'a ClockTable, takes_fd: &'a [bool; NR_TABLE]) -> Self {
+        Self { ledger, clock, takes_fd, cached: None }
+    }
+
     /// Appends the row of `call` to `rows`, or the call to `stranded` if nobody has introduced its process yet.
     fn resolve(&mut self, (c, path): Call, rows: &mut Calls, stranded: &mut Vec<Call>) {
         let owner = match self.cached {
@@ -540,8 +580,9 @@ impl Resolver<'_> {
                 None => return stranded.push((c, path)),
             },
         };
+        let took_ns = if c.dur_ns == NO_DURATION { 0 } else { c.dur_ns };
         rows.push(Syscall {
-            ts_ns: self.clock.utc_ns(c.exit_ns.saturating_sub(c.dur_ns) as i64),
+            ts_ns: self.clock.utc_ns(c.exit_ns.saturating_sub(took_ns) as i64),
             dur_ns: c.dur_ns,
             owner,
             tid: c.tid,
@@ -560,7 +601,12 @@ fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Vec<String> {
         "net_*_bytes count internet sockets at the socket call; splice from a socket and kernel TLS receive are not seen".to_owned(),
         "rss_* may lag by 32 pages or 2 pages per processor, whichever is more, times the number of processors".to_owned(),
         "exit and exit_group never return, so they are process rows, not syscall rows".to_owned(),
-        "a call that a seccomp filter refuses ends before the kernel reports its entry: it is neither counted nor listed".to_owned(),
+        if config.latency {
+            "a call that a seccomp filter refuses ends before the kernel reports its entry: it is neither counted nor listed"
+        } else {
+            "a call that a seccomp filter refuses is counted and listed like one that failed"
+        }
+        .to_owned(),
         "a call that a signal interrupts returns -512 to -516 here and is no error: whether it started again or gave EINTR is decided later"
             .to_owned(),
         "32-bit calls (i386:*) have neither fd nor path".to_owned(),
@@ -579,6 +625,13 @@ fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Vec<String> {
                 .to_owned(),
         );
     }
+    if !config.latency && config.syscalls != Syscalls::Off {
+        spots.push(
+            "--no-latency: how long calls took is not recorded; ts is when they returned; rt_sigreturn is counted as unknown, \
+             execveat as execve; the call that was under way when the recording began is counted"
+                .to_owned(),
+        );
+    }
     if config.syscalls != Syscalls::Events {
         spots.push(format!(
             "system calls: {}",
@@ -586,4 +639,32 @@ fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Vec<String> {
         ));
     }
     spots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::hold_back;
+
+    #[test]
+    fn losses_without_a_tally_yet_wait_for_it() {
+        let totals = |calls, shed, nameless| {
+            vec![
+                ("syscall", "ring_full", calls),
+                ("path", "truncated", 5),
+                ("tally", "map_full", nameless),
+                ("syscall", "shed", shed),
+            ]
+        };
+        let held = |now: (u64, u64, u64), last: (u64, u64, u64), tallied| {
+            let mut losses = totals(now.0, now.1, now.2);
+            hold_back(&mut losses, &totals(last.0, last.1, last.2), tallied);
+            assert_eq!(losses[1].2, 5, "of calls only");
+            (losses[0].2, losses[3].2)
+        };
+        assert_eq!(held((100, 0, 0), (0, 0, 0), 100), (100, 0));
+        assert_eq!(held((100, 0, 0), (0, 0, 0), 80), (80, 0));
+        assert_eq!(held((100, 50, 0), (90, 20, 0), 25), (90, 45), "15 came after the tallies were read");
+        assert_eq!(held((100, 0, 7), (50, 0, 2), 45), (100, 0), "5 have no tally and never will");
+        assert_eq!(held((100, 0, 0), (100, 0, 0), 9), (100, 0), "a tally whose loss is not counted yet");
+    }
 }

@@ -2,7 +2,7 @@
 //! see `call_group.rs`.
 
 use crate::names::Arch;
-use crate::rows::{Label, Loss, Owner, Process, Sample, System, Tally};
+use crate::rows::{Label, Loss, NO_DURATION, Owner, Process, Sample, System, Tally};
 use crate::schema::Kind;
 use arrow_array::builder::{ListBuilder, StringDictionaryBuilder, UInt64Builder};
 use arrow_array::types::Int32Type;
@@ -63,6 +63,11 @@ fn u64s_opt<R>(rows: &[R], get: impl Fn(&R) -> Option<u64>) -> ArrayRef {
     Arc::new(rows.iter().map(get).collect::<UInt64Array>())
 }
 
+/// Durations; null where there is none.
+fn measured<R>(rows: &[R], get: impl Fn(&R) -> u64) -> ArrayRef {
+    u64s_opt(rows, |r| Some(get(r)).filter(|ns| *ns != NO_DURATION))
+}
+
 fn u32s<R>(rows: &[R], get: impl Fn(&R) -> u32) -> ArrayRef {
     Arc::new(UInt32Array::from_iter_values(rows.iter().map(get)))
 }
@@ -118,7 +123,9 @@ impl Columnar for Sample {
             };
         }
         unless!(scheduling: runq_ns ctx_voluntary ctx_involuntary; io: read_bytes write_bytes read_chars write_chars;
-            network: net_rx_bytes net_tx_bytes net_rx_msgs net_tx_msgs; syscalls: n_syscalls n_syscall_errors syscall_ns);
+            network: net_rx_bytes net_tx_bytes net_rx_msgs net_tx_msgs; syscalls: n_syscalls n_syscall_errors);
+        let timed = |s: &Self| !s.unseen.syscalls && !s.unseen.latency;
+        columns.push(("syscall_ns", u64s_opt(rows, |r| timed(r).then_some(r.syscall_ns))));
         columns.push(("n_fds", u32s_opt(rows, |r| r.n_fds)));
         columns.push(("n_io_uring_sqes", u64s_opt(rows, |r| r.n_io_uring_sqes)));
         columns.extend(owners(rows, |r| r.owner));
@@ -134,10 +141,12 @@ impl Columnar for Tally {
     fn columns(rows: &[Self], arch: Arch) -> Vec<(&'static str, ArrayRef)> {
         let mut histograms = ListBuilder::new(UInt64Builder::new());
         for row in rows {
-            histograms.values().append_slice(&row.latency_log2);
-            histograms.append(true);
+            let measured = row.total_ns != NO_DURATION;
+            histograms.values().append_slice(if measured { &row.latency_log2 } else { &[] });
+            histograms.append(measured);
         }
-        let mut columns = plain!(rows; u64s: dur_ns count errors total_ns);
+        let mut columns = plain!(rows; u64s: dur_ns count errors);
+        columns.push(("total_ns", measured(rows, |r| r.total_ns)));
         columns.push(("syscall", syscall_names(rows, arch, |r| r.nr)));
         columns.push(("latency_log2", Arc::new(histograms.finish())));
         columns.extend(owners(rows, |r| r.owner));

@@ -7,10 +7,11 @@
 //! A frame holds the rows of one page of every column and what its dictionaries grew by. A *passing* frame holds rows that wait to
 //! become a page with later ones; the next frame says them again.
 
-use crate::calls::{Calls, NO_DURATION};
+use crate::calls::Calls;
 use crate::chunk::{self, Chunk};
 use crate::names::Arch;
 use crate::page::{self, Page, Press};
+use crate::rows::NO_DURATION;
 use crate::rows::errno_of;
 use crate::schema::{Kind, Type};
 use parquet::basic::Encoding;

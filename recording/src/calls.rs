@@ -5,9 +5,6 @@ use crate::rows::{Owner, Syscall};
 use std::collections::HashMap;
 use std::ops::Range;
 
-/// In the column of durations: not measured.
-pub(crate) const NO_DURATION: u64 = u64::MAX;
-
 /// Any number of system calls. Row `i` is made of the `i`-th of each column.
 #[derive(Clone, Debug, Default)]
 pub struct Calls {

@@ -29,6 +29,9 @@ pub struct Metadata {
     pub interval_ns: u64,
     /// `events`, `tally` or `off`.
     pub syscalls: String,
+    /// How long calls took was not recorded: `dur_ns` of `syscall` rows (whose `ts` is then when they returned), `total_ns`,
+    /// `latency_log2` and `syscall_ns` are null.
+    pub no_latency: bool,
     /// Probe families and by which road each was attached.
     pub families: Vec<Family>,
     /// Clock readings at start, every few seconds, and at the end.

@@ -77,6 +77,9 @@ pub struct Sample {
     pub unseen: Unseen,
 }
 
+/// As a duration: not measured. The column is null.
+pub const NO_DURATION: u64 = u64::MAX;
+
 /// Columns of a [`Sample`] that its source could not see: null in the file, which 0 is not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Unseen {
@@ -88,6 +91,8 @@ pub struct Unseen {
     pub network: bool,
     /// `n_syscalls`, `n_syscall_errors`, `syscall_ns`.
     pub syscalls: bool,
+    /// `syscall_ns`.
+    pub latency: bool,
 }
 
 /// One (process, syscall) in one interval, counted in the kernel and exact whatever was shed.
@@ -105,7 +110,7 @@ pub struct Tally {
     pub count: u64,
     /// Of these, with an error.
     pub errors: u64,
-    /// Sum of their durations.
+    /// Sum of their durations, or [`NO_DURATION`]: then `latency_log2` is null too.
     pub total_ns: u64,
     /// Bucket `i` counts durations in `[2^i, 2^(i+1))` ns, bucket 0 those below 2 ns; trailing zeros cut. Sums to `count`.
     pub latency_log2: Vec<u64>,
@@ -114,9 +119,9 @@ pub struct Tally {
 /// One system call, written when it returned.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Syscall {
-    /// When it was entered.
+    /// When it was entered; when it returned if it has no duration.
     pub ts_ns: i64,
-    /// How long it took.
+    /// How long it took, or [`NO_DURATION`].
     pub dur_ns: u64,
     /// Whose.
     pub owner: Owner,

@@ -178,6 +178,6 @@ fn sequence_row(call: &SequenceCall) -> SequenceRow {
         call: format!("{}{times}", clean(&call.syscall, 32)),
         object: clean(&call.object, 120),
         result: clean(&call.result, 40),
-        duration: units::seconds(call.dur_ns as f64 / 1e9),
+        duration: call.dur_ns.map_or_else(|| "–".into(), |ns| units::seconds(ns as f64 / 1e9)),
     }
 }

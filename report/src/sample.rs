@@ -162,8 +162,8 @@ fn shift((call, before, during, share, p99_before, p99_during, errors): Shift) -
         errors_during_per_s: errors,
         p99_before_ns: (p99_before > 0.0).then_some(p99_before),
         p99_during_ns: Some(p99_during),
-        time_before: before * 2e-6,
-        time_during: during * 3e-6,
+        time_before: Some(before * 2e-6),
+        time_during: Some(during * 3e-6),
         ..SyscallShift::default()
     }
 }
@@ -200,7 +200,7 @@ fn window(id: u32, metrics: &[(&str, &str, f64, f64, f64)], pattern: &str, sente
 
 fn call(offset_us: i64, syscall: &str, object: &str, result: &str, dur_ns: u64, repeats: u64) -> SequenceCall {
     let (syscall, object, result) = (syscall.into(), object.into(), result.into());
-    SequenceCall { offset_ns: offset_us * 1000, syscall, object, result, dur_ns, repeats }
+    SequenceCall { offset_ns: offset_us * 1000, syscall, object, result, dur_ns: Some(dur_ns), repeats }
 }
 
 fn windows() -> Vec<Window> {

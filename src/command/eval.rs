@@ -4,6 +4,8 @@ use crate::failure::{Failure, Result};
 use osd_datasets::corpus::{Corpus, Known};
 use osd_datasets::evaluate::{self, NabRow, Row};
 use osd_detect::detector::Sight;
+#[cfg(feature = "train")]
+use osd_detect::lstm::{Learner, Lstm, NotLearnt, Segment};
 use osd_detect::metrics::Evaluation;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -36,6 +38,14 @@ pub(crate) struct Args {
     /// Time between points of a folder's series, where the files do not say.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::format::parse_duration)]
     interval: u64,
+    /// Also train an LSTM for each series, alone and as a member of the ensemble: a minute or so each.
+    #[cfg(feature = "train")]
+    #[arg(long)]
+    lstm: bool,
+    /// Seed of the LSTM.
+    #[cfg(feature = "train")]
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "lstm")]
+    seed: u64,
     /// How to write the answer.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
@@ -45,6 +55,7 @@ const EXAMPLES: &str = "EXAMPLES:
   osd eval nab --datasets ~/corpora          NAB's three profiles, beside the published leaderboard
   osd eval smd                               per machine and mean, beside the baselines
   osd eval asd --half odd --format csv       the machines that nothing was tuned on
+  osd eval smd --lstm                        beside a trained model, too
   osd eval ./mine --interval 10s             your own: train/NAME.csv, test/NAME.csv, test_label/NAME.csv";
 
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -100,10 +111,66 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let sight = if args.online { Sight::Online } else { Sight::Offline };
     let mut rows = vec![];
     for (_, name) in corpus.names().iter().enumerate().filter(|(i, n)| wanted(*i, n)) {
-        rows.extend(evaluate::machine(&corpus.read(name)?, sight, args.false_alarms)?);
+        rows.extend(evaluate::machine(&corpus.read(name)?, sight, args.false_alarms, &|day| trained(args, day))?);
     }
     show(&rows, args.format);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The LSTM, alone and as one more member of the ensemble; trained once for both.
+#[cfg(feature = "train")]
+fn trained(args: &Args, period: usize) -> Vec<evaluate::Boxed> {
+    use osd_detect::{ensemble::Ensemble, lstm::Forecasting, scoring::Recipe};
+    if !args.lstm {
+        return vec![];
+    }
+    let config = osd_train::Config { seed: args.seed, ..osd_train::Config::default() };
+    let learner = std::sync::Arc::new(Once {
+        window: config.window,
+        trainer: osd_train::Trainer::new(config, osd_train::choose(osd_train::Wanted::Cpu)),
+        last: std::sync::Mutex::default(),
+    });
+    let shared = || Box::new(Shared(std::sync::Arc::clone(&learner)));
+    let lstm = || Box::new(Forecasting::new("lstm", shared(), Recipe::default(), learner.window));
+    vec![lstm(), Box::new(Ensemble::with_trained(period, lstm(), 1.0))]
+}
+
+#[cfg(not(feature = "train"))]
+fn trained(_: &Args, _: usize) -> Vec<evaluate::Boxed> {
+    vec![]
+}
+
+/// A trainer that remembers what it learnt last, and from what.
+#[cfg(feature = "train")]
+struct Once {
+    window: usize,
+    trainer: osd_train::Trainer,
+    last: std::sync::Mutex<Option<([Segment; 2], Lstm)>>,
+}
+
+#[cfg(feature = "train")]
+struct Shared(std::sync::Arc<Once>);
+
+#[cfg(feature = "train")]
+impl Learner for Shared {
+    fn learn(
+        &self,
+        training: &[Segment],
+        validation: &[Segment],
+        metrics: usize,
+    ) -> std::result::Result<Lstm, NotLearnt> {
+        let mut last = self.0.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some((data, lstm)) = &*last
+            && (training, validation) == (&data[..1], &data[1..])
+        {
+            return Ok(lstm.clone());
+        }
+        let lstm = self.0.trainer.learn(training, validation, metrics)?;
+        if let ([training], [validation]) = (training, validation) {
+            *last = Some(([training.clone(), validation.clone()], lstm.clone()));
+        }
+        Ok(lstm)
+    }
 }
 
 fn open(args: &Args) -> Result<Corpus> {

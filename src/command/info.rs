@@ -70,7 +70,8 @@ fn describe(recording: &Recording) -> String {
         "time",
         format!("{} to {} ({})", format::time(m.started_ns), format::time(m.ended_ns), format::duration(length)),
     );
-    line("interval", format!("{}, syscalls: {}", format::duration(m.interval_ns), m.syscalls));
+    let latency = if m.no_latency { ", without latencies" } else { "" };
+    line("interval", format!("{}, syscalls: {}{latency}", format::duration(m.interval_ns), m.syscalls));
     for kind in Kind::ALL {
         let rows = m.rows.get(kind.name()).copied().unwrap_or(0);
         if rows == 0 {

@@ -12,10 +12,14 @@ mod man;
 #[cfg(feature = "record")]
 mod record;
 mod recover;
+#[cfg(feature = "model")]
+mod score;
 #[cfg(feature = "analyze")]
 mod sql;
 #[cfg(feature = "record")]
 mod status;
+#[cfg(feature = "train")]
+mod train;
 #[cfg(feature = "record")]
 mod trigger;
 
@@ -54,9 +58,15 @@ pub(crate) enum Command {
     /// Find the anomalies of a recording and explain them.
     #[cfg(feature = "analyze")]
     Analyze(analyze::Args),
+    /// Score a recording by a model of normal ones.
+    #[cfg(feature = "model")]
+    Score(score::Args),
     /// Ask a flight recorder (`osd record --last`) to write its last minutes.
     #[cfg(feature = "record")]
     Trigger(trigger::Args),
+    /// Learn what is normal from recordings, and write a model.
+    #[cfg(feature = "train")]
+    Train(train::Args),
     /// Measure the detectors on public corpora with labelled anomalies.
     #[cfg(feature = "eval")]
     Eval(eval::Args),
@@ -81,6 +91,10 @@ impl Command {
             Self::Sql(args) => sql::run(args),
             #[cfg(feature = "analyze")]
             Self::Analyze(args) => analyze::run(args),
+            #[cfg(feature = "model")]
+            Self::Score(args) => score::run(&args),
+            #[cfg(feature = "train")]
+            Self::Train(args) => train::run(&args),
             #[cfg(feature = "eval")]
             Self::Eval(args) => eval::run(&args),
             #[cfg(feature = "record")]

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 /// Runs osd in `dir`; asserts exit 2, one `error:` line, no stdout; gives stderr.
-fn refused(dir: &Path, args: &[&str]) -> String {
+pub(crate) fn refused(dir: &Path, args: &[&str]) -> String {
     let out = Command::new(env!("CARGO_BIN_EXE_osd")).args(args).current_dir(dir).output().unwrap();
     let stderr = text(&out.stderr).to_owned();
     assert_eq!(out.status.code(), Some(2), "{args:?}: {}{stderr}", text(&out.stdout));

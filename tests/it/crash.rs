@@ -302,7 +302,6 @@ fn a_recorder_that_was_stopped_and_continued_counts_what_it_missed() {
 #[test]
 fn a_series_of_files_stands_alone_each_and_only_the_newest_stay() {
     let Some(place) = Place::new("a_series_of_files_stands_alone_each_and_only_the_newest_stay") else { return };
-    // A few hundred calls a second: while rings overflow, a loss may be counted in the file before that of its tally.
     let load = Load::run(Command::new("tail").args(["---disable-inotify", "-f", "-s", "0.01", "/etc/hostname"]));
     let (code, said) =
         finish(recorder(&place.path(), &["-p", &load.pid(), "--rotate", "1s", "--keep", "2", "--duration", "4500ms"]));
@@ -317,6 +316,25 @@ fn a_series_of_files_stands_alone_each_and_only_the_newest_stay() {
             file.display()
         );
     }
+}
+
+#[test]
+fn each_file_of_a_series_balances_while_rings_overflow() {
+    let Some(place) = Place::new("each_file_of_a_series_balances_while_rings_overflow") else { return };
+    let load = Load::start(&["threads", "2000000000"]);
+    let options = ["-p", &load.pid(), "--ring-mib", "1", "--rotate", "1s", "--duration", "4500ms"];
+    let (code, said) = finish(recorder(&place.path(), &options));
+    assert_eq!(code, Some(0), "{said}");
+    let files: Vec<PathBuf> = std::fs::read_dir(place.dir.path()).unwrap().map(|e| e.unwrap().path()).collect();
+    assert!(files.len() >= 4, "{files:?}");
+    let mut lost = 0;
+    for file in &files {
+        let m = Recording::open(file).unwrap().metadata().clone();
+        let tallies = sum(&rows(file, Kind::Tally), "count");
+        assert_eq!(tallies, m.rows["syscall"] + m.lost("syscall"), "{}: {:?}", file.display(), m.losses);
+        lost += m.lost("syscall");
+    }
+    assert!(lost > 0, "the test must overflow the rings");
 }
 
 #[test]

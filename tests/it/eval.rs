@@ -55,6 +55,20 @@ fn measures_a_folder_beside_the_baselines_and_finds_its_events() {
 }
 
 #[test]
+fn a_trained_model_is_measured_beside_the_others() {
+    let dir = tempfile::tempdir().unwrap();
+    corpus(dir.path());
+    let args = ["eval", dir.path().to_str().unwrap(), "--interval", "10m", "--format", "json", "--lstm"];
+    let first = osd_ok(args);
+    let answer: serde_json::Value = serde_json::from_str(&first).unwrap();
+    let rows = answer["rows"].as_array().unwrap();
+    let names: Vec<&str> = rows.iter().map(|r| r["detector"].as_str().unwrap()).collect();
+    assert_eq!(names, ["random", "l2", "pca", "last-value", "ensemble", "lstm", "ensemble+lstm"]);
+    assert!(rows[5..].iter().all(|r| r["vus_pr"].as_f64().unwrap() > 0.6), "{:?}", &rows[5..]);
+    assert_eq!(first, osd_ok(args), "the seed is fixed");
+}
+
+#[test]
 fn what_is_missing_is_said_with_a_way_to_fix_it() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().to_str().unwrap();

@@ -19,6 +19,8 @@ mod losses;
 mod record;
 mod report;
 mod roads;
+mod score;
 mod sql;
 mod structure;
 mod support;
+mod train;

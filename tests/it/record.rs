@@ -95,8 +95,6 @@ fn counts_hold_when_the_ring_overflows() {
     assert_counts_hold(&path);
 }
 
-/// Recording strace while it traces a pipeline gives both the same execution: every count must agree, even those that timing
-/// decides, such as reads from a pipe.
 #[test]
 fn a_duration_holds_under_a_load_that_never_lets_the_ring_run_dry() {
     let Some(place) = Place::new("a_duration_holds_under_a_load_that_never_lets_the_ring_run_dry") else { return };
@@ -114,14 +112,21 @@ fn a_duration_holds_under_a_load_that_never_lets_the_ring_run_dry() {
     assert_counts_hold(&path);
 }
 
+/// Recording strace while it traces a pipeline gives both the same execution: every count must agree, even those that timing
+/// decides, such as reads from a pipe.
 #[test]
 fn strace_and_osd_agree_on_every_count_of_a_pipeline() {
     let Some(place) = Place::new("strace_and_osd_agree_on_every_count_of_a_pipeline") else { return };
+    strace_agrees(&place, &[]);
+    strace_agrees(&place, &["--no-latency"]);
+}
+
+fn strace_agrees(place: &Place, options: &[&str]) {
     let (path, table) = (place.path(), place.dir.path().join("strace.txt"));
     let pipeline = "ls -R /usr/share/doc | sort | wc -l";
     record(
         &path,
-        &[],
+        options,
         &[
             "env",
             "-i",
@@ -175,6 +180,11 @@ fn strace_and_osd_agree_on_every_count_of_a_pipeline() {
         }
     }
     by_osd.retain(|_, n| *n > 0);
+    if !options.is_empty()
+        && let Some(n) = by_osd.remove("unknown")
+    {
+        by_osd.insert("rt_sigreturn".to_owned(), n);
+    }
     assert!(by_strace.len() > 15, "strace's table was read: {by_strace:?}");
     assert_eq!(by_osd, by_strace);
     assert_counts_hold(&path);
@@ -329,6 +339,44 @@ fn tally_mode_counts_without_events() {
     assert_eq!(calls, "n\n100000\n");
     let samples = rows(&path, Kind::Sample);
     assert!(sum(&samples, "n_syscalls") >= 100_000);
+}
+
+#[test]
+fn without_latencies_every_call_is_counted_and_no_duration_is_made_up() {
+    let Some(place) = Place::new("without_latencies_every_call_is_counted_and_no_duration_is_made_up") else { return };
+    let path = place.path();
+    for syscalls in ["events", "tally"] {
+        let options = ["--no-latency", "--syscalls", syscalls];
+        record(&path, &options, &[targets().to_str().unwrap(), "threads", "250000"]);
+        let metadata = Recording::open(&path).unwrap().metadata().clone();
+        assert!(metadata.no_latency && metadata.families[0].probes == ["sys_exit"], "{metadata:?}");
+        let tallies = rows(&path, Kind::Tally);
+        let getppid = of(&tallies, "syscall", "getppid").into_iter().cloned().collect::<Rows>();
+        assert_eq!(sum(&getppid, "count"), 1_000_000);
+        assert!(tallies.iter().all(|r| r["total_ns"].is_empty() && r["latency_log2"].is_empty()), "{:?}", tallies[0]);
+        let samples = rows(&path, Kind::Sample);
+        assert_eq!(sum(&samples, "n_syscalls"), sum(&tallies, "count"));
+        assert!(samples.iter().all(|r| r["syscall_ns"].is_empty()));
+        // Four threads were made; their own first returns, from a call they did not make, are not among these.
+        let made = of(&tallies, "syscall", "clone3").into_iter().chain(of(&tallies, "syscall", "clone"));
+        assert_eq!(sum(&made.cloned().collect::<Rows>(), "count"), 4);
+        if syscalls == "events" {
+            assert_counts_hold(&path);
+            assert!(rows(&path, Kind::Syscall).iter().all(|r| r["dur_ns"].is_empty()));
+        }
+    }
+    // Paths and descriptors are there, but for the exec whose registers are gone; its process row has it.
+    record(&path, &["--no-latency"], &["cat", "/proc/self/stat"]);
+    let all = rows(&path, Kind::Syscall);
+    let opened = of(&all, "syscall", "openat").into_iter().find(|r| r["path"] == "/proc/self/stat").unwrap();
+    let read = of(&all, "syscall", "read").into_iter().filter(|r| r["fd"] == opened["ret"]);
+    assert!(read.count() >= 2);
+    let exec = of(&all, "syscall", "execve").into_iter().find(|r| r["ret"] == "0").unwrap();
+    assert_eq!((exec["path"].as_str(), exec["dur_ns"].as_str()), ("", ""));
+    let started = of(&rows(&path, Kind::Process), "event", "exec")[0]["exe"].clone();
+    assert!(started.ends_with("/cat"));
+    assert!(Recording::open(&path).unwrap().metadata().losses.is_empty());
+    assert_counts_hold(&path);
 }
 
 #[test]

@@ -197,7 +197,7 @@ pub(crate) fn fresh(args: &[String]) {
         mib
     });
     let command = args[2..].iter().map(Into::into).collect();
-    let outcome = super::record(What::Command(command), args[1].clone().into(), Syscalls::Events, None);
+    let outcome = super::record(What::Command(command), args[1].clone().into(), (Syscalls::Events, true), None);
     let cpu_ns = super::own_cpu_ns();
     done.store(true, Ordering::Relaxed);
     let mib = watch.join().unwrap();

@@ -1,0 +1,314 @@
+//! `osd train`: learns what is normal from recordings, and writes a model.
+
+use crate::failure::{Failure, Result, sanitize};
+use crate::format;
+use osd_model::prepare::{Prepared, Shape, prepare};
+use osd_model::{Model, features};
+use osd_recording::Recording;
+use osd_report::{Learning, learning_png};
+use osd_train::{Chosen, Config, Outcome, Progress, Trainer, Wanted, choose};
+use serde_json::json;
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// Learn what is normal from recordings, and write a model that `osd score` and `osd analyze --model` use.
+///
+/// An LSTM learns to forecast the next sample of each metric; what it cannot forecast later is unusual. The last quarter of each recording
+/// is kept from it: it says when to stop, and what its errors are like on normal data. Ctrl-C stops, and writes the best so far.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Recordings of normal behaviour, all with the same interval.
+    #[arg(value_name = "FILE")]
+    recordings: Vec<PathBuf>,
+    /// Folder of the model.
+    #[arg(short, long, value_name = "DIR")]
+    output: PathBuf,
+    /// Replace a model that is there.
+    #[arg(long)]
+    force: bool,
+    /// Metrics to learn, by name, with commas between.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = features::DEFAULT.map(str::to_owned))]
+    features: Vec<String>,
+    /// Samples that a forecast is made from.
+    #[arg(long, value_name = "N", default_value_t = 80, value_parser = between(1, 100_000))]
+    window: usize,
+    /// Samples forecast at once.
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = between(1, 1_000))]
+    horizon: usize,
+    /// Units of each of the two layers.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = between(1, 4_096))]
+    hidden: usize,
+    /// Most passes over the data.
+    #[arg(long, value_name = "N", default_value_t = 40, value_parser = between(1, 100_000))]
+    epochs: usize,
+    /// Passes without getting better after which it ends.
+    #[arg(long, value_name = "N", default_value_t = 6, value_parser = between(1, 100_000))]
+    patience: usize,
+    /// Windows a step.
+    #[arg(long, value_name = "N", default_value_t = 64, value_parser = between(1, 1_000_000))]
+    batch: usize,
+    /// Step of the optimiser at the beginning.
+    #[arg(long, value_name = "X", default_value_t = 3e-3, value_parser = parse_step)]
+    rate: f64,
+    /// On the CPU, the same seed gives the same model.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+    /// Threads on the CPU [default: one a processor].
+    #[arg(long, value_name = "N", value_parser = between(1, 1_024))]
+    threads: Option<usize>,
+    /// Where to train; auto takes a GPU if Vulkan has one.
+    #[arg(long, value_enum, default_value = "auto")]
+    device: DeviceArg,
+    /// Only errors on stderr.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const EXAMPLES: &str = "EXAMPLES:
+  osd train normal/*.parquet -o model/               learn; then: osd score -m model/ run.parquet
+  osd train normal.parquet -o model/ --device gpu    on a graphics card
+  osd train normal.parquet -o model/ --features cpu,rss,syscalls --window 40
+  osd train more/*.parquet -o model/ --force         anew, in the place of the old";
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum DeviceArg {
+    /// A GPU if Vulkan has one, else the CPU.
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// A GPU or what stands in for one; the CPU, with a warning, if there is none.
+    Gpu,
+}
+
+fn between(least: u64, most: u64) -> impl clap::builder::TypedValueParser<Value = usize> {
+    use clap::builder::TypedValueParser as _;
+    clap::value_parser!(u64).range(least..=most).map(|n| n as usize)
+}
+
+fn parse_step(text: &str) -> std::result::Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(n) if n > 0.0 && n <= 1.0 => Ok(n),
+        _ => Err("write a number above 0 and at most 1, such as 0.003".to_owned()),
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let features = features::named(&args.features)?;
+    check_output(&args.output, args.force)?;
+    let recordings = args.recordings.iter().map(Recording::open).collect::<osd_recording::Result<Vec<_>>>()?;
+    let shape = Shape { window: args.window, horizon: args.horizon, ..Shape::default() };
+    let prepared = prepare(&recordings, &features, shape)?;
+    let voice = Voice { quiet: args.quiet, live: !args.quiet && std::io::stderr().is_terminal() };
+    notes(&prepared, voice);
+    let chosen = choose(match args.device {
+        DeviceArg::Auto => Wanted::Auto,
+        DeviceArg::Cpu => Wanted::Cpu,
+        DeviceArg::Gpu => Wanted::Gpu,
+    });
+    if let Some(warning) = &chosen.warning {
+        voice.say(&format!("warning: {warning}"));
+    }
+    voice.say(&format!("device: {}", chosen.name));
+    let trainer = Trainer::new(config(args), chosen.clone())
+        .stop_by(stop_on_signals())
+        .on_progress(move |progress| voice.progress(&progress));
+    let outcome = trainer.train(&prepared.training, &prepared.validation, features.len());
+    voice.over();
+    let outcome = outcome.map_err(|e| e.hint.iter().fold(Failure::new(&e.reason), |f, hint| f.hint(hint)))?;
+    let model = Model::new(outcome.lstm.clone(), &prepared, args.seed)?;
+    let metrics = metrics(args, &outcome, &chosen, &prepared);
+    model.save(&args.output, &metrics, &[("loss.png", curve(&outcome, &chosen, &prepared))], args.force)?;
+    voice.say(&summary(args, &outcome, &prepared));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn config(args: &Args) -> Config {
+    Config {
+        window: args.window,
+        horizon: args.horizon,
+        hidden: args.hidden,
+        epochs: args.epochs,
+        patience: args.patience,
+        batch: args.batch,
+        rate: args.rate,
+        seed: args.seed,
+        threads: args.threads.unwrap_or(0),
+        ..Config::default()
+    }
+}
+
+/// Minutes of training must not end in a folder that cannot be written.
+fn check_output(path: &Path, force: bool) -> Result<()> {
+    let exists = std::fs::symlink_metadata(path).is_ok();
+    if exists && !force {
+        return Err(osd_model::Error::Exists { path: path.to_owned() }.into());
+    }
+    if exists && !path.join("config.json").is_file() {
+        return Err(osd_model::Error::NotReplaced { path: path.to_owned() }.into());
+    }
+    let place = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let trial = place.join(format!(".osd-train.{}", std::process::id()));
+    let made = std::fs::create_dir(&trial).and_then(|()| std::fs::remove_dir(&trial));
+    Ok(made.map_err(|source| osd_model::Error::Io { action: "write to", path: place.to_owned(), source })?)
+}
+
+/// What of the recordings is not used, or of no use.
+fn notes(prepared: &Prepared, voice: Voice) {
+    let rows = prepared.training.iter().chain(&prepared.validation).flat_map(|s| &s.valid);
+    let (all, masked) = rows.fold((0_u64, 0_u64), |(all, masked), valid| (all + 1, masked + u64::from(!valid)));
+    if masked > 0 {
+        voice.say(&format!(
+            "note: {} of {} samples are masked, for gaps and losses",
+            format::count(masked),
+            format::count(all)
+        ));
+    }
+    if !prepared.constant.is_empty() {
+        voice.say(&format!(
+            "note: {} never changes here: any change of it will be unusual",
+            prepared.constant.join(", ")
+        ));
+    }
+}
+
+/// The first SIGINT, SIGTERM or SIGHUP ends training, and what was best is written; the next one ends the process.
+fn stop_on_signals() -> Arc<AtomicBool> {
+    static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
+    extern "C" fn on_signal(signal: libc::c_int) {
+        if let Some(stop) = STOP.get()
+            && stop.swap(true, Ordering::Relaxed)
+        {
+            // SAFETY: async-signal-safe; nothing is written yet, or under a temporary name.
+            unsafe { libc::_exit(128 + signal) };
+        }
+    }
+    let stop = Arc::clone(STOP.get_or_init(Arc::default));
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        // SAFETY: the handler only touches an atomic and calls `_exit`.
+        unsafe { libc::signal(signal, on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t) };
+    }
+    stop
+}
+
+/// Where words go, if anywhere.
+#[derive(Clone, Copy)]
+struct Voice {
+    quiet: bool,
+    live: bool,
+}
+
+impl Voice {
+    /// A line. A stderr that is gone must not cost the model.
+    fn say(self, line: &str) {
+        if !self.quiet {
+            let _ = writeln!(std::io::stderr(), "{}", sanitize(line));
+        }
+    }
+
+    fn progress(self, p: &Progress<'_>) {
+        if !self.live {
+            return;
+        }
+        const BAR: usize = 24;
+        let done = (p.epochs.len() as f64 + p.share) / p.of as f64;
+        let filled = (done * BAR as f64) as usize;
+        let losses = p
+            .epochs
+            .last()
+            .map_or_else(String::new, |e| format!(", loss {:.4}, validation {:.4}", e.loss, e.validation));
+        let _ = write!(
+            std::io::stderr(),
+            "\r\x1b[K[{}{}] pass {} of at most {}{losses}, {} windows/s, {} left at most (Ctrl-C keeps the best so far)",
+            "=".repeat(filled),
+            " ".repeat(BAR - filled.min(BAR)),
+            p.epochs.len() + 1,
+            p.of,
+            format::count(p.windows_per_s as u64),
+            format::duration((p.eta_s.max(0.0) * 1e9) as u64),
+        );
+    }
+
+    /// The live line makes room for what comes next.
+    fn over(self) {
+        if self.live {
+            let _ = write!(std::io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+fn curve(outcome: &Outcome, chosen: &Chosen, prepared: &Prepared) -> Vec<u8> {
+    let names: Vec<&str> = prepared.recordings.iter().map(|r| r.name.as_str()).collect();
+    learning_png(&Learning {
+        title: format!("Training on {}", names.join(", ")),
+        note: format!(
+            "{} windows to learn from, {} to validate on, {} windows/s on {}",
+            format::count(outcome.windows as u64),
+            format::count(outcome.validation_windows as u64),
+            format::count(outcome.windows_per_s as u64),
+            chosen.name,
+        ),
+        training: outcome.epochs.iter().map(|e| e.loss).collect(),
+        validation: outcome.epochs.iter().map(|e| e.validation).collect(),
+        best: outcome.best,
+    })
+}
+
+/// `metrics.json`.
+fn metrics(args: &Args, outcome: &Outcome, chosen: &Chosen, prepared: &Prepared) -> serde_json::Value {
+    let epochs: Vec<_> = outcome
+        .epochs
+        .iter()
+        .map(|e| json!({"loss": e.loss, "validation_loss": e.validation, "rate": e.rate, "seconds": e.seconds}))
+        .collect();
+    json!({
+        "loss": "mean Huber loss of one-step forecasts in scaled units",
+        "epochs": epochs,
+        "best_epoch": outcome.best,
+        "stopped": outcome.stopped,
+        "windows": outcome.windows,
+        "validation_windows": outcome.validation_windows,
+        "windows_per_s": outcome.windows_per_s,
+        "batch": args.batch,
+        "seed": args.seed,
+        "parameters": outcome.lstm.parameters(),
+        "constant_features": prepared.constant,
+        "device": chosen.name,
+        "gpu": chosen.gpu,
+        "threads": outcome.threads,
+        "hardware": processor(),
+    })
+}
+
+/// What the kernel calls this machine's processor, and how many there are.
+fn processor() -> String {
+    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let name = info.lines().find_map(|l| l.strip_prefix("model name")?.split_once(": "));
+    let count = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    format!("{} x {}", count, name.map_or(std::env::consts::ARCH, |(_, name)| name))
+}
+
+fn summary(args: &Args, outcome: &Outcome, prepared: &Prepared) -> String {
+    let best = &outcome.epochs[outcome.best];
+    let seconds: f64 = outcome.epochs.iter().map(|e| e.seconds).sum();
+    let path = args.output.display();
+    format!(
+        "{} on {} of {}: {} windows, {} passes in {} ({} windows/s), validation loss {:.4} in pass {}\nwrote {path}\nhint: osd score \
+         -m {path} run.parquet",
+        if outcome.stopped { "stopped; trained" } else { "trained" },
+        match prepared.recordings.len() {
+            1 => "one recording".to_owned(),
+            n => format!("{n} recordings"),
+        },
+        args.features.join(", "),
+        format::count(outcome.windows as u64),
+        outcome.epochs.len(),
+        format::duration((seconds * 1e9) as u64),
+        format::count(outcome.windows_per_s as u64),
+        best.validation,
+        outcome.best + 1,
+    )
+}

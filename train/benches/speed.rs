@@ -1,0 +1,116 @@
+//! How fast training is: osd's operation, Burn's own layers and PyTorch, in one run, on the same data sizes and threads. `make bench-train`.
+//!
+//! Two layers of 64 units, 4 metrics, windows of 80, batches of 256: what the other measurements of the project use. Each number is whole
+//! training: making the batch, loss, gradient, clipping, a step of Adam. PyTorch is `benches/pytorch.py`, by the interpreter that
+//! OSD_TORCH names; without one its lines say SKIPPED.
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
+
+use osd_detect::lstm::{Forecaster, Segment};
+use osd_train::{Chosen, Config, Trainer, Wanted, choose};
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::time::Instant;
+
+const METRICS: usize = 4;
+const WINDOW: usize = 80;
+const BATCH: usize = 256;
+/// Fastest of so many rounds: another program can only make one slower.
+const ROUNDS: usize = 3;
+
+fn segment(windows: usize) -> Segment {
+    let rows = windows + WINDOW;
+    let value = |i: usize| (i as f32 / 11.0).sin() + ((i * 2_654_435_761) % 1_000) as f32 / 2_000.0;
+    Segment { values: (0..rows * METRICS).map(value).collect(), valid: vec![true; rows] }
+}
+
+/// Training windows a second.
+fn training(chosen: &Chosen, threads: usize, batches: usize) -> f64 {
+    let windows = batches * BATCH;
+    let config = Config {
+        window: WINDOW,
+        batch: BATCH,
+        epochs: ROUNDS,
+        patience: ROUNDS,
+        windows_per_epoch: windows,
+        decay: 1.0,
+        threads,
+        ..Config::default()
+    };
+    let (data, held_out) = (segment(windows), segment(1));
+    let outcome = Trainer::new(config, chosen.clone()).train(&[data], &[held_out], METRICS).unwrap();
+    let fastest = outcome.epochs.iter().map(|e| e.seconds).fold(f64::INFINITY, f64::min);
+    windows as f64 / fastest
+}
+
+/// Windows scored a second, from a series as `osd score` does.
+fn scoring(threads: usize) -> f64 {
+    let config = Config { window: WINDOW, epochs: 1, windows_per_epoch: BATCH, ..Config::default() };
+    let data = segment(64 * BATCH);
+    let train = data.slice(0..2 * BATCH, METRICS);
+    let lstm = Trainer::new(config, choose(Wanted::Cpu)).train(&[train.clone()], &[train], METRICS).unwrap().lstm;
+    let forecaster = Forecaster::new(&lstm);
+    let starts: Vec<usize> = (0..64 * BATCH).collect();
+    let round = || {
+        let begun = Instant::now();
+        std::hint::black_box(forecaster.windows(&data.values, &starts, WINDOW, threads));
+        begun.elapsed().as_secs_f64()
+    };
+    starts.len() as f64 / (0..ROUNDS).map(|_| round()).fold(f64::INFINITY, f64::min)
+}
+
+/// `name threads value` lines of the Python program.
+fn pytorch() -> Result<BTreeMap<(String, usize), f64>, String> {
+    let python = std::env::var("OSD_TORCH").map_err(|_| "OSD_TORCH names no interpreter with torch".to_owned())?;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/pytorch.py");
+    let out = Command::new(&python).arg(script).output().map_err(|e| format!("{python}: {e}"))?;
+    if !out.status.success() {
+        let why = String::from_utf8_lossy(&out.stderr);
+        return Err(format!("{python} {script}: {}", why.lines().last().unwrap_or("failed")));
+    }
+    let mut all = BTreeMap::new();
+    for line in String::from_utf8_lossy(&out.stdout).lines() {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let [name, threads, value] = words[..]
+            && let (Ok(threads), Ok(value)) = (threads.parse(), value.parse())
+        {
+            all.insert((name.to_owned(), threads), value);
+        } else {
+            println!("{line}");
+        }
+    }
+    Ok(all)
+}
+
+fn main() {
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(2);
+    let cpu = choose(Wanted::Cpu);
+    let peers = pytorch();
+    println!("2 layers, hidden 64, {METRICS} metrics, window {WINDOW}, batch {BATCH}; windows/s, fastest of {ROUNDS}");
+    println!(
+        "{:9} {:>7} {:>10} {:>12} {:>10} {:>12} {:>12}",
+        "what", "threads", "osd", "Burn's own", "PyTorch", "osd/Burn", "osd/PyTorch"
+    );
+    let line = |what: &str, threads: usize, osd: f64, burn: Option<f64>| {
+        let torch = peers.as_ref().ok().and_then(|p| p.get(&(what.to_owned(), threads)).copied());
+        let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.0}"));
+        let ratio = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{:.2}", osd / v));
+        println!(
+            "{what:9} {threads:>7} {osd:>10.0} {:>12} {:>10} {:>12} {:>12}",
+            number(burn),
+            number(torch),
+            ratio(burn),
+            ratio(torch)
+        );
+    };
+    // Burn's CPU backend is built without threads of its own.
+    let stock = training(&cpu.clone().with_stock_layers(), 1, 2);
+    for n in 1..=threads {
+        line("training", n, training(&cpu, n, 16), (n == 1).then_some(stock));
+    }
+    for n in 1..=threads {
+        line("scoring", n, scoring(n), None);
+    }
+    if let Err(why) = peers {
+        println!("SKIPPED PyTorch: {why}");
+    }
+}
