@@ -26,7 +26,7 @@ fn encode(column: &mut ArrowColumnWriter, index: usize, values: &ArrayRef) -> Re
     compute_leaves(schema.field(index), values)?.iter().try_for_each(|leaf| column.write(leaf))
 }
 
-/// A writer for each column that `kind` has. Not for the others: each holds a compressor and a decompressor, a hundred kilobytes. Every
+/// A writer for each column that `kind` has. Not for the others: each holds a compressor and a decompressor. Every
 /// column of the format is one Parquet leaf, a list of numbers included.
 fn column_writers(kind: Kind) -> Result<Vec<ArrowColumnWriter>> {
     let own = kind.arrow_schema();

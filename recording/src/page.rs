@@ -8,7 +8,7 @@
 use parquet::basic::Encoding;
 use std::io;
 
-/// Level 1: on pages that are encoded well already, more costs time and gains nothing (ADR 5).
+/// What the library's writers use by default, and the other kinds' columns with them.
 pub(crate) const ZSTD_LEVEL: i32 = 1;
 
 /// A page with its header, as it lies in the file.

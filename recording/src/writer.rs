@@ -43,7 +43,7 @@ impl Default for WriterOptions {
 
 /// Rows of a kind that wait to become a batch: enough to encode well, few enough to be forgotten in memory.
 const BATCH_ROWS: usize = 8 * 1024;
-/// Likewise of system calls, which become a page of each column: half a processor's cache, and the page's own bytes hardly count.
+/// Likewise of system calls, which become a page of each column: few enough for a processor's cache, and the page's header hardly counts.
 const PAGE_ROWS: usize = 32 * 1024;
 /// System calls that become a page at a checkpoint already. Fewer are noted in the journal and go on waiting.
 const WORTH_A_PAGE: usize = 8 * 1024;
