@@ -57,6 +57,13 @@ impl From<osd_analyze::Error> for Failure {
     }
 }
 
+#[cfg(feature = "model")]
+impl From<osd_model::Error> for Failure {
+    fn from(error: osd_model::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint() }
+    }
+}
+
 #[cfg(feature = "eval")]
 impl From<osd_datasets::evaluate::Error> for Failure {
     fn from(error: osd_datasets::evaluate::Error) -> Self {

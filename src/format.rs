@@ -106,6 +106,22 @@ pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
     }
 }
 
+/// `1/h`, `2/d`, `0.5/min`; per hour.
+#[cfg(any(feature = "analyze", feature = "model", test))]
+pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
+    let advice = || "write it as 1/h, 2/d or 0.1/h".to_owned();
+    let (number, unit) = text.split_once('/').unwrap_or((text, "h"));
+    let per_hour = match unit.trim() {
+        "h" | "hour" => 1.0,
+        "d" | "day" => 1.0 / 24.0,
+        "w" | "week" => 1.0 / 168.0,
+        "m" | "min" | "minute" => 60.0,
+        _ => return Err(advice()),
+    };
+    let rate = number.trim().parse::<f64>().map_err(|_| advice())? * per_hour;
+    if rate.is_finite() && rate > 0.0 && rate <= 1_000.0 { Ok(rate) } else { Err(advice()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -140,5 +156,15 @@ mod tests {
         assert!(parse_duration("0s").is_err());
         assert!(parse_duration("ten").is_err());
         assert!(parse_duration("5 parsecs").is_err());
+    }
+
+    #[test]
+    fn rates_are_per_hour() {
+        assert_eq!(parse_rate("1/h"), Ok(1.0));
+        assert_eq!(parse_rate("24/d"), Ok(1.0));
+        assert_eq!(parse_rate("2"), Ok(2.0));
+        assert!(parse_rate("0/h").is_err());
+        assert!(parse_rate("1/fortnight").is_err());
+        assert!(parse_rate("often").is_err());
     }
 }

@@ -13,6 +13,9 @@ pub enum Error {
     /// The recording itself.
     #[error(transparent)]
     Recording(#[from] osd_recording::Error),
+    /// The model, or what it needs of the recording.
+    #[error(transparent)]
+    Model(#[from] osd_model::Error),
     /// The statement cannot be understood or run.
     #[error("{message}")]
     Sql {
@@ -40,6 +43,7 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Recording(e) => e.hint().map(str::to_owned),
+            Self::Model(e) => e.hint(),
             Self::Sql { hint, .. } => Some(hint.clone().unwrap_or_else(|| {
                 "`osd sql --help` has examples; the table `recording` and views such as `samples` hold the rows"
                     .to_owned()

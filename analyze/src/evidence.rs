@@ -4,10 +4,11 @@
 //! verbatim. Memory grows with threads and windows, not with events.
 
 use crate::Result;
-use crate::series::{self, Grid, Table, dictionary, text, times, u64s};
+use crate::series::{self, Table, dictionary, text, times, u64s};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use osd_detect::findings::SequenceCall;
+use osd_detect::grid::Grid;
 use osd_detect::histogram;
 use osd_recording::{Kind, Query, Recording};
 use std::collections::{BTreeMap, HashMap};

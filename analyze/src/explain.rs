@@ -2,17 +2,18 @@
 
 use crate::evidence::{self, Bin, Events, Latency, Sparse, Thread};
 use crate::metrics::{self, METRICS};
-use crate::series::{self, Grid, Table};
-use crate::{Result, pattern, say};
+use crate::series::{self, Table};
+use crate::{Result, detection, judged, pattern, say};
 use osd_detect::findings::{
-    DetectorSummary, ErrorShift, FINDINGS_VERSION, Findings, Heatmap, HeatmapRow, LabelSpan, LossSpan, MetricShift,
-    NewProcess, Ratio, RecordingSummary, Series, SyscallShift, ThreadShift, Window,
+    ErrorShift, FINDINGS_VERSION, Findings, Heatmap, HeatmapRow, LabelSpan, LossSpan, MetricShift, NewProcess, Ratio,
+    RecordingSummary, Series, SyscallShift, ThreadShift, Window,
 };
 use osd_detect::histogram;
 use osd_detect::rates::{self, Comparison, Counts};
 use osd_detect::robust;
-use osd_detect::stream::{self, Detector, Form};
-use osd_detect::windows::{self, Group, Hit};
+use osd_detect::stream::Form;
+use osd_detect::windows::{self, Group};
+use osd_model::Model;
 use osd_recording::{Kind, Query, Recording};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -24,20 +25,16 @@ pub struct Config {
     pub false_alarms_per_hour: f64,
     /// Look only at this time, UTC ns.
     pub range: Option<Range<i64>>,
+    /// A model of normal recordings, which then judges the metrics that it sees.
+    pub model: Option<Model>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { false_alarms_per_hour: 1.0, range: None }
+        Self { false_alarms_per_hour: 1.0, range: None, model: None }
     }
 }
 
-const SETTLE_S: f64 = 1.0;
-const WARM_UP_S: f64 = 8.0;
-/// Windows closer than this are one.
-const JOIN_S: f64 = 1.5;
-/// Nothing that begins this late is a window.
-const CLOSING_S: f64 = 0.5;
 /// Time beside a window that is neither it nor the baseline.
 const MARGIN_S: f64 = 1.0;
 
@@ -48,10 +45,11 @@ const MARGIN_S: f64 = 1.0;
 pub fn analyze(recording: &Recording, config: &Config) -> Result<Findings> {
     let range = config.range.as_ref();
     let table = series::read(recording, range)?;
-    let detection = detect(&table, config);
+    let scored = config.model.as_ref().map(|model| judged::score(model, recording, config)).transpose()?;
+    let detection = detection::detect(&table, config, scored.as_ref());
     let grid = table.grid;
     let mut bins = vec![Bin::Baseline; grid.len];
-    bins[..grid.bins(SETTLE_S).min(grid.len)].fill(Bin::Neither);
+    bins[..grid.bins(detection::SETTLE_S).min(grid.len)].fill(Bin::Neither);
     let margin = grid.bins(MARGIN_S);
     for g in &detection.groups {
         bins[g.start.saturating_sub(margin)..(g.end + margin).min(grid.len)].fill(Bin::Neither);
@@ -81,6 +79,9 @@ pub fn analyze(recording: &Recording, config: &Config) -> Result<Findings> {
             findings.windows.push(context.window(i, group)?);
         }
     }
+    if let Some(scored) = &scored {
+        findings.series.extend(judged::series(scored, table.grid));
+    }
     if n_event_rows == 0 && table.n_syscalls > 0 {
         findings.detector.notes.push(
             "no event rows in this recording: threads, error numbers, paths and sequences are not known, counts are exact"
@@ -90,120 +91,6 @@ pub fn analyze(recording: &Recording, config: &Config) -> Result<Findings> {
     marks(recording, range, &table, &mut findings)?;
     findings.recording = summary(recording, &table, range, n_events, &findings.losses);
     Ok(findings)
-}
-
-struct Detection {
-    groups: Vec<Group>,
-    summary: DetectorSummary,
-}
-
-fn detect(table: &Table, config: &Config) -> Detection {
-    let grid = table.grid;
-    let step_s = grid.seconds(1);
-    let watched = |place: usize| table.metrics[place].is_some() && METRICS[place].drives;
-    let n_watched = (0..METRICS.len()).filter(|p| watched(*p)).count().max(1);
-    let mut driving: Vec<Hit> = vec![];
-    let mut describing: Vec<Hit> = vec![];
-    for (place, values) in table.metrics.iter().enumerate() {
-        let Some(values) = values else { continue };
-        let metric = &METRICS[place];
-        let mut detector = Detector::new(stream::Config {
-            interval_s: step_s,
-            false_alarms_per_hour: config.false_alarms_per_hour / n_watched as f64,
-            form: metric.form,
-            floor: metric.floor,
-            relative_floor: metric.relative_floor,
-            fall: metric.fall,
-            settle_s: SETTLE_S,
-            warm_up_s: WARM_UP_S,
-            ..stream::Config::default()
-        });
-        let hits = if metric.drives { &mut driving } else { &mut describing };
-        hits.extend(hits_of(place, values, &mut detector, grid));
-    }
-    let mut groups = windows::merge(driving, grid.bins(JOIN_S));
-    // The last half second is the target being shut down, or too little to judge.
-    let closing = grid.len.saturating_sub(grid.bins(CLOSING_S));
-    groups.retain(|g| g.start < closing);
-    for group in &mut groups {
-        tighten(group, grid);
-        // A call counts when it returns: what a short burst did may return just after it.
-        if group.end - group.start < grid.bins(1.0) && group.end < grid.len {
-            group.end += 1;
-        }
-        let near = describing.iter().filter(|h| h.start < group.end && h.end > group.start);
-        group.hits.extend(near.cloned());
-    }
-    let summary = DetectorSummary {
-        name: "robust streaming".into(),
-        false_alarms_per_hour: config.false_alarms_per_hour,
-        warm_up_s: WARM_UP_S,
-        metrics: (0..METRICS.len()).filter(|p| watched(*p)).map(|p| METRICS[p].name.to_owned()).collect(),
-        notes: if grid.seconds(grid.len) < WARM_UP_S * 1.5 {
-            vec![format!(
-                "the recording lasts {:.1} s: the first {WARM_UP_S:.0} s are learnt from and cannot alarm",
-                grid.seconds(grid.len)
-            )]
-        } else {
-            vec![]
-        },
-    };
-    Detection { groups, summary }
-}
-
-/// Runs of alarms of one metric, with sharp edges.
-fn hits_of(place: usize, values: &[Option<f64>], detector: &mut Detector, grid: Grid) -> Vec<Hit> {
-    struct Run {
-        hit: Hit,
-        normal: f64,
-        last: usize,
-    }
-    let pause = grid.bins(0.5).max(1);
-    let mut runs: Vec<Run> = vec![];
-    for (i, value) in values.iter().enumerate() {
-        let v = detector.push(*value);
-        if v.severity < 1.0 {
-            continue;
-        }
-        match runs.last_mut() {
-            Some(run) if i - run.last <= pause && run.hit.rising == v.rising => {
-                run.last = i;
-                run.hit.end = i + 1;
-                run.hit.severity = run.hit.severity.max(v.severity);
-                run.hit.tail = run.hit.tail.min(v.tail);
-            }
-            _ => {
-                let start = (i + 1).saturating_sub(v.reach);
-                let (severity, tail, rising) = (v.severity, v.tail, v.rising);
-                let hit = Hit { metric: place, start, end: i + 1, severity, tail, rising };
-                let per = if METRICS[place].form == Form::Level { v.reach as f64 } else { 1.0 };
-                runs.push(Run { hit, normal: v.normal / per, last: i });
-            }
-        }
-    }
-    let steps: Vec<Option<f64>>;
-    let watched: &[Option<f64>] = if METRICS[place].form == Form::Level {
-        steps = std::iter::once(None).chain(values.windows(2).map(|w| Some(w[1]? - w[0]?))).collect();
-        &steps
-    } else {
-        values
-    };
-    let slack = grid.bins(0.5).max(1);
-    runs.into_iter()
-        .map(|Run { mut hit, normal, .. }| {
-            (hit.start, hit.end) = windows::sharpen(watched, normal, hit.rising, hit.start, hit.end, slack);
-            hit
-        })
-        .collect()
-}
-
-/// The strongest metrics set the edges; a weak one that trails along does not widen the window.
-fn tighten(group: &mut Group, grid: Grid) {
-    let Some(strongest) = group.hits.first().map(|h| h.severity) else { return };
-    let strong = group.hits.iter().filter(|h| h.severity >= (0.25 * strongest).min(3.0));
-    let (start, end) = strong.fold((usize::MAX, 0), |(s, e), h| (s.min(h.start), e.max(h.end)));
-    group.start = start.min(grid.len - 1);
-    group.end = end.clamp(group.start + 1, grid.len);
 }
 
 struct Context<'a> {

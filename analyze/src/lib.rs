@@ -3,10 +3,12 @@
 //!
 //! Nothing here prints. The same recording and [`Config`] give the same [`osd_detect::findings::Findings`], byte for byte.
 
+mod detection;
 mod error;
 mod evidence;
 mod explain;
 mod functions;
+mod judged;
 mod metrics;
 mod pattern;
 mod reading;

@@ -6,9 +6,9 @@
  * runs already and by `task_created`, in the kernel, for what a target starts; so a child's first system call is seen and
  * nothing races with user space. Everything counted per thread lives in that one entry, written only by its own thread: no atomics.
  *
- * Attach points: BTF-typed raw tracepoints (tp_btf, Linux 5.5; task storage in tracing programs 5.11). sock_send_length and
- * sock_recv_length exist since 6.3 and are switched off by autoload where they are missing. No kprobes, no fentry: refused under
- * lockdown, and dearer.
+ * Attach points: raw tracepoints, BTF-typed (tp_btf) or, where the kernel does not describe its types or refuses those, plain (raw_tp):
+ * see TRACED. sock_send_length and sock_recv_length exist since 6.3 and are switched off by autoload where they are missing. No
+ * kprobes, no fentry: refused under lockdown, and dearer.
  */
 #include "kernel.h"
 
@@ -28,6 +28,7 @@ const volatile __u8 call_args[NR_TABLE] = {}; /* CALL_* by number */
 const volatile __u32 ring_slots = 1; /* calls a processor's ring holds: a power of two */
 const volatile __u32 path_ring_wake = 1 << 30; /* unread bytes of the path ring at which the reader is woken */
 const volatile __u32 cpu_bits = 10; /* that a processor's number takes */
+const volatile bool by_tid = false; /* no task storage: a thread without a slot is in `threads_by_tid` */
 const volatile bool exit_tells_last = false; /* the exit tracepoint says which thread was the last (Linux 6.16) */
 
 /* Makes the wire structs part of this object's BTF, from which the Rust side is generated. */
@@ -58,8 +59,33 @@ struct thread {
 };
 
 /*
+ * One body, two programs: with typed pointers, which can be followed as in the kernel, and with plain numbers, where each step is a
+ * helper call. `typed` is a constant to the compiler: neither program has anything of the other's. The plain one attaches without the
+ * kernel's own BTF (offsets come from a file of it), and has no instruction or helper that is newer than Linux 5.8: no compare-and-swap
+ * (5.12), no current task as a pointer (5.11), no task storage (5.13 in these programs).
+ */
+#define TRACED(name, tracepoint)                                                                                       \
+	static __always_inline int name##_body(__u64 *ctx, const bool typed);                                          \
+	SEC("tp_btf/" tracepoint) int name(__u64 *ctx) { return name##_body(ctx, true); }                              \
+	SEC("raw_tp/" tracepoint) int name##_raw(__u64 *ctx) { return name##_body(ctx, false); }                       \
+	static __always_inline int name##_body(__u64 *ctx, const bool typed)
+
+/* `p->field` in the kernel, by what `typed` says; 0 if it cannot be read. */
+#define GET(p, field)                                                                                                  \
+	({                                                                                                             \
+		typeof((p)->field) got;                                                                                \
+		if (typed)                                                                                             \
+			got = (p)->field;                                                                              \
+		else                                                                                                   \
+			bpf_core_read(&got, sizeof(got), &(p)->field);                                                 \
+		got;                                                                                                   \
+	})
+
+/*
  * A thread's struct is in the slot that its TID names, unless that is taken; then it is in task storage. A slot is looked up twice a
  * system call by every process of the host, which is why task storage, the slower, is not the first choice. Free: `tid` is 0, and all else too.
+ * Without typed pointers, and where `by_tid` says so, `threads_by_tid` stands in for task storage; without typed pointers there are no
+ * slots either, for want of compare-and-swap.
  */
 #define SLOTS 4096
 struct thread slots[SLOTS];
@@ -71,7 +97,15 @@ struct {
 	__type(value, struct thread);
 } threads SEC(".maps");
 
-volatile __u32 n_stored; /* threads that had to go to task storage so far: as long as there are none, nobody looks there */
+/* Preallocated: before Linux 6.1 the kernel warns of tracing programs that allocate. User space seeds and reads it where there is no iter/task. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, __u32);
+	__type(value, struct thread);
+} threads_by_tid SEC(".maps");
+
+volatile __u32 n_stored; /* threads that had no slot so far: as long as there are none, nobody looks elsewhere */
 volatile __u32 shed_level; /* set by user space: calls of class 1 to this one are tallied here and not recorded; 0: all are recorded */
 
 /* PID -> process_seq of the processes to seed; filled by user space, read once. */
@@ -118,6 +152,10 @@ struct {
  * Counts of the calls that are not events: all of them with `record_calls` off, otherwise those that are shed or whose ring was full.
  * (User space counts the events as it reads them, which costs the traced process nothing.) Memory is taken on first use; 200 bytes x CPUs an
  * entry. Entries of ended processes are deleted by user space.
+ *
+ * Memory for each processor cannot be waited for here, and the kernel keeps little of it at hand: a storm of short processes, each
+ * with its own few entries, uses that up in milliseconds. What then finds none is counted in `spilled_tallies`, whose memory is taken
+ * beforehand and shared by all processors. A total is the sum of the two.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_HASH);
@@ -138,6 +176,13 @@ struct {
 	__type(key, __u32);
 	__type(value, struct tally_slot);
 } tally_slots SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__type(key, struct tally_key);
+	__type(value, struct tally);
+} spilled_tallies SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -170,6 +215,7 @@ struct {
 } path_scratch SEC(".maps");
 
 static const struct tally zero_tally = {};
+static const struct thread no_thread = {};
 
 /* Tracepoint programs run with preemption off, so a per-CPU counter needs no atomic. Returns 0, for tail use. */
 static __always_inline int count_lost(enum loss what)
@@ -203,67 +249,99 @@ static __always_inline struct thread *slot_of(__u32 tid)
 	return &slots[tid & (SLOTS - 1)];
 }
 
-/* The struct of a task that is a target; 0 for all others. */
-static __always_inline struct thread *find_thread(struct task_struct *task)
+/* Of a task without a slot. */
+static __always_inline struct thread *stored_thread(struct task_struct *task, __u32 tid, const bool typed)
 {
-	__u32 tid = task->pid;
+	if (typed && !by_tid)
+		return bpf_task_storage_get(&threads, task, 0, 0);
+	return bpf_map_lookup_elem(&threads_by_tid, &tid);
+}
+
+/* The struct of a task that is a target; 0 for all others. */
+static __always_inline struct thread *find_thread(struct task_struct *task, __u32 tid, const bool typed)
+{
 	struct thread *t = slot_of(tid);
 
-	if (t->tid == tid)
+	if (typed && t->tid == tid)
 		return t;
-	if (!n_stored)
+	if (typed && !n_stored)
 		return 0;
-	return bpf_task_storage_get(&threads, task, 0, 0);
+	return stored_thread(task, tid, typed);
+}
+
+/* Of the task that runs. */
+static __always_inline struct thread *this_thread(const bool typed)
+{
+	struct task_struct *task;
+
+	if (!typed)
+		return find_thread(0, bpf_get_current_pid_tgid(), typed);
+	task = bpf_get_current_task_btf();
+	return find_thread(task, task->pid, typed);
 }
 
 /* Makes a target of a task that is none. 0 if there is no memory. */
-static __always_inline struct thread *add_thread(struct task_struct *task, __u64 thread_seq, __u32 process_seq)
+static __always_inline struct thread *add_thread(struct task_struct *task, __u32 tid, __u64 thread_seq, __u32 process_seq,
+						 const bool typed)
 {
-	struct thread *t = slot_of(task->pid);
+	struct thread *t = slot_of(tid);
 
-	if (__sync_val_compare_and_swap(&t->tid, 0, task->pid) != 0) {
+	if (!typed || __sync_val_compare_and_swap(&t->tid, 0, tid) != 0) {
 		__sync_fetch_and_add(&n_stored, 1);
-		t = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		if (typed && !by_tid) {
+			t = bpf_task_storage_get(&threads, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+		} else {
+			bpf_map_update_elem(&threads_by_tid, &tid, &no_thread, BPF_ANY);
+			t = bpf_map_lookup_elem(&threads_by_tid, &tid);
+		}
 		if (!t)
 			return 0;
-		t->tid = task->pid;
+		t->tid = tid;
 	}
 	t->process_seq = process_seq;
 	t->thread_seq = thread_seq;
 	return t;
 }
 
-/* Empties the slot of `tid`, if it is this thread's. */
-static __always_inline void free_slot(__u32 tid)
+/* Forgets the thread `tid`, if it is one. What is in task storage goes with the task. */
+static __always_inline void free_thread(__u32 tid, const bool typed)
 {
 	struct thread *t = slot_of(tid);
 
-	if (t->tid != tid)
+	if (!typed || t->tid != tid) {
+		if (!typed || (by_tid && n_stored))
+			bpf_map_delete_elem(&threads_by_tid, &tid);
 		return;
+	}
 	t->enter_ns = t->path = t->thread_seq = t->n_syscalls = t->n_syscall_errors = t->syscall_ns = 0;
 	t->net_rx_bytes = t->net_tx_bytes = t->net_rx_msgs = t->net_tx_msgs = t->n_io_uring_sqes = 0;
 	/* Last, and after the others: from here on it may be another's. */
-	__sync_val_compare_and_swap(&t->tid, tid, 0);
+	if (typed)
+		__sync_val_compare_and_swap(&t->tid, tid, 0);
 }
 
 /*
  * The struct of a task that has just executed a program. If a thread other than the leader did, it has taken over the leader's TID,
- * whose slot the leader left when it ended.
+ * whose struct the leader left when it ended.
  */
-static __always_inline struct thread *move_thread(struct task_struct *task, __u32 old_tid)
+static __always_inline struct thread *move_thread(struct task_struct *task, __u32 old_tid, const bool typed)
 {
+	__u32 tid = GET(task, pid);
 	struct thread *from, *t;
 
-	if (old_tid == task->pid)
-		return find_thread(task);
+	if (old_tid == tid)
+		return find_thread(task, tid, typed);
 	from = slot_of(old_tid);
-	if (from->tid != old_tid) {
-		t = n_stored ? bpf_task_storage_get(&threads, task, 0, 0) : 0;
-		if (t)
-			t->tid = task->pid;
-		return t;
+	if (!typed || from->tid != old_tid) {
+		from = !typed || n_stored ? stored_thread(task, old_tid, typed) : 0;
+		if (!from)
+			return 0;
+		if (typed && !by_tid) {
+			from->tid = tid;
+			return from;
+		}
 	}
-	t = add_thread(task, from->thread_seq, from->process_seq);
+	t = add_thread(task, tid, from->thread_seq, from->process_seq, typed);
 	if (t) {
 		/* It is inside execve. */
 		t->enter_ns = from->enter_ns;
@@ -280,7 +358,7 @@ static __always_inline struct thread *move_thread(struct task_struct *task, __u3
 	} else {
 		count_lost(LOSS_FOLLOW_FAILED);
 	}
-	free_slot(old_tid);
+	free_thread(old_tid, typed);
 	return t;
 }
 
@@ -300,27 +378,27 @@ static __always_inline __u32 log2_bucket(__u64 v)
 /* ---- system calls ---- */
 
 #if defined(__TARGET_ARCH_x86)
-#define ARG0(regs) ((regs)->di)
-#define ARG1(regs) ((regs)->si)
-#define ARG2(regs) ((regs)->dx)
-#define ARG0_AT_RETURN(regs) ARG0(regs)
-#define NR_AT_RETURN(regs) ((int)(regs)->orig_ax)
+#define ARG0 di
+#define ARG1 si
+#define ARG2 dx
+#define ARG0_AT_RETURN di
+#define NR_AT_RETURN orig_ax
 #else
-#define ARG0(regs) ((regs)->regs[0])
-#define ARG1(regs) ((regs)->regs[1])
-#define ARG2(regs) ((regs)->regs[2])
+#define ARG0 regs[0]
+#define ARG1 regs[1]
+#define ARG2 regs[2]
 /* The result is where the first argument was. */
-#define ARG0_AT_RETURN(regs) ((regs)->orig_x0)
-#define NR_AT_RETURN(regs) ((regs)->syscallno)
+#define ARG0_AT_RETURN orig_x0
+#define NR_AT_RETURN syscallno
 #endif
 
 /* A 32-bit program's numbers, and those that a 64-bit one passes to int 0x80, are of another table. */
-static __always_inline __u32 call_number(struct task_struct *task, long nr)
+static __always_inline __u32 call_number(struct task_struct *task, long nr, const bool typed)
 {
 #if defined(__TARGET_ARCH_x86)
-	bool compat = task->thread_info.status & TS_COMPAT;
+	bool compat = GET(task, thread_info.status) & TS_COMPAT;
 #else
-	bool compat = task->thread_info.flags & (1UL << TIF_32BIT);
+	bool compat = GET(task, thread_info.flags) & (1UL << TIF_32BIT);
 #endif
 
 	if ((unsigned long)nr > NR_UNKNOWN)
@@ -328,22 +406,24 @@ static __always_inline __u32 call_number(struct task_struct *task, long nr)
 	return compat ? NR_COMPAT + nr : nr;
 }
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(call_entered, struct pt_regs *regs, long nr)
+TRACED(call_entered, "sys_enter")
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct thread *t = find_thread(task);
+	struct task_struct *task = typed ? bpf_get_current_task_btf() : 0;
+	struct thread *t = find_thread(task, typed ? task->pid : (__u32)bpf_get_current_pid_tgid(), typed);
+	struct pt_regs *regs = (void *)ctx[0];
 	__u8 path;
 
 	if (!t)
 		return 0;
-	t->nr = call_number(task, nr);
+	if (!typed)
+		task = (void *)bpf_get_current_task();
+	t->nr = call_number(task, ctx[1], typed);
 	if (record_calls) {
 		/* Arguments are taken here: on arm64 the first is gone at exit, and exec replaces them all. */
-		t->fd = ARG0(regs);
+		t->fd = GET(regs, ARG0);
 		path = call_args[t->nr & (NR_TABLE - 1)] & CALL_PATH;
 		if (path)
-			t->path = path == 1 ? ARG0(regs) : path == 2 ? ARG1(regs) : ARG2(regs);
+			t->path = path == 1 ? GET(regs, ARG0) : path == 2 ? GET(regs, ARG1) : GET(regs, ARG2);
 	}
 	t->enter_ns = bpf_ktime_get_boot_ns();
 	return 0;
@@ -363,6 +443,29 @@ static __always_inline struct tally *slot_tally(__u32 process_seq, __u32 nr)
 	return slot->key.process_seq == process_seq && slot->key.nr == nr ? &slot->tally : 0;
 }
 
+/* All processors share the entry, so these must be atomic. */
+static __noinline int spill_tally(struct tally_key *key, __u64 dur_ns, bool failed)
+{
+	struct tally *tally;
+
+	if (!key)
+		return 0;
+	tally = bpf_map_lookup_elem(&spilled_tallies, key);
+	if (!tally) {
+		bpf_map_update_elem(&spilled_tallies, key, &zero_tally, BPF_NOEXIST);
+		tally = bpf_map_lookup_elem(&spilled_tallies, key);
+		if (!tally)
+			return count_lost(LOSS_TALLY_MAP_FULL);
+	}
+	__sync_fetch_and_add(&tally->count, 1);
+	__sync_fetch_and_add(&tally->errors, failed);
+	if (latency) {
+		__sync_fetch_and_add(&tally->total_ns, dur_ns);
+		__sync_fetch_and_add(&tally->hist[log2_bucket(dur_ns)], 1);
+	}
+	return 0;
+}
+
 /* Not inlined, nor is what else is rare: the usual way through `call_returned` then needs less of a stack. */
 static __noinline int tally_call(struct thread *t, __u64 dur_ns, bool failed)
 {
@@ -380,7 +483,7 @@ static __noinline int tally_call(struct thread *t, __u64 dur_ns, bool failed)
 		bpf_map_update_elem(&tallies, &key, &zero_tally, BPF_NOEXIST);
 		tally = bpf_map_lookup_elem(&tallies, &key);
 		if (!tally)
-			return count_lost(LOSS_TALLY_MAP_FULL);
+			return spill_tally(&key, dur_ns, failed);
 	}
 	tally->count += 1;
 	tally->errors += failed;
@@ -492,26 +595,28 @@ static __noinline int record_call_with_path(struct thread *t, __u64 now, __u64 d
  * All there is to know of a call that has returned, when its entry was not seen. Its number is gone (-1) after rt_sigreturn, and on arm64
  * after exec, which is why those are NR_UNKNOWN. After a successful exec the registers are the new program's, and the path is 0.
  */
-static __always_inline void take_call(struct thread *t, struct task_struct *task, struct pt_regs *regs)
+static __always_inline void take_call(struct thread *t, struct pt_regs *regs, const bool typed)
 {
-	__u32 nr = call_number(task, NR_AT_RETURN(regs));
+	struct task_struct *task = typed ? bpf_get_current_task_btf() : (void *)bpf_get_current_task();
+	__u32 nr = call_number(task, (int)GET(regs, NR_AT_RETURN), typed);
 	__u8 path;
 
 	t->nr = nr;
 	if (!record_calls)
 		return;
-	t->fd = ARG0_AT_RETURN(regs);
+	t->fd = GET(regs, ARG0_AT_RETURN);
 	/* The compiler knows the bound, and would leave out what tells the verifier. */
 	asm volatile("" : "+r"(nr));
 	path = call_args[nr & (NR_TABLE - 1)] & CALL_PATH;
-	t->path = !path ? 0 : path == 1 ? ARG0_AT_RETURN(regs) : path == 2 ? ARG1(regs) : ARG2(regs);
+	t->path = 0;
+	if (path)
+		t->path = path == 1 ? GET(regs, ARG0_AT_RETURN) : path == 2 ? GET(regs, ARG1) : GET(regs, ARG2);
 }
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(call_returned, struct pt_regs *regs, long ret)
+TRACED(call_returned, "sys_exit")
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	struct thread *t = find_thread(task);
+	struct thread *t = this_thread(typed);
+	long ret = ctx[1];
 	__u64 now = 0, dur_ns = NO_DURATION, head;
 	struct call_ring *ring;
 	__u32 cpu, level;
@@ -532,7 +637,7 @@ int BPF_PROG(call_returned, struct pt_regs *regs, long ret)
 			t->enter_ns = 0;
 			return 0;
 		}
-		take_call(t, task, regs);
+		take_call(t, (void *)ctx[0], typed);
 	}
 	failed = ret < 0 && ret >= -4095 && !(ret <= -RESTART_FIRST && ret >= -RESTART_LAST);
 	t->n_syscalls += 1;
@@ -565,32 +670,32 @@ int BPF_PROG(call_returned, struct pt_regs *regs, long ret)
 
 /* ---- network: at the socket call, where the current task is the one that asked ---- */
 
-static __always_inline bool is_internet(const struct sock *sk)
+static __always_inline bool is_internet(struct sock *sk, const bool typed)
 {
-	unsigned short family = sk->__sk_common.skc_family;
+	unsigned short family = GET(sk, __sk_common.skc_family);
 
 	return family == AF_INET || family == AF_INET6;
 }
 
-SEC("tp_btf/sock_send_length")
-int BPF_PROG(socket_sent, struct sock *sk, int ret, int flags)
+TRACED(socket_sent, "sock_send_length")
 {
-	struct thread *t = find_thread(bpf_get_current_task_btf());
+	struct thread *t = this_thread(typed);
+	int ret = ctx[1];
 
-	if (!t || ret <= 0 || !is_internet(sk))
+	if (!t || ret <= 0 || !is_internet((void *)ctx[0], typed))
 		return 0;
 	t->net_tx_bytes += ret;
 	t->net_tx_msgs += 1;
 	return 0;
 }
 
-SEC("tp_btf/sock_recv_length")
-int BPF_PROG(socket_received, struct sock *sk, int ret, int flags)
+TRACED(socket_received, "sock_recv_length")
 {
-	struct thread *t = find_thread(bpf_get_current_task_btf());
+	struct thread *t = this_thread(typed);
+	int ret = ctx[1], flags = ctx[2];
 
 	/* A peek leaves the bytes to be received again; the error queue holds our own packets. */
-	if (!t || ret <= 0 || flags & (MSG_PEEK | MSG_ERRQUEUE) || !is_internet(sk))
+	if (!t || ret <= 0 || flags & (MSG_PEEK | MSG_ERRQUEUE) || !is_internet((void *)ctx[0], typed))
 		return 0;
 	t->net_rx_bytes += ret;
 	t->net_rx_msgs += 1;
@@ -602,25 +707,23 @@ int BPF_PROG(socket_received, struct sock *sk, int ret, int flags)
  * The tracepoint has had two names and three signatures; what is counted needs no argument. Nobody without a ring ever gets here. ----
  */
 
-static __always_inline int count_sqe(void)
+static __always_inline int count_sqe(const bool typed)
 {
-	struct thread *t = find_thread(bpf_get_current_task_btf());
+	struct thread *t = this_thread(typed);
 
 	if (t)
 		t->n_io_uring_sqes += 1;
 	return 0;
 }
 
-SEC("tp_btf/io_uring_submit_req")
-int request_submitted(void *ctx)
+TRACED(request_submitted, "io_uring_submit_req")
 {
-	return count_sqe();
+	return count_sqe(typed);
 }
 
-SEC("tp_btf/io_uring_submit_sqe")
-int sqe_submitted(void *ctx)
+TRACED(sqe_submitted, "io_uring_submit_sqe")
 {
-	return count_sqe();
+	return count_sqe(typed);
 }
 
 /* ---- usage of a thread ---- */
@@ -631,29 +734,30 @@ int sqe_submitted(void *ctx)
 		struct mm_struct___old *old = (void *)(mm);                                                            \
 		__s64 n = 0;                                                                                           \
 		if (bpf_core_field_exists(struct mm_struct, rss_stat[0].count))                                        \
-			n = (mm)->rss_stat[member].count;                                                              \
+			n = GET(mm, rss_stat[member].count);                                                           \
 		else                                                                                                   \
 			bpf_core_read(&n, sizeof(n), &old->rss_stat.count[member]);                                    \
 		n;                                                                                                     \
 	})
 
-static __always_inline void fill_usage(struct usage *u, struct task_struct *task, const struct thread *t)
+static __always_inline void fill_usage(struct usage *u, struct task_struct *task, const struct thread *t, const bool typed)
 {
-	struct mm_struct *mm = task->mm;
+	struct task_struct *leader = GET(task, group_leader);
+	struct mm_struct *mm = GET(task, mm);
 
 	u->thread_seq = t->thread_seq;
 	u->process_seq = t->process_seq;
-	u->tid = task->pid;
-	u->cpu_ns = task->se.sum_exec_runtime;
-	u->runq_ns = task->sched_info.run_delay;
-	u->ctx_voluntary = task->nvcsw;
-	u->ctx_involuntary = task->nivcsw;
-	u->minor_faults = task->min_flt;
-	u->major_faults = task->maj_flt;
-	u->read_chars = task->ioac.rchar;
-	u->write_chars = task->ioac.wchar;
-	u->read_bytes = task->ioac.read_bytes;
-	u->write_bytes = task->ioac.write_bytes;
+	u->tid = GET(task, pid);
+	u->cpu_ns = GET(task, se.sum_exec_runtime);
+	u->runq_ns = GET(task, sched_info.run_delay);
+	u->ctx_voluntary = GET(task, nvcsw);
+	u->ctx_involuntary = GET(task, nivcsw);
+	u->minor_faults = GET(task, min_flt);
+	u->major_faults = GET(task, maj_flt);
+	u->read_chars = GET(task, ioac.rchar);
+	u->write_chars = GET(task, ioac.wchar);
+	u->read_bytes = GET(task, ioac.read_bytes);
+	u->write_bytes = GET(task, ioac.write_bytes);
 	u->n_syscalls = t->n_syscalls;
 	u->n_syscall_errors = t->n_syscall_errors;
 	u->syscall_ns = t->syscall_ns;
@@ -662,21 +766,21 @@ static __always_inline void fill_usage(struct usage *u, struct task_struct *task
 	u->net_rx_msgs = t->net_rx_msgs;
 	u->net_tx_msgs = t->net_tx_msgs;
 	u->n_io_uring_sqes = t->n_io_uring_sqes;
-	u->start_boottime_ns = task->group_leader->start_boottime;
+	u->start_boottime_ns = GET(leader, start_boottime);
 	u->rss_file_pages = mm ? PAGES(mm, 0) : 0;
 	u->rss_anon_pages = mm ? PAGES(mm, 1) : 0;
 	u->swap_pages = mm ? PAGES(mm, 2) : 0;
 	u->rss_shmem_pages = mm ? PAGES(mm, 3) : 0;
-	u->pid = task->tgid;
-	u->exiting = !!(task->flags & PF_EXITING);
+	u->pid = GET(task, tgid);
+	u->exiting = !!(GET(task, flags) & PF_EXITING);
 }
 
 /* ---- life ---- */
 
 /* The last of the PIDs that a process has: the one it knows itself by. */
-static __always_inline void fill_ns_pid(struct life *l, struct task_struct *leader)
+static __always_inline void fill_ns_pid(struct life *l, struct task_struct *leader, const bool typed)
 {
-	struct pid *pid = leader->thread_pid;
+	struct pid *pid = GET(leader, thread_pid);
 	struct upid *own;
 
 	l->ns_pid = 0;
@@ -684,28 +788,32 @@ static __always_inline void fill_ns_pid(struct life *l, struct task_struct *lead
 	if (!pid)
 		return;
 	/* By hand, because a CO-RE access path needs its index as a constant. */
-	own = (void *)pid + bpf_core_field_offset(pid->numbers) + pid->level * bpf_core_type_size(struct upid);
+	own = (void *)pid + bpf_core_field_offset(pid->numbers) + GET(pid, level) * bpf_core_type_size(struct upid);
 	l->ns_pid = BPF_CORE_READ(own, nr);
 	l->pid_ns = BPF_CORE_READ(own, ns, ns.inum);
 }
 
-static __always_inline void fill_life(struct life *l, struct task_struct *task, __u32 what, __u32 process_seq)
+static __always_inline void fill_life(struct life *l, struct task_struct *task, __u32 what, __u32 process_seq, const bool typed)
 {
-	struct task_struct *leader = task->group_leader;
-	struct task_struct *parent = leader->real_parent;
+	struct task_struct *leader = GET(task, group_leader);
+	struct task_struct *parent = GET(leader, real_parent);
+	struct css_set *cgroups = GET(task, cgroups);
+	struct cgroup *cgroup = GET(cgroups, dfl_cgrp);
+	struct kernfs_node *node = GET(cgroup, kn);
+	const struct cred *cred = GET(task, cred);
 
 	l->ts_ns = bpf_ktime_get_boot_ns();
-	l->start_boottime_ns = leader->start_boottime;
-	l->cgroup_id = task->cgroups->dfl_cgrp->kn->id;
+	l->start_boottime_ns = GET(leader, start_boottime);
+	l->cgroup_id = GET(node, id);
 	l->what = what;
 	l->process_seq = process_seq;
 	l->parent_seq = 0;
-	l->pid = task->tgid;
-	l->tid = task->pid;
-	l->ppid = parent->tgid;
-	l->uid = task->cred->uid.val;
-	l->exit_code = task->exit_code;
-	fill_ns_pid(l, leader);
+	l->pid = GET(task, tgid);
+	l->tid = GET(task, pid);
+	l->ppid = GET(parent, tgid);
+	l->uid = BPF_CORE_READ(cred, uid.val);
+	l->exit_code = GET(task, exit_code);
+	fill_ns_pid(l, leader, typed);
 	bpf_probe_read_kernel_str(l->comm, sizeof(l->comm), what == LIFE_THREAD_EXIT ? task->comm : leader->comm);
 }
 
@@ -713,23 +821,23 @@ static __always_inline void fill_life(struct life *l, struct task_struct *task, 
  * Every new task, before it runs. task_newtask and not sched_process_fork: the kernel starts threads in a process by itself (workers
  * of io_uring and vhost), and only this one tells of them. What they use is the process's, and one of them can be its last to end.
  */
-SEC("tp_btf/task_newtask")
-int BPF_PROG(task_created, struct task_struct *child, unsigned long clone_flags)
+TRACED(task_created, "task_newtask")
 {
-	struct task_struct *maker = bpf_get_current_task_btf();
-	struct thread *m = find_thread(maker);
+	struct task_struct *child = (void *)ctx[0];
+	struct thread *m = this_thread(typed);
+	__u32 tid = GET(child, pid);
 	struct thread *c;
 	struct life *l;
 	bool process;
 
 	/* Of a thread of that TID whose end was not seen, or there would be none. */
-	free_slot(child->pid);
+	free_thread(tid, typed);
 	if (!m)
 		return 0;
-	process = child->tgid != maker->tgid;
+	process = GET(child, tgid) != bpf_get_current_pid_tgid() >> 32;
 	if (process && !follow)
 		return 0;
-	c = add_thread(child, next_seq(SEQ_THREAD), process ? next_seq(SEQ_PROCESS) : m->process_seq);
+	c = add_thread(child, tid, next_seq(SEQ_THREAD), process ? next_seq(SEQ_PROCESS) : m->process_seq, typed);
 	if (!c)
 		return count_lost(LOSS_FOLLOW_FAILED);
 	c->enter_ns = !latency;
@@ -738,17 +846,20 @@ int BPF_PROG(task_created, struct task_struct *child, unsigned long clone_flags)
 	l = bpf_ringbuf_reserve(&lives, sizeof(*l), 0);
 	if (!l)
 		return count_lost(LOSS_LIFE_RING_FULL);
-	fill_life(l, child, LIFE_FORK, c->process_seq);
+	fill_life(l, child, LIFE_FORK, c->process_seq, typed);
 	l->parent_seq = m->process_seq;
 	bpf_ringbuf_submit(l, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(process_execed, struct task_struct *task, int old_pid, struct linux_binprm *bprm)
+TRACED(process_execed, "sched_process_exec")
 {
-	struct thread *t = move_thread(task, old_pid);
+	struct task_struct *task = (void *)ctx[0];
+	struct linux_binprm *bprm = (void *)ctx[2];
+	struct thread *t = move_thread(task, ctx[1], typed);
 	unsigned long start, len;
+	const char *filename;
+	struct mm_struct *mm;
 	struct life_exec *e;
 	__u32 zero = 0;
 	char last;
@@ -760,13 +871,15 @@ int BPF_PROG(process_execed, struct task_struct *task, int old_pid, struct linux
 	e = bpf_map_lookup_elem(&exec_scratch, &zero);
 	if (!e)
 		return 0;
-	fill_life(&e->life, task, LIFE_EXEC, t->process_seq);
-	n = bpf_probe_read_kernel_str(e->text, PATH_BYTES, bprm->filename);
+	fill_life(&e->life, task, LIFE_EXEC, t->process_seq, typed);
+	filename = GET(bprm, filename);
+	n = bpf_probe_read_kernel_str(e->text, PATH_BYTES, filename);
 	e->file_len = n > 0 && n <= PATH_BYTES ? n : 0;
-	if (n == PATH_BYTES && bpf_probe_read_kernel(&last, 1, bprm->filename + PATH_BYTES - 1) == 0 && last)
+	if (n == PATH_BYTES && bpf_probe_read_kernel(&last, 1, filename + PATH_BYTES - 1) == 0 && last)
 		count_lost(LOSS_EXE_CUT);
-	start = task->mm->arg_start;
-	len = task->mm->arg_end - start;
+	mm = GET(task, mm);
+	start = GET(mm, arg_start);
+	len = GET(mm, arg_end) - start;
 	e->argv_full = len;
 	e->argv_len = 0;
 	if (len > ARGV_BYTES)
@@ -788,22 +901,25 @@ int BPF_PROG(process_execed, struct task_struct *task, int old_pid, struct linux
 }
 
 /* What wait(2) will say of a process whose last thread ends: exit_group's status or the signal, else what its first thread ended with. */
-static __always_inline int process_exit_code(struct task_struct *task)
+static __always_inline int process_exit_code(struct task_struct *task, struct signal_struct *signal, const bool typed)
 {
-	if (task->signal->flags & SIGNAL_GROUP_EXIT)
-		return task->signal->group_exit_code;
-	return task->group_leader->exit_code;
+	struct task_struct *leader = GET(task, group_leader);
+
+	if (GET(signal, flags) & SIGNAL_GROUP_EXIT)
+		return GET(signal, group_exit_code);
+	return GET(leader, exit_code);
 }
 
 /*
  * Fires for every thread; the last one of a process ends it too. Kernels since 6.16 say which that is in a second argument. Before,
  * two threads that end at once can both find nobody left, and user space takes the first of two ends.
  */
-SEC("tp_btf/sched_process_exit")
-int thread_exited(__u64 *ctx)
+TRACED(thread_exited, "sched_process_exit")
 {
 	struct task_struct *task = (void *)ctx[0];
-	struct thread *t = find_thread(task);
+	__u32 tid = GET(task, pid);
+	struct thread *t = find_thread(task, tid, typed);
+	struct signal_struct *signal;
 	struct life_thread_exit *x;
 	__u32 process_seq;
 	struct life *l;
@@ -813,31 +929,32 @@ int thread_exited(__u64 *ctx)
 		return 0;
 	x = bpf_ringbuf_reserve(&lives, sizeof(*x), 0);
 	if (x) {
-		fill_life(&x->life, task, LIFE_THREAD_EXIT, t->process_seq);
-		fill_usage(&x->usage, task, t);
+		fill_life(&x->life, task, LIFE_THREAD_EXIT, t->process_seq, typed);
+		fill_usage(&x->usage, task, t, typed);
 		bpf_ringbuf_submit(x, BPF_RB_NO_WAKEUP);
 	} else {
 		count_lost(LOSS_USAGE_RING_FULL);
 	}
 	process_seq = t->process_seq;
-	/* It makes no more calls. What is in task storage goes with the task. */
-	free_slot(task->pid);
+	/* It makes no more calls. */
+	free_thread(tid, typed);
+	signal = GET(task, signal);
 	if (exit_tells_last)
 		last = ctx[1] & 1;
 	else
-		last = task->signal->live.counter == 0;
+		last = GET(signal, live.counter) == 0;
 	if (!last)
 		return 0;
 	l = bpf_ringbuf_reserve(&lives, sizeof(*l), 0);
 	if (!l)
 		return count_lost(LOSS_LIFE_RING_FULL);
-	fill_life(l, task, LIFE_EXIT, process_seq);
-	l->exit_code = process_exit_code(task);
+	fill_life(l, task, LIFE_EXIT, process_seq, typed);
+	l->exit_code = process_exit_code(task, signal, typed);
 	bpf_ringbuf_submit(l, BPF_RB_NO_WAKEUP);
 	return 0;
 }
 
-/* ---- passes over all threads of the host; what is not a target costs one look-up ---- */
+/* ---- passes over all threads of the host; what is not a target costs one look-up. Without the kernel's BTF user space does this. ---- */
 
 /* Makes targets of the threads of the processes in `wanted`; writes a `struct life` for each process whose leader it meets. */
 SEC("iter/task")
@@ -853,14 +970,14 @@ int seed_threads(struct bpf_iter__task *ctx)
 	process_seq = bpf_map_lookup_elem(&wanted, &pid);
 	if (!process_seq)
 		return 0;
-	if (find_thread(task))
+	if (find_thread(task, task->pid, true))
 		return 0;
-	if (!add_thread(task, next_seq(SEQ_THREAD), *process_seq))
+	if (!add_thread(task, task->pid, next_seq(SEQ_THREAD), *process_seq, true))
 		return count_lost(LOSS_FOLLOW_FAILED);
 	if (task->pid != task->tgid)
 		return 0;
 	__builtin_memset(&l, 0, sizeof(l));
-	fill_life(&l, task, LIFE_RUNNING, *process_seq);
+	fill_life(&l, task, LIFE_RUNNING, *process_seq, true);
 	bpf_seq_write(ctx->meta->seq, &l, sizeof(l));
 	return 0;
 }
@@ -875,11 +992,11 @@ int sample_threads(struct bpf_iter__task *ctx)
 
 	if (!task)
 		return 0;
-	t = find_thread(task);
+	t = find_thread(task, task->pid, true);
 	if (!t)
 		return 0;
 	__builtin_memset(&u, 0, sizeof(u));
-	fill_usage(&u, task, t);
+	fill_usage(&u, task, t, true);
 	bpf_seq_write(ctx->meta->seq, &u, sizeof(u));
 	return 0;
 }

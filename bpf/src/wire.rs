@@ -1,7 +1,7 @@
 //! Reads wire records out of the bytes the kernel hands over.
 
 pub use crate::skeleton::types::{
-    call, call_ring, call_with_path, life, life_exec, life_thread_exit, tally, tally_key, tally_slot, usage,
+    call, call_ring, call_with_path, life, life_exec, life_thread_exit, tally, tally_key, tally_slot, thread, usage,
 };
 
 /// A record of fixed layout made of integers only, so that any bytes of the right length are one.
@@ -14,6 +14,12 @@ pub unsafe trait Wire: Copy {
         // SAFETY: the length is checked, any alignment is allowed, and any bit pattern is valid (see the trait).
         (bytes.len() >= size_of::<Self>()).then(|| unsafe { bytes.as_ptr().cast::<Self>().read_unaligned() })
     }
+
+    /// The record as bytes.
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: integers without padding that matters, as long as `self` is borrowed.
+        unsafe { std::slice::from_raw_parts(std::ptr::from_ref(self).cast(), size_of::<Self>()) }
+    }
 }
 
 macro_rules! wire {
@@ -23,6 +29,8 @@ macro_rules! wire {
         const _: () = assert!(size_of::<$name>() == $size, "wire size");
     )*};
 }
+// SAFETY: as above; without padding. Its fields are the kernel side's own, and its size is of no matter here.
+unsafe impl Wire for thread {}
 wire!(call: 40, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 288, usage: 208, tally_key: 8, tally: 184, tally_slot: 192);
 
 /// Bytes of a [`life_exec`] before its text, which is sent only as far as it is filled.

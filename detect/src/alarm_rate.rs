@@ -20,7 +20,7 @@ pub const RUN: usize = JOIN + 1;
 const PEAKS: usize = 40;
 
 /// The upper tail of a score on normal data.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct AlarmRate {
     /// Where clusters begin.
     start: f64,
@@ -74,6 +74,11 @@ impl AlarmRate {
         }
         self.start
             + self.scale * if self.shape.abs() < 1e-9 { odds.ln() } else { (odds.powf(self.shape) - 1.0) / self.shape }
+    }
+
+    /// Whether all of it is finite, as it is if it was fitted and not read.
+    pub fn is_finite(&self) -> bool {
+        [self.start, self.per_point, self.scale, self.shape, self.largest].iter().all(|v| v.is_finite())
     }
 
     /// Alarms an hour that normal data give at `threshold`; the clusters' own rate for one below where they start.

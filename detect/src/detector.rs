@@ -2,8 +2,9 @@
 //!
 //! A detector here is a [`Residual`] (what each metric should have been, and how far off it was) with a way to make one score of many
 //! residuals: [`crate::scoring::Recipe`] for what ships, a plain mean for the baselines ([`crate::baseline`]). A trained model joins by
-//! giving residuals, or by giving [`Scores`] to [`crate::ensemble`].
+//! being [`crate::lstm::Forecasting`], whose [`crate::lstm::Learner`] lives elsewhere.
 
+use crate::lstm::NotLearnt;
 use crate::series::Table;
 
 /// Least rows to learn from.
@@ -45,6 +46,9 @@ pub enum Error {
         /// In training; 0 before it.
         learnt: usize,
     },
+    /// Whoever trains said no.
+    #[error(transparent)]
+    NotLearnt(#[from] NotLearnt),
 }
 
 /// Scores a series after learning from a normal one.

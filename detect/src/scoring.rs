@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 pub const Z_MAX: f64 = 50.0;
 
 /// Mean and standard deviation of one metric's residuals.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Moments {
     /// Mean.
     pub mean: f64,

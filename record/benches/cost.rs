@@ -1,4 +1,5 @@
-//! What recording costs: time added to a system call as a ratio to an empty sys_enter+sys_exit pair, bytes a syscall row, memory.
+//! What recording costs: time added to a system call as a ratio to an empty sys_enter+sys_exit pair, bytes a syscall row; and (in `flow`)
+//! what it loses, its memory and its own processor time. `-- --flow` measures the latter alone.
 //!
 //! `make bench` runs it, as root. A child makes getppid calls as fast as it can on one processor while the recorder has another. It
 //! times itself in slices of a few milliseconds at real-time priority, so that other work on the machine spoils single slices and not
@@ -6,6 +7,8 @@
 //! are compared. Ratios carry over between machines, nanoseconds do not.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may stop")]
+
+mod flow;
 
 use osd_bpf::floor::FloorSkelBuilder;
 use osd_bpf::libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
@@ -25,6 +28,12 @@ fn main() {
     if let Some(i) = args.iter().position(|a| a == "--loop") {
         return child(Path::new(&args[i + 1]));
     }
+    match args.get(1).map(String::as_str) {
+        Some("--load") => return flow::load(&args[2..]),
+        Some("--churn") => return flow::start_processes(),
+        Some("--fresh") => return flow::fresh(&args[2..]),
+        _ => {}
+    }
     // SAFETY: plain call.
     if unsafe { libc::geteuid() } != 0 {
         println!("SKIPPED: loading BPF programs needs root: sudo make bench");
@@ -33,16 +42,12 @@ fn main() {
     pin(1);
     let dir = std::env::temp_dir().join(format!("osd-bench-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    // First, because what is reported is the most memory the process ever had.
-    let idle = record(
-        What::Command(vec!["sleep".into(), "1".into()]),
-        dir.join("idle.parquet"),
-        (Syscalls::Events, true),
-        None,
-    );
-    println!("recorder memory, idle: {:.1} MiB", peak_mib(&idle));
-    cost_per_call(&dir);
-    redis(&dir);
+    flow::measure(&dir);
+    flow::churn(&dir);
+    if args.iter().all(|a| a != "--flow") {
+        cost_per_call(&dir);
+        redis(&dir);
+    }
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
@@ -224,11 +229,6 @@ fn redis(dir: &Path) {
         "redis-server under redis-benchmark: {} events, {} lost, {bytes:.2} bytes a syscall row, {us:.2} us of recorder CPU an event",
         outcome.status.events, outcome.status.lost
     );
-    println!("recorder memory at most {:.0} MiB over all of the above", peak_mib(&outcome));
-}
-
-fn peak_mib(outcome: &Outcome) -> f64 {
-    outcome.recordings[0].metadata.self_cost.peak_rss_bytes as f64 / f64::from(1 << 20)
 }
 
 fn own_cpu_ns() -> u64 {

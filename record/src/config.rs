@@ -49,8 +49,16 @@ pub struct Access {
     pub keep_privileges: bool,
     /// Leave out what cannot be attached, instead of failing.
     pub best_effort: bool,
-    /// Families (`syscalls`, `network`, `life`, `usage`) to behave without as if this kernel did not have them; for tests.
+    /// What to behave without as if this kernel did not have it: families (`syscalls`, `network`, `life`, `usage`) and what roads need
+    /// (`btf`, `tp_btf`, `task_storage`); for tests.
     pub pretend_missing: Vec<String>,
+}
+
+impl Access {
+    /// Whether the kernel is to be taken for one without `what`.
+    pub(crate) fn lacks(&self, what: &str) -> bool {
+        self.pretend_missing.iter().any(|m| m == what)
+    }
 }
 
 /// What to record and how.

@@ -12,6 +12,7 @@ use crate::probes::{Knobs, Probes};
 use crate::roads::Roads;
 use osd_recording::Family;
 use osd_recording::names::Arch;
+use std::path::Path;
 
 /// Nanoseconds of one `getppid` call, by what is attached.
 #[derive(Clone, Debug)]
@@ -36,16 +37,17 @@ const ROUNDS: usize = 21;
 ///
 /// # Errors
 /// [`crate::Error::Bpf`], naming the program, if the kernel refuses one.
-pub fn measure(arch: Arch) -> Result<Cost> {
+pub fn measure(arch: Arch, access: &Access, btf: Option<&Path>) -> Result<Cost> {
+    let roads = Roads::find(access, btf)?;
     let plain_ns = median(get_parent, || ());
-    let (tally, families) = attached(arch, false)?;
-    let (events, _) = attached(arch, true)?;
+    let (tally, families) = attached(arch, access, &roads, false)?;
+    let (events, _) = attached(arch, access, &roads, true)?;
     Ok(Cost { plain_ns, bystander_ns: events.0, tally_ns: tally.1, events_ns: events.1, families })
 }
 
 /// As a bystander and as a target; and the families attached.
-fn attached(arch: Arch, events: bool) -> Result<((f64, f64), Vec<Family>)> {
-    let mut probes = load(arch, events, true)?;
+fn attached(arch: Arch, access: &Access, roads: &Roads, events: bool) -> Result<((f64, f64), Vec<Family>)> {
+    let mut probes = load(arch, access, roads, (events, true))?;
     let bystander = median(get_parent, || ());
     probes.seed(std::process::id(), 1)?;
     // A ring that runs full would make the calls look cheap.
@@ -53,10 +55,10 @@ fn attached(arch: Arch, events: bool) -> Result<((f64, f64), Vec<Family>)> {
     Ok(((bystander, target), probes.families()))
 }
 
-fn load(arch: Arch, events: bool, latency: bool) -> Result<Probes> {
-    Probes::load(Knobs {
+fn load(arch: Arch, access: &Access, roads: &Roads, (events, latency): (bool, bool)) -> Result<Probes> {
+    let knobs = Knobs {
         syscalls: true,
-        network: Roads::find(&Access::default())?.network,
+        network: true,
         events,
         latency,
         follow: false,
@@ -64,7 +66,10 @@ fn load(arch: Arch, events: bool, latency: bool) -> Result<Probes> {
         life_ring_bytes: 1 << 20,
         tally_entries: 1024,
         arch,
-    })
+        typed: true,
+        by_tid: false,
+    };
+    Ok(roads.clone().load(access, knobs)?.0)
 }
 
 /// Bytes that are read between two calls: the first-level cache and as much again. See ADR 6 for what other sizes give.
@@ -75,7 +80,7 @@ const TOUCHED: usize = 64 << 10;
 ///
 /// # Errors
 /// [`crate::Error::Bpf`], naming the program, if the kernel refuses one.
-pub(crate) fn prices(arch: Arch, latency: bool) -> Result<Prices> {
+pub(crate) fn prices(arch: Arch, access: &Access, roads: &Roads, latency: bool) -> Result<Prices> {
     let memory = vec![1_u8; TOUCHED];
     let cold = |call: fn()| {
         let memory = &memory;
@@ -86,7 +91,7 @@ pub(crate) fn prices(arch: Arch, latency: bool) -> Result<Prices> {
     };
     let plain = median(cold(get_parent), || ());
     let plain_path = median(cold(look_at_root), || ());
-    let mut probes = load(arch, true, latency)?;
+    let mut probes = load(arch, access, roads, (true, latency))?;
     probes.seed(std::process::id(), 1)?;
     let event = median(cold(get_parent), || while probes.drain_calls(|_| ()) {});
     let path = median(cold(look_at_root), || while probes.drain_calls(|_| ()) {});

@@ -48,21 +48,23 @@ impl Counts {
         *bucket = bucket.wrapping_add(1);
     }
 
-    /// Adds `kernel`, the totals of the calls that did not become events, in any number of parts, and gives the sums.
+    /// Adds `kernel`, the totals of the calls that did not become events, in as many parts as there are, and gives the sums.
     pub(crate) fn with(&self, kernel: impl IntoIterator<Item = (tally_key, tally)>) -> Vec<(tally_key, tally)> {
-        let mut sums: HashMap<(u32, u32), tally> = HashMap::new();
-        kernel.into_iter().for_each(|(key, tally)| add(sums.entry((key.process_seq, key.nr)).or_default(), &tally));
+        let mut in_kernel: HashMap<(u32, u32), tally> = HashMap::new();
+        for (key, part) in kernel {
+            add(in_kernel.entry((key.process_seq, key.nr)).or_default(), &part);
+        }
         let mut totals = Vec::new();
         for process in &self.processes {
             for (nr, tally) in process.numbers.iter().zip(&process.tallies) {
                 let mut sum = *tally;
-                if let Some(more) = sums.remove(&(process.seq, *nr)) {
+                if let Some(more) = in_kernel.remove(&(process.seq, *nr)) {
                     add(&mut sum, &more);
                 }
                 totals.push((tally_key { process_seq: process.seq, nr: *nr }, sum));
             }
         }
-        totals.extend(sums.into_iter().map(|((process_seq, nr), tally)| (tally_key { process_seq, nr }, tally)));
+        totals.extend(in_kernel.into_iter().map(|((process_seq, nr), tally)| (tally_key { process_seq, nr }, tally)));
         totals
     }
 
@@ -115,13 +117,10 @@ mod tests {
             counts.add(&call);
         }
         let lost = tally { count: 10, errors: 1, total_ns: 50, ..tally::default() };
-        let half = tally { count: 5, errors: 0, total_ns: 20, ..tally::default() };
-        let rest = tally { count: 5, errors: 1, total_ns: 30, ..tally::default() };
-        let seven = tally_key { process_seq: 7, nr: 0 };
-        let kernel = [(seven, half), (seven, rest), (tally_key { process_seq: 8, nr: 2 }, lost)];
+        let kernel = [(7, 0), (8, 2), (8, 2)].map(|(process_seq, nr)| (tally_key { process_seq, nr }, lost));
         assert_eq!(
             sorted(counts.with(kernel)),
-            [(7, 0, 12, 2, 155), (7, 39, 1, 0, 1), (8, 2, 10, 1, 50), (9, 1, 1, 0, 3)]
+            [(7, 0, 12, 2, 155), (7, 39, 1, 0, 1), (8, 2, 20, 2, 100), (9, 1, 1, 0, 3)]
         );
     }
 

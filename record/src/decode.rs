@@ -111,5 +111,37 @@ mod tests {
             let _ = life_record(&bytes);
             let _ = call_record(&bytes);
         }
+
+        /// An exec as the kernel side writes it is read as it was; with any lengths claimed, cut anywhere, it is read within its bytes or refused.
+        #[test]
+        fn an_exec_is_read_within_its_bytes_whatever_lengths_it_claims(
+            file in "[a-z/]{1,200}",
+            args in proptest::collection::vec("[a-z0-9]{1,20}", 0..20),
+            claims in proptest::array::uniform3(proptest::option::weighted(0.5, proptest::prelude::any::<u32>())),
+            cut in proptest::prelude::any::<proptest::sample::Index>(),
+        ) {
+            let argv: Vec<u8> = args.iter().flat_map(|a| a.bytes().chain([0])).collect();
+            let mut bytes = vec![0; wire::EXEC_TEXT_OFFSET];
+            bytes[24..28].copy_from_slice(&wire::LIFE_EXEC.to_ne_bytes());
+            let lengths = [file.len() as u32 + 1, argv.len() as u32, argv.len() as u32];
+            let at = std::mem::offset_of!(life_exec, file_len);
+            for (i, length) in lengths.iter().enumerate() {
+                bytes[at + 4 * i..at + 4 * i + 4].copy_from_slice(&length.to_ne_bytes());
+            }
+            bytes.extend(file.bytes().chain([0]).chain(argv));
+            let Some(Life::Exec(_, text)) = life_record(&bytes) else { panic!("an exec is an exec") };
+            proptest::prop_assert_eq!(text.exe.as_deref(), Some(file.as_str()));
+            proptest::prop_assert_eq!(text.argv, (!args.is_empty()).then(|| args.join(" ")));
+            for (i, claim) in claims.iter().enumerate() {
+                if let Some(claim) = claim {
+                    bytes[at + 4 * i..at + 4 * i + 4].copy_from_slice(&claim.to_ne_bytes());
+                }
+            }
+            bytes.truncate(cut.index(bytes.len() + 1));
+            if let Some(Life::Exec(_, text)) = life_record(&bytes) {
+                // An empty argument is the shortest that grows: one byte to two quotes and a space.
+                proptest::prop_assert!(text.exe.map_or(0, |t| t.len()) + text.argv.map_or(0, |t| t.len()) <= 4 * bytes.len());
+            }
+        }
     }
 }

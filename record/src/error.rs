@@ -22,7 +22,7 @@ pub enum Error {
         by: &'static str,
     },
     /// Asked for something that `/proc` alone cannot give.
-    #[error("{what} needs BPF, which this user may not load")]
+    #[error("{what} needs BPF, which is not to be had or not asked for here")]
     NeedsBpf {
         /// What was asked for.
         what: &'static str,
@@ -89,6 +89,12 @@ pub enum Error {
         /// What was found or said.
         why: String,
     },
+    /// A session that had begun could not go on. What it had recorded is left unfinished.
+    #[error("recording ended early: {cause}")]
+    EndedEarly {
+        /// Why.
+        cause: Box<Error>,
+    },
     /// The operating system refused something else.
     #[error("cannot {action}: {source}")]
     Os {
@@ -119,6 +125,15 @@ pub enum Error {
 }
 
 impl Error {
+    /// This, as the end of a session that had begun. Errors of writing say by themselves what became of it, and those of
+    /// labels come when it is closed.
+    pub(crate) fn in_session(self) -> Self {
+        match self {
+            Self::Recording(_) | Self::Labels { .. } => self,
+            cause => Self::EndedEarly { cause: Box::new(cause) },
+        }
+    }
+
     /// One line that says how to fix it, where there is a fix.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -126,11 +141,16 @@ impl Error {
                 "run `sudo osd record ...`, or grant them once: `sudo setcap {}=ep \"$(command -v osd)\"`",
                 missing.join(",").to_lowercase()
             )),
-            Self::NeedsBpf { .. } => Some("run it with sudo, or record one file; `osd doctor` says more".into()),
-            Self::Refused { .. } => Some("run `osd doctor`: it shows what this host refuses and how to allow it".into()),
-            Self::NoProc { .. } => Some("mount -t proc proc /proc; BPF also needs /sys: mount -t sysfs sysfs /sys".into()),
+            Self::NeedsBpf { .. } => Some("run it with sudo, or without --max-overhead; `osd doctor` says more".into()),
+            Self::Refused { .. } => {
+                Some("run `osd doctor`: it shows what this host refuses and how to allow it".into())
+            }
+            Self::NoProc { .. } => {
+                Some("mount -t proc proc /proc; BPF also needs /sys: mount -t sysfs sysfs /sys".into())
+            }
             Self::NoBtf { .. } => Some(
-                "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (any distribution's since 2021); `osd doctor` shows what is missing".into(),
+                "name a file that describes its types: osd record --btf FILE; `osd doctor` says where to get one"
+                    .into(),
             ),
             Self::NoProcess { .. } => Some("list processes with `ps -e`; it may have ended".into()),
             Self::NotAProcess { pid, .. } => Some(format!("record the process: -p {pid}")),
@@ -140,9 +160,11 @@ impl Error {
             }
             Self::NoRoad { .. } => Some("record what there is a road for: osd record --best-effort".into()),
             Self::Bpf { .. } | Self::Program { .. } => Some("run `osd doctor`: it shows what this kernel lacks".into()),
-            Self::Labels { .. } => {
-                Some(r#"one JSON object a line: {"name": "...", "start_ns": UTC ns, "end_ns": UTC ns, "note": "..."}"#.into())
-            }
+            Self::EndedEarly { .. } => Some("what was recorded until then is safe: `osd recover` closes it".into()),
+            Self::Labels { .. } => Some(
+                r#"one JSON object a line: {"name": "...", "start_ns": UTC ns, "end_ns": UTC ns, "note": "..."}"#
+                    .into(),
+            ),
             Self::Recording(error) => error.hint().map(str::to_owned),
             Self::Os { .. } | Self::Architecture { .. } => None,
         }

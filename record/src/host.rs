@@ -42,9 +42,8 @@ fn read_trimmed(path: &str) -> String {
 
 /// The machine, for the metadata.
 pub(crate) fn describe() -> Host {
-    // SAFETY: plain calls.
-    let (n_cpus, page_bytes) =
-        unsafe { (libc::sysconf(libc::_SC_NPROCESSORS_ONLN), libc::sysconf(libc::_SC_PAGESIZE)) };
+    // SAFETY: plain call.
+    let n_cpus = unsafe { libc::sysconf(libc::_SC_NPROCESSORS_ONLN) };
     let meminfo = read_trimmed("/proc/meminfo");
     Host {
         hostname: read_trimmed("/proc/sys/kernel/hostname"),
@@ -52,9 +51,15 @@ pub(crate) fn describe() -> Host {
         arch: std::env::consts::ARCH.into(),
         boot_id: read_trimmed("/proc/sys/kernel/random/boot_id"),
         n_cpus: u32::try_from(n_cpus).unwrap_or(0),
-        page_bytes: u64::try_from(page_bytes).unwrap_or(4096),
+        page_bytes: page_bytes(),
         memory_bytes: meminfo_bytes(&meminfo, "MemTotal:").unwrap_or(0),
     }
+}
+
+/// Bytes of a page.
+pub(crate) fn page_bytes() -> u64 {
+    // SAFETY: plain call.
+    u64::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 /// How many processors there are room for now: one more than the highest number of those present.

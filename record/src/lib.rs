@@ -2,8 +2,9 @@
 //!
 //! The way of the data, a file each: [`preflight`] says whether this host can be recorded, `roads` what of it, [`cost`] at what price;
 //! `target` finds or starts the processes; `probes` is the kernel side (load, attach, drain), `call_args` what it is told about
-//! arguments; `decode` turns wire records into typed ones; `counts` tallies the calls as they are read; `ledger` keeps who is who and
-//! turns running totals into per-interval rows; `budget` decides how much to shed and `classes` what first, `spending` keeps the account; `host` reads clocks and `/proc`; `session` is the loop that drives them, `writing` the
+//! arguments, `passes` stands in for its passes where `/proc` must; `decode` turns wire records into typed ones; `counts` tallies the calls as they are read;
+//! `ledger` keeps who is who and turns running totals into per-interval rows; `budget` decides how much to shed and `classes` what first,
+//! `spending` keeps the account; `host` reads clocks and `/proc`; `session` is the loop that drives them, `writing` the
 //! thread that encodes and writes. `privilege` gives up what is not needed any more. `procfs` is the same session without BPF. Nothing
 //! here prints: a caller sees [`Status`] and an [`Error`] with a hint.
 
@@ -18,6 +19,7 @@ mod error;
 mod host;
 mod labels;
 mod ledger;
+mod passes;
 pub mod preflight;
 mod privilege;
 mod probes;

@@ -2,10 +2,12 @@
 //!
 //! Features are looked for one by one, never concluded from a version: distributions backport them.
 
-use crate::config::{Backend, Config};
+use crate::config::{Access, Backend, Config};
 use crate::error::{Error, Result};
 use crate::privilege::{self, BPF, Capabilities, PERFMON, SYS_ADMIN, SYS_PTRACE};
+use crate::probes::{self, families};
 use crate::roads::Roads;
+use osd_recording::Family;
 use osd_recording::names::Arch;
 use std::path::{Path, PathBuf};
 
@@ -36,13 +38,13 @@ pub enum State {
     Missing,
 }
 
-/// Looks at everything a recording needs. `btf` stands in for [`KERNEL_BTF`].
-pub fn checks(btf: Option<&Path>) -> Vec<Check> {
+/// Looks at everything a recording needs. `btf` describes a kernel that does not describe itself.
+pub fn checks(access: &Access, btf: Option<&Path>) -> Vec<Check> {
     let held = Capabilities::effective();
     let mut all = vec![
         architecture(),
         kernel(),
-        kernel_types(btf),
+        kernel_types(access, btf),
         capability(held, "CAP_BPF", BPF),
         capability(held, "CAP_PERFMON", PERFMON),
         look_into_others(held),
@@ -55,7 +57,7 @@ pub fn checks(btf: Option<&Path>) -> Vec<Check> {
         unprivileged_bpf(),
         cgroups(),
         hidden_processes(),
-        socket_tracepoints(),
+        socket_tracepoints(access, btf),
         delay_accounting(),
         pressure(),
     ];
@@ -91,6 +93,20 @@ pub fn require(btf: Option<&Path>) -> Result<Arch> {
     Ok(arch)
 }
 
+/// What would be attached here, and by which road, as far as can be told without trying.
+///
+/// # Errors
+/// [`Error::NoBtf`] and [`Error::NoRoad`].
+pub fn expected(access: &Access, btf: Option<&Path>) -> Result<Vec<Family>> {
+    let roads = Roads::find(access, btf)?;
+    Ok(families(
+        roads.syscalls.then_some(true),
+        roads.network,
+        roads.typed,
+        probes::Offers::by(probes::kernel_types(roads.btf.as_deref()).as_ref()),
+    ))
+}
+
 /// How something will be recorded, decided before it begins.
 #[derive(Debug)]
 pub struct Plan {
@@ -115,7 +131,7 @@ pub fn plan(config: &Config) -> Result<Plan> {
     if access.backend == Backend::Proc {
         return Ok(proc(None));
     }
-    match require(config.btf.as_deref()).and_then(|_| Roads::find(access)) {
+    match require(config.btf.as_deref()).and_then(|_| Roads::find(access, config.btf.as_deref())) {
         Ok(roads) => Ok(Plan { backend: Backend::Bpf, instead_of_bpf: None, left_out: roads.left_out }),
         Err(error) if access.backend == Backend::Bpf => Err(error),
         Err(error @ (Error::Privilege { .. } | Error::Refused { .. })) => Ok(proc(Some(error))),
@@ -148,17 +164,35 @@ fn kernel() -> Check {
     check("kernel", State::Ok, read("/proc/sys/kernel/osrelease").unwrap_or_else(|| "unknown".into()), "")
 }
 
-fn kernel_types(btf: Option<&Path>) -> Check {
+fn kernel_types(access: &Access, btf: Option<&Path>) -> Check {
+    const NAME: &str = "kernel types (BTF)";
+    let own = !access.lacks("btf") && Path::new(KERNEL_BTF).exists();
     let path = btf.map_or_else(|| PathBuf::from(KERNEL_BTF), Path::to_owned);
-    match std::fs::metadata(&path) {
-        Ok(m) => check("kernel types (BTF)", State::Ok, format!("{} ({} KiB)", path.display(), m.len() / 1024), ""),
-        Err(e) => check(
-            "kernel types (BTF)",
+    let missing = |why: String| {
+        check(
+            NAME,
             State::Missing,
-            format!("{}: {e}", path.display()),
-            "use a kernel built with CONFIG_DEBUG_INFO_BTF=y (any distribution's since 2021): sudo apt-get install linux-image-generic",
-        ),
+            format!("{}: {why}", path.display()),
+            "name a file of them: BTFHub has those of distributions' kernels (https://github.com/aquasecurity/btfhub-archive), and from a \
+             vmlinux with debug information `pahole --btf_encode_detached FILE vmlinux` makes one; then: osd record --btf FILE",
+        )
+    };
+    if btf.is_none() && !own {
+        return missing("this kernel does not describe its types".into());
     }
+    let kib = match std::fs::metadata(&path) {
+        Ok(m) => m.len() / 1024,
+        Err(e) => return missing(e.to_string()),
+    };
+    if btf.is_some() && probes::kernel_types(btf).is_none() {
+        return missing("it is no BTF".into());
+    }
+    let note = match (btf, own) {
+        (None, _) => "",
+        (Some(_), true) => "; not needed: this kernel describes itself",
+        (Some(_), false) => "; from outside: programs attach by raw_tp, threads are sampled from /proc",
+    };
+    check(NAME, State::Ok, format!("{} ({kib} KiB){note}", path.display()), "")
 }
 
 fn capability(held: Capabilities, name: &'static str, number: u32) -> Check {
@@ -344,14 +378,14 @@ fn hidden_processes() -> Check {
     }
 }
 
-fn socket_tracepoints() -> Check {
-    if crate::probes::kernel_has_socket_tracepoints() {
+fn socket_tracepoints(access: &Access, btf: Option<&Path>) -> Check {
+    if expected(access, btf).is_ok_and(|families| families.iter().any(|f| f.name == "network" && f.attach != "off")) {
         check("socket tracepoints", State::Ok, "sock_send_length, sock_recv_length", "")
     } else {
         check(
             "socket tracepoints",
             State::Limited,
-            "sock_send_length not found: network bytes will not be recorded",
+            "sock_send_length not found, or not to be looked for: network bytes will not be recorded",
             "use Linux 6.3 or later: sudo apt-get install linux-image-generic",
         )
     }
@@ -384,7 +418,7 @@ mod tests {
     #[test]
     fn a_kernel_without_btf_is_refused_and_every_failing_check_says_how_to_fix_it() {
         let nowhere = Path::new("/nonexistent/btf");
-        let all = checks(Some(nowhere));
+        let all = checks(&Access::default(), Some(nowhere));
         assert!(all.iter().any(|c| c.name == "kernel types (BTF)" && c.state == State::Missing));
         assert!(all.iter().all(|c| c.state == State::Ok || c.fix.as_ref().is_some_and(|f| !f.is_empty())));
         assert!(all.iter().all(|c| c.state != State::Ok || c.fix.is_none()));

@@ -4,7 +4,8 @@ use crate::call_args::call_args;
 use crate::counts;
 use crate::decode::{self, Call, Life};
 use crate::error::{Error, Result};
-use crate::host;
+use crate::{host, passes};
+use osd_bpf::libbpf_rs::btf::Btf;
 use osd_bpf::libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use osd_bpf::libbpf_rs::{self, Iter, Link, MapCore, MapFlags, libbpf_sys};
 use osd_bpf::ring::{CallRings, RecordRing};
@@ -13,10 +14,12 @@ use osd_bpf::wire::{self, TALLY_SLOTS, Wire, call, life, tally, tally_key, usage
 use osd_bpf::{OsdSkel, OsdSkelBuilder};
 use osd_recording::Family;
 use osd_recording::names::Arch;
+use std::cell::Cell;
 use std::collections::HashSet;
 use std::io::Read;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::path::Path;
 use std::time::Duration;
 
 /// What to switch on before load.
@@ -36,10 +39,14 @@ pub(crate) struct Knobs {
     pub(crate) ring_bytes: u32,
     /// Bytes of the ring of life events, likewise; a fork, exec and exit together are about 750.
     pub(crate) life_ring_bytes: u32,
-    /// (process, call) pairs that can be counted at once.
+    /// (process, call) pairs that can be counted at once, without those that spill.
     pub(crate) tally_entries: u32,
     /// What syscall numbers mean here.
     pub(crate) arch: Arch,
+    /// Programs attach by the kernel's BTF and pass over threads by iter/task; otherwise by name, and `/proc` has the threads.
+    pub(crate) typed: bool,
+    /// Do without task storage.
+    pub(crate) by_tid: bool,
 }
 
 /// Calls taken from a ring in one go: bounds memory, and lets other work come between.
@@ -51,7 +58,10 @@ const MIN_SLOTS: usize = 8 * 1024;
 pub(crate) struct Probes {
     skel: OsdSkel<'static>,
     links: Vec<Link>,
-    sampler: Link,
+    /// `None`: by `/proc`.
+    sampler: Option<Link>,
+    /// Threads named so far without a pass.
+    n_seeded: Cell<u64>,
     calls: CallRings,
     paths: RecordRing,
     lives: RecordRing,
@@ -64,12 +74,8 @@ pub(crate) struct Probes {
     n_paths: u64,
     /// Scratch of `read_tallies`, kept between intervals.
     batch: TallyBatch,
-}
-
-#[derive(Default)]
-struct TallyBatch {
-    keys: Vec<u8>,
-    values: Vec<u8>,
+    /// Which tallies were in `tallies` and in `spilled_tallies` when they were last read.
+    held: [HashSet<(u32, u32)>; 2],
 }
 
 fn bpf(action: impl Into<String>) -> impl FnOnce(libbpf_rs::Error) -> Error {
@@ -78,17 +84,22 @@ fn bpf(action: impl Into<String>) -> impl FnOnce(libbpf_rs::Error) -> Error {
 }
 
 impl Probes {
-    /// Loads the programs that `knobs` ask for and attaches them. Nothing is a target yet.
+    /// Loads the programs that `knobs` ask for and attaches them. Nothing is a target yet. `btf` describes the kernel, if it does not
+    /// itself.
     ///
     /// # Errors
     /// [`Error::Bpf`], naming the program, if the kernel refuses.
-    pub(crate) fn load(knobs: Knobs) -> Result<Self> {
+    pub(crate) fn load(knobs: Knobs, btf: Option<&Path>) -> Result<Self> {
         // libbpf explains itself on stderr, which is the caller's; its last words are in the error.
         words::listen();
         // One per recording, and a recorder process makes one recording: leaking it lets everything else own its parts.
         let object = Box::leak(Box::new(MaybeUninit::uninit()));
-        let mut open = OsdSkelBuilder::default().open(object).map_err(bpf("open the BPF object"))?;
-        let offers = Offers::of_this_kernel();
+        let mut builder = OsdSkelBuilder::default();
+        if let Some(path) = btf {
+            builder.object_builder_mut().btf_custom_path(path).map_err(bpf("name the kernel's types"))?;
+        }
+        let mut open = builder.open(object).map_err(bpf("open the BPF object"))?;
+        let offers = Offers::by(kernel_types(btf).as_ref());
         let n_cpus = libbpf_rs::num_possible_cpus().map_err(bpf("count processors"))?;
         if let Some(rodata) = open.maps.rodata_data.as_deref_mut() {
             rodata.record_calls = knobs.events;
@@ -97,6 +108,7 @@ impl Probes {
             rodata.call_args = call_args(knobs.arch);
             rodata.cpu_bits = n_cpus.next_power_of_two().trailing_zeros();
             rodata.exit_tells_last = offers.exit_tells_last;
+            rodata.by_tid = knobs.by_tid;
         }
         let sizes = RingSizes::new(&knobs, host::n_present_cpus());
         if let Some(rodata) = open.maps.rodata_data.as_deref_mut() {
@@ -111,13 +123,26 @@ impl Probes {
         let n_tables = host::n_present_cpus();
         open.maps.tally_slots.set_max_entries((n_tables * TALLY_SLOTS) as u32).map_err(bpf("size the tallies"))?;
         open.maps.tallies.set_max_entries(knobs.tally_entries).map_err(bpf("size the tallies"))?;
-        open.progs.call_entered.set_autoload(knobs.syscalls && knobs.latency);
-        open.progs.call_returned.set_autoload(knobs.syscalls);
-        for program in [&mut open.progs.socket_sent, &mut open.progs.socket_received] {
-            program.set_autoload(knobs.network);
+        open.maps.threads.set_autocreate(!knobs.by_tid).map_err(bpf("choose where threads are"))?;
+        open.maps.threads_by_tid.set_autocreate(knobs.by_tid).map_err(bpf("choose where threads are"))?;
+        let o = &mut open.progs;
+        for (wanted, typed, plain) in [
+            (knobs.syscalls && knobs.latency, &mut o.call_entered, &mut o.call_entered_raw),
+            (knobs.syscalls, &mut o.call_returned, &mut o.call_returned_raw),
+            (knobs.network, &mut o.socket_sent, &mut o.socket_sent_raw),
+            (knobs.network, &mut o.socket_received, &mut o.socket_received_raw),
+            (offers.io_uring == Some(SUBMIT_REQ), &mut o.request_submitted, &mut o.request_submitted_raw),
+            (offers.io_uring == Some(SUBMIT_SQE), &mut o.sqe_submitted, &mut o.sqe_submitted_raw),
+            (true, &mut o.task_created, &mut o.task_created_raw),
+            (true, &mut o.process_execed, &mut o.process_execed_raw),
+            (true, &mut o.thread_exited, &mut o.thread_exited_raw),
+        ] {
+            typed.set_autoload(wanted && knobs.typed);
+            plain.set_autoload(wanted && !knobs.typed);
         }
-        open.progs.request_submitted.set_autoload(offers.io_uring == Some(SUBMIT_REQ));
-        open.progs.sqe_submitted.set_autoload(offers.io_uring == Some(SUBMIT_SQE));
+        for pass in [&mut o.seed_threads, &mut o.sample_threads] {
+            pass.set_autoload(knobs.typed);
+        }
         let skel = open.load().map_err(|source| match words::refused_program() {
             Some(program) => Error::Program { program, source },
             None => bpf("load the BPF programs")(source),
@@ -130,26 +155,26 @@ impl Probes {
             Ok(())
         };
         let p = &skel.progs;
-        // Life first: a child forked while the rest attaches must not be missed.
-        for program in [&p.task_created, &p.process_execed, &p.thread_exited] {
+        // Life first: a child forked while the rest attaches must not be missed. And no call is returned from before it is entered.
+        for program in [
+            [&p.task_created, &p.task_created_raw],
+            [&p.process_execed, &p.process_execed_raw],
+            [&p.thread_exited, &p.thread_exited_raw],
+            [&p.socket_sent, &p.socket_sent_raw],
+            [&p.socket_received, &p.socket_received_raw],
+            [&p.request_submitted, &p.request_submitted_raw],
+            [&p.sqe_submitted, &p.sqe_submitted_raw],
+            [&p.call_returned, &p.call_returned_raw],
+            [&p.call_entered, &p.call_entered_raw],
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|p| p.autoload())
+        {
             attach(program)?;
         }
-        if knobs.network {
-            attach(&p.socket_sent)?;
-            attach(&p.socket_received)?;
-        }
-        match offers.io_uring {
-            Some(SUBMIT_REQ) => attach(&p.request_submitted)?,
-            Some(_) => attach(&p.sqe_submitted)?,
-            None => {}
-        }
-        if knobs.syscalls {
-            attach(&p.call_returned)?;
-            if knobs.latency {
-                attach(&p.call_entered)?;
-            }
-        }
-        let sampler = p.sample_threads.attach().map_err(bpf("attach BPF iterator `sample_threads`"))?;
+        let sampler = knobs.typed.then(|| p.sample_threads.attach()).transpose();
+        let sampler = sampler.map_err(bpf("attach BPF iterator `sample_threads`"))?;
 
         let mapped = |source| Error::Os { action: "map a ring", source };
         let maps = &skel.maps;
@@ -158,12 +183,13 @@ impl Probes {
         let lives = RecordRing::new(&maps.lives, maps.lives.max_entries()).map_err(mapped)?;
         let doorbell = RecordRing::new(&maps.doorbell, maps.doorbell.max_entries()).map_err(mapped)?;
         let tally_slots = TallySlots::new(&maps.tally_slots, n_tables).map_err(mapped)?;
-        let families = families(knobs, offers);
-        let batch = TallyBatch::default();
+        let families = families(knobs.syscalls.then_some(knobs.latency), knobs.network, knobs.typed, offers);
+        let n_seeded = Cell::new(0);
         Ok(Self {
             skel,
             links,
             sampler,
+            n_seeded,
             calls,
             paths,
             lives,
@@ -172,8 +198,9 @@ impl Probes {
             slots: sizes.slots,
             n_cpus,
             families,
+            batch: TallyBatch::default(),
+            held: Default::default(),
             n_paths: 0,
-            batch,
         })
     }
 
@@ -193,6 +220,9 @@ impl Probes {
     /// # Errors
     /// [`Error::Bpf`] if the pass cannot run.
     pub(crate) fn seed(&self, pid: u32, process_seq: u32) -> Result<Option<life>> {
+        if self.by_proc() {
+            return passes::seed(&self.skel.maps.threads_by_tid, pid, process_seq, &self.n_seeded);
+        }
         let wanted = &self.skel.maps.wanted;
         let key = pid.to_ne_bytes();
         wanted.update(&key, &process_seq.to_ne_bytes(), MapFlags::ANY).map_err(bpf("name the target"))?;
@@ -275,58 +305,33 @@ impl Probes {
     /// # Errors
     /// [`Error::Bpf`] if the pass cannot run.
     pub(crate) fn sample(&self) -> Result<Vec<usage>> {
-        run_pass(&self.sampler)
+        match &self.sampler {
+            Some(sampler) => run_pass(sampler),
+            None => passes::sample(&self.skel.maps.threads_by_tid),
+        }
     }
 
-    /// Running totals of every (process, call) that was counted in the kernel: a key may come several times.
+    /// Whether passes over threads are made by reading `/proc`.
+    pub(crate) fn by_proc(&self) -> bool {
+        self.sampler.is_none()
+    }
+
+    /// Running totals of every (process, call) that the kernel tallied; one may come in several parts, to be added up.
     ///
     /// # Errors
-    /// [`Error::Bpf`] if the map cannot be read.
+    /// [`Error::Bpf`] if a map cannot be read.
     pub(crate) fn read_tallies(&mut self, mut each: impl FnMut(tally_key, tally)) -> Result<()> {
         self.tally_slots.read(&mut each);
-        let map = &self.skel.maps.tallies;
-        let stride = size_of::<tally>() * self.n_cpus;
-        let count = (2 * 1024 * 1024 / stride).clamp(64, 4096);
-        self.batch.keys.resize(count * size_of::<tally_key>(), 0);
-        self.batch.values.resize(count * stride, 0);
-        let mut position = 0_u32;
-        let mut first = true;
-        loop {
-            let mut n = count as u32;
-            let from = if first { std::ptr::null_mut() } else { (&raw mut position).cast() };
-            let mut next = position;
-            // SAFETY: keys and values have room for `count` entries of the map's sizes (values: one a possible processor, each
-            // a multiple of 8 bytes), positions are the 4 bytes a hash map wants, `n` says the room and returns the number.
-            let ret = unsafe {
-                libbpf_sys::bpf_map_lookup_batch(
-                    map.as_fd().as_raw_fd(),
-                    from,
-                    (&raw mut next).cast(),
-                    self.batch.keys.as_mut_ptr().cast(),
-                    self.batch.values.as_mut_ptr().cast(),
-                    &raw mut n,
-                    std::ptr::null(),
-                )
-            };
-            let done = ret == -libc::ENOENT;
-            if ret != 0 && !done {
-                return Err(bpf("read the tallies")(libbpf_rs::Error::from_raw_os_error(-ret)));
-            }
-            let keys = self.batch.keys.chunks_exact(size_of::<tally_key>());
-            for (key, per_cpu) in keys.zip(self.batch.values.chunks_exact(stride)).take(n as usize) {
-                let Some(key) = tally_key::read(key) else { continue };
-                let mut sum = tally::default();
-                for one in per_cpu.chunks_exact(size_of::<tally>()).filter_map(tally::read) {
-                    counts::add(&mut sum, &one);
-                }
+        let maps = &self.skel.maps;
+        let tables = [(&maps.tallies, self.n_cpus), (&maps.spilled_tallies, 1)];
+        for ((map, n_parts), held) in tables.into_iter().zip(&mut self.held) {
+            held.clear();
+            self.batch.read(map.as_fd().as_raw_fd(), n_parts, |key, sum| {
+                held.insert((key.process_seq, key.nr));
                 each(key, sum);
-            }
-            if done {
-                return Ok(());
-            }
-            position = next;
-            first = false;
+            })?;
         }
+        Ok(())
     }
 
     /// Forgets tallies of processes that have ended.
@@ -336,18 +341,12 @@ impl Probes {
         }
         let ended: HashSet<(u32, u32)> = keys.iter().copied().collect();
         self.tally_slots.free(|key| ended.contains(&(key.process_seq, key.nr)));
-        let map = self.skel.maps.tallies.as_fd().as_raw_fd();
-        let mut left: Vec<tally_key> = keys.iter().map(|&(process_seq, nr)| tally_key { process_seq, nr }).collect();
-        while !left.is_empty() {
-            let mut n = left.len() as u32;
-            // SAFETY: `n` keys of the map's size, read only; the call returns the number it has deleted in `n`.
-            let ret =
-                unsafe { libbpf_sys::bpf_map_delete_batch(map, left.as_ptr().cast(), &raw mut n, std::ptr::null()) };
-            if ret == 0 {
-                return;
-            }
-            // It stops at one that is not there, which is as good as deleted. Any other refusal costs an entry each, no more.
-            left.drain(..(n as usize + 1).min(left.len()));
+        let maps = &self.skel.maps;
+        for (map, held) in [&maps.tallies, &maps.spilled_tallies].into_iter().zip(&self.held) {
+            // The kernel stops at a key that it does not have, and most calls are tallied by the recorder: only those it has.
+            let keys =
+                keys.iter().filter(|key| held.contains(key)).map(|&(process_seq, nr)| tally_key { process_seq, nr });
+            delete_all(map.as_fd().as_raw_fd(), keys.collect());
         }
     }
 
@@ -362,10 +361,20 @@ impl Probes {
         }
         let p = &self.skel.progs;
         let programs = [
-            ("tally", &[&p.call_entered, &p.call_returned][..]),
-            ("network", &[&p.socket_sent, &p.socket_received]),
-            ("io_uring", &[&p.request_submitted, &p.sqe_submitted]),
-            ("process", &[&p.task_created, &p.process_execed, &p.thread_exited]),
+            ("tally", &[&p.call_entered, &p.call_entered_raw, &p.call_returned, &p.call_returned_raw][..]),
+            ("network", &[&p.socket_sent, &p.socket_sent_raw, &p.socket_received, &p.socket_received_raw]),
+            ("io_uring", &[&p.request_submitted, &p.request_submitted_raw, &p.sqe_submitted, &p.sqe_submitted_raw]),
+            (
+                "process",
+                &[
+                    &p.task_created,
+                    &p.task_created_raw,
+                    &p.process_execed,
+                    &p.process_execed_raw,
+                    &p.thread_exited,
+                    &p.thread_exited_raw,
+                ],
+            ),
         ];
         for (stream, programs) in programs {
             let misses = programs.iter().filter(|p| p.autoload()).map(|p| recursion_misses(p));
@@ -419,6 +428,75 @@ impl RingSizes {
     }
 }
 
+/// Room for a part of a map of tallies.
+#[derive(Default)]
+struct TallyBatch {
+    keys: Vec<u8>,
+    values: Vec<u8>,
+}
+
+impl TallyBatch {
+    /// Hands over all entries of `map`, each the sum of its `n_parts` values.
+    fn read(&mut self, map: RawFd, n_parts: usize, mut each: impl FnMut(tally_key, tally)) -> Result<()> {
+        let stride = size_of::<tally>() * n_parts;
+        let count = (2 * 1024 * 1024 / stride).clamp(64, 4096);
+        self.keys.resize(count * size_of::<tally_key>(), 0);
+        self.values.resize(count * stride, 0);
+        let mut position = 0_u32;
+        let mut first = true;
+        loop {
+            let mut n = count as u32;
+            let from = if first { std::ptr::null_mut() } else { (&raw mut position).cast() };
+            let mut next = position;
+            // SAFETY: keys and values have room for `count` entries of the map's sizes (values: `n_parts` each, of a multiple of 8
+            // bytes), positions are the 4 bytes a hash map wants, `n` says the room and returns the number.
+            let ret = unsafe {
+                libbpf_sys::bpf_map_lookup_batch(
+                    map,
+                    from,
+                    (&raw mut next).cast(),
+                    self.keys.as_mut_ptr().cast(),
+                    self.values.as_mut_ptr().cast(),
+                    &raw mut n,
+                    std::ptr::null(),
+                )
+            };
+            let done = ret == -libc::ENOENT;
+            if ret != 0 && !done {
+                return Err(bpf("read the tallies")(libbpf_rs::Error::from_raw_os_error(-ret)));
+            }
+            let keys = self.keys.chunks_exact(size_of::<tally_key>());
+            for (key, parts) in keys.zip(self.values.chunks_exact(stride)).take(n as usize) {
+                let Some(key) = tally_key::read(key) else { continue };
+                let mut sum = tally::default();
+                for one in parts.chunks_exact(size_of::<tally>()).filter_map(tally::read) {
+                    counts::add(&mut sum, &one);
+                }
+                each(key, sum);
+            }
+            if done {
+                return Ok(());
+            }
+            position = next;
+            first = false;
+        }
+    }
+}
+
+/// Deletes `keys`, which the map has.
+fn delete_all(map: RawFd, mut keys: Vec<tally_key>) {
+    while !keys.is_empty() {
+        let mut n = keys.len() as u32;
+        // SAFETY: `n` keys of the map's size, read only; the call returns the number it has deleted in `n`.
+        let ret = unsafe { libbpf_sys::bpf_map_delete_batch(map, keys.as_ptr().cast(), &raw mut n, std::ptr::null()) };
+        if ret == 0 {
+            return;
+        }
+        // It stops at one that is not there, which is as good as deleted. Any other refusal costs an entry each, no more.
+        keys.drain(..(n as usize + 1).min(keys.len()));
+    }
+}
+
 fn run_pass<T: Wire>(link: &Link) -> Result<Vec<T>> {
     let mut bytes = Vec::new();
     let mut pass = Iter::new(link).map_err(bpf("start a pass over threads"))?;
@@ -429,9 +507,16 @@ fn run_pass<T: Wire>(link: &Link) -> Result<Vec<T>> {
 const SUBMIT_REQ: &str = "io_uring_submit_req";
 const SUBMIT_SQE: &str = "io_uring_submit_sqe";
 
-/// What differs from kernel to kernel, by this one's own description of itself.
+/// The kernel's description of itself, or the one in `file`. `None` if there is none.
+pub(crate) fn kernel_types(file: Option<&Path>) -> Option<Btf<'static>> {
+    // libbpf would say on stderr what is wrong with it.
+    words::listen();
+    file.map_or_else(Btf::from_vmlinux, Btf::from_path).ok()
+}
+
+/// What differs from kernel to kernel, by its description.
 #[derive(Clone, Copy)]
-struct Offers {
+pub(crate) struct Offers {
     /// The tracepoint that fires for each request taken from a queue.
     io_uring: Option<&'static str>,
     /// `sched_process_exit` says whether the process ends with the thread.
@@ -439,10 +524,9 @@ struct Offers {
 }
 
 impl Offers {
-    fn of_this_kernel() -> Self {
-        use libbpf_rs::btf::{Btf, types};
-        let btf = Btf::from_vmlinux().ok();
-        let tracepoint = |name: &str| btf.as_ref()?.type_by_name::<types::Typedef<'_>>(&format!("btf_trace_{name}"));
+    pub(crate) fn by(btf: Option<&Btf<'_>>) -> Self {
+        use libbpf_rs::btf::types;
+        let tracepoint = |name: &str| btf?.type_by_name::<types::Typedef<'_>>(&format!("btf_trace_{name}"));
         let n_args = |name: &str| {
             let pointer = types::Ptr::try_from(tracepoint(name)?.next_type()?).ok()?;
             // The first is the tracepoint's own.
@@ -480,34 +564,33 @@ mod words {
     }
 }
 
-/// Whether the kernel has `sock_send_length` and its twin, by its own BTF.
-pub(crate) fn kernel_has_socket_tracepoints() -> bool {
-    use libbpf_rs::btf::{Btf, types::Typedef};
-    Btf::from_vmlinux().is_ok_and(|btf| btf.type_by_name::<Typedef<'_>>("btf_trace_sock_send_length").is_some())
-}
-
-fn families(knobs: Knobs, offers: Offers) -> Vec<Family> {
+/// The families by name, each with its road; `syscalls`: whether with latencies.
+pub(crate) fn families(syscalls: Option<bool>, network: bool, typed: bool, offers: Offers) -> Vec<Family> {
     let family = |name: &str, attach: &str, probes: &[&str]| Family {
         name: name.into(),
         attach: attach.into(),
         probes: probes.iter().map(|p| (*p).to_owned()).collect(),
     };
+    let road = if typed { "tp_btf" } else { "raw_tp" };
     vec![
-        match knobs.syscalls {
-            true if knobs.latency => family("syscalls", "tp_btf", &["sys_enter", "sys_exit"]),
-            true => family("syscalls", "tp_btf", &["sys_exit"]),
-            false => family("syscalls", "off", &[]),
+        match syscalls {
+            Some(true) => family("syscalls", road, &["sys_enter", "sys_exit"]),
+            Some(false) => family("syscalls", road, &["sys_exit"]),
+            None => family("syscalls", "off", &[]),
         },
-        match knobs.network {
-            true => family("network", "tp_btf", &["sock_send_length", "sock_recv_length"]),
+        match network {
+            true => family("network", road, &["sock_send_length", "sock_recv_length"]),
             false => family("network", "off", &[]),
         },
         match offers.io_uring {
-            Some(tracepoint) => family("io_uring", "tp_btf", &[tracepoint]),
+            Some(tracepoint) => family("io_uring", road, &[tracepoint]),
             None => family("io_uring", "off", &[]),
         },
-        family("life", "tp_btf", &["task_newtask", "sched_process_exec", "sched_process_exit"]),
-        family("usage", "iter/task", &["task"]),
+        family("life", road, &["task_newtask", "sched_process_exec", "sched_process_exit"]),
+        match typed {
+            true => family("usage", "iter/task", &["task"]),
+            false => family("usage", "/proc", &["task/*/stat", "task/*/status", "task/*/schedstat", "task/*/io"]),
+        },
         family("host", "/proc", &["stat", "loadavg", "meminfo", "pressure", "net/dev"]),
     ]
 }

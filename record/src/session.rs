@@ -16,7 +16,7 @@ use crate::ledger::{Interval, Ledger};
 use crate::privilege::Keep;
 use crate::probes::{Knobs, Losses, Probes};
 use crate::roads::Roads;
-use crate::shelf::{Cut, Shelf};
+use crate::shelf::{self, Shelf};
 use crate::spending::Spending;
 use crate::target::{self, Child, Stopped};
 use crate::writing::{Parcel, Writing};
@@ -24,33 +24,41 @@ use crate::{labels, preflight, procfs};
 use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE};
 use osd_recording::names::Arch;
 use osd_recording::rows::{Loss, Owner, ProcessEvent, Row, Sample, Syscall, Unseen};
-use osd_recording::{ClockTable, LossTotal, Metadata, Writer, WriterOptions};
+use osd_recording::{Calls, ClockTable, LossTotal, Metadata, Writer, WriterOptions};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Records until the target ends, `duration` is over or `control` says stop. `on_status` is called about once a second.
 ///
 /// # Errors
-/// See [`Error`]. Nothing is left behind when it fails before recording began.
-pub fn record(config: &Config, control: &Control, mut on_status: impl FnMut(&Status)) -> Result<Outcome> {
+/// See [`Error`]. Nothing is left behind when it fails before recording began; afterwards an unfinished recording is.
+pub fn record(config: &Config, control: &Control, on_status: impl FnMut(&Status)) -> Result<Outcome> {
     let backend = preflight::plan(config)?.backend;
     let arch = Arch::native().ok_or(Error::Architecture { arch: std::env::consts::ARCH })?;
     if let What::Pids(pids) = &config.what {
         target::check_pids(pids)?;
     }
     let options = WriterOptions { force: config.force, arch, ..WriterOptions::default() };
-    if backend == Backend::Proc && config.cut != Cut::Not {
-        return Err(Error::NeedsBpf { what: "a recording cut into files" });
-    }
     if backend == Backend::Proc && config.max_overhead.is_some() {
         return Err(Error::NeedsBpf { what: "a budget for what recording costs" });
     }
     let mut shelf = Shelf::new(&config.output, options, config.cut)?;
-    let writer = shelf.next_writer(host::read_clocks().realtime_ns)?;
     if backend == Backend::Proc {
-        return procfs::record(config, control, writer, on_status);
+        return procfs::record(config, control, shelf, on_status);
     }
-    let mut session = Session::start(config, arch, writer)?;
+    let writer = shelf.next_writer(host::read_clocks().realtime_ns)?;
+    let session = Session::start(config, arch, writer)?;
+    run(session, shelf, config, control, on_status).map_err(Error::in_session)
+}
+
+fn run(
+    mut session: Session,
+    mut shelf: Shelf,
+    config: &Config,
+    control: &Control,
+    mut on_status: impl FnMut(&Status),
+) -> Result<Outcome> {
+    session.writing.keep()?;
     let mut next_status = Instant::now() + Duration::from_secs(1);
     loop {
         let deadline = session.next_tick();
@@ -118,7 +126,7 @@ impl Session {
     fn start(config: &Config, arch: Arch, writer: Writer) -> Result<Self> {
         let host = host::describe();
         let knobs = Knobs {
-            syscalls: true,
+            syscalls: config.syscalls != Syscalls::Off,
             network: true,
             events: config.syscalls == Syscalls::Events,
             latency: config.latency,
@@ -127,13 +135,16 @@ impl Session {
             life_ring_bytes: config.life_ring_bytes,
             tally_entries: config.tally_entries,
             arch,
+            typed: true,
+            by_tid: false,
         };
+        let roads = Roads::find(&config.access, config.btf.as_deref())?;
         // Before the programs that record are there, which would make it look cheaper.
         let prices = match config.max_overhead {
-            Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch, config.latency)?,
+            Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch, &config.access, &roads, config.latency)?,
             _ => Prices::default(),
         };
-        let (probes, roads) = Roads::find(&config.access)?.load(config, knobs)?;
+        let (probes, roads) = roads.load(&config.access, knobs)?;
         let clock = ClockTable(vec![host::read_clocks()]);
         let metadata = Metadata {
             osd_version: config.osd_version.clone(),
@@ -157,7 +168,10 @@ impl Session {
         let spending = config
             .max_overhead
             .map(|allowed| Spending::new(allowed, metadata.host.n_cpus, prices, metadata.syscalls == "events"));
-        let keep = (!config.access.keep_privileges).then(|| Keep::for_files(&config.output, config.labels.as_deref()));
+        let keep = (!config.access.keep_privileges).then(|| {
+            let keep = Keep::for_files(&config.output, config.labels.as_deref());
+            if probes.by_proc() { keep.and_proc() } else { keep }
+        });
         let mut session = Self {
             ledger: Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes, !probes.is_off("io_uring")),
             host: HostMeter::new(),
@@ -297,7 +311,7 @@ impl Session {
 
     /// Takes what the rings hold, lives first so that calls find their process. True if there is more.
     fn drain(&mut self) -> Result<bool> {
-        let mut parcel = Parcel::default();
+        let mut parcel = self.writing.parcel();
         self.drain_lives(&mut parcel.rows);
         let mut resolver =
             Resolver { ledger: &self.ledger, clock: &self.clock, takes_fd: &self.takes_fd, cached: None };
@@ -412,18 +426,8 @@ impl Session {
 
     /// Ends the file and goes on in the next, which introduces the processes that run. Called when an interval has just ended.
     fn turn_over(&mut self, writer: Writer) -> Result<()> {
-        self.metadata.ended_ns = self.interval_start_ns;
-        self.metadata.clock = self.clock.clone();
         self.metadata.self_cost.budget = self.spending.as_mut().map(Spending::close);
-        self.writing.next(self.metadata.clone(), writer)?;
-        // The first point converts all stamps of the session, so it is the first of each file.
-        self.clock.0.truncate(1);
-        self.clock.0.push(host::read_clocks());
-        self.metadata.clock = self.clock.clone();
-        self.metadata.recording_id = host::random_id();
-        self.metadata.started_ns = self.interval_start_ns;
-        self.metadata.losses.clear();
-        self.writing.describe(&self.metadata)?;
+        shelf::turn_over(&mut self.writing, &mut self.metadata, &mut self.clock, self.interval_start_ns, writer)?;
         let rows = self.ledger.alive(self.interval_start_ns).map(Row::from).collect();
         self.writing.send(Parcel { rows, ..Parcel::default() })
     }
@@ -532,7 +536,7 @@ struct Resolver<'a> {
 
 impl Resolver<'_> {
     /// Appends the row of `call` to `rows`, or the call to `stranded` if nobody has introduced its process yet.
-    fn resolve(&mut self, (c, path): Call, rows: &mut Vec<Syscall>, stranded: &mut Vec<Call>) {
+    fn resolve(&mut self, (c, path): Call, rows: &mut Calls, stranded: &mut Vec<Call>) {
         let owner = match self.cached {
             Some((seq, owner)) if seq == c.process_seq => owner,
             _ => match self.ledger.owner(c.process_seq) {
@@ -577,6 +581,9 @@ fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Vec<String> {
     if probes.is_off("io_uring") {
         spots[0] =
             "io_uring: this kernel has no tracepoint for its requests; io_uring_enter is all that is seen".into();
+    }
+    if probes.by_proc() {
+        spots.push("read_* and write_* are 0 for processes of other users without CAP_SYS_PTRACE: threads are sampled from /proc".into());
     }
     spots.extend_from_slice(&roads.left_out);
     if config.max_overhead.is_some() && config.syscalls == Syscalls::Events {

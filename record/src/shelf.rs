@@ -4,7 +4,11 @@
 //! own, `NAME.flight`, of which only the newest parts are kept; a trigger joins them, and what comes for a while after, into one recording.
 
 use crate::error::{Error, Result};
-use osd_recording::{Closed, Recording, Writer, WriterOptions, flight_folder, join, partial_folder};
+use crate::host;
+use crate::writing::Writing;
+use osd_recording::{
+    ClockTable, Closed, Metadata, Recording, Writer, WriterOptions, flight_folder, join, partial_folder,
+};
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::Write;
@@ -198,6 +202,27 @@ impl Shelf {
         }
         Ok(saved)
     }
+}
+
+/// Ends the file of `metadata` at `now_ns` (UTC) and describes the one that follows it in `writer`.
+pub(crate) fn turn_over(
+    writing: &mut Writing,
+    metadata: &mut Metadata,
+    clock: &mut ClockTable,
+    now_ns: i64,
+    writer: Writer,
+) -> Result<()> {
+    metadata.ended_ns = now_ns;
+    metadata.clock = clock.clone();
+    writing.next(metadata.clone(), writer)?;
+    // The first point converts all stamps of the session, so it is the first of each file.
+    clock.0.truncate(1);
+    clock.0.push(host::read_clocks());
+    metadata.clock = clock.clone();
+    metadata.recording_id = host::random_id();
+    metadata.started_ns = now_ns;
+    metadata.losses.clear();
+    writing.describe(metadata)
 }
 
 impl Flight {

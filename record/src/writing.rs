@@ -7,8 +7,8 @@
 use crate::error::{Error, Result};
 use crate::host;
 use crate::privilege::Keep;
-use osd_recording::rows::{Loss, Row, Syscall};
-use osd_recording::{ClockPoint, Closed, Kind, LossTotal, Metadata, SyncList, Writer};
+use osd_recording::rows::{Loss, Row};
+use osd_recording::{Calls, ClockPoint, Closed, Kind, LossTotal, Metadata, SyncList, Writer};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, TrySendError, channel, sync_channel};
@@ -21,7 +21,7 @@ const SYNC: Duration = Duration::from_secs(3);
 /// Rows on their way to the file.
 #[derive(Default)]
 pub(crate) struct Parcel {
-    pub(crate) syscalls: Vec<Syscall>,
+    pub(crate) syscalls: Calls,
     pub(crate) rows: Vec<Row>,
 }
 
@@ -29,6 +29,8 @@ enum Errand {
     Rows(Parcel),
     Describe(Box<Metadata>),
     Clock(ClockPoint),
+    /// The session has begun: whatever ends it, the recording stays.
+    Keep,
     /// Close this one and go on in that one.
     Next(Box<Metadata>, Box<Writer>),
     Close(Box<Metadata>),
@@ -45,6 +47,9 @@ struct Progress {
 pub(crate) struct Writing {
     errands: SyncSender<Errand>,
     closed: Receiver<Closed>,
+    /// Parcels come back empty: memory that is there already costs no page faults.
+    returned: Receiver<Calls>,
+    spare: Option<Calls>,
     thread: Option<JoinHandle<Result<()>>>,
     progress: Arc<Progress>,
 }
@@ -54,6 +59,7 @@ impl Writing {
     pub(crate) fn start(writer: Writer, keep: Option<Keep>) -> Result<Self> {
         let (errands, inbox) = sync_channel(16);
         let (outbox, closed) = channel();
+        let (give_back, returned) = sync_channel(2);
         let progress = Arc::new(Progress::default());
         let shared = Arc::clone(&progress);
         let thread = std::thread::Builder::new()
@@ -62,10 +68,16 @@ impl Writing {
                 if let Some(keep) = keep {
                     keep.narrow(|| true).map_err(|source| Error::Os { action: "give up privileges", source })?;
                 }
-                Desk::new(writer, outbox, shared)?.work(&inbox)
+                Desk::new(writer, outbox, give_back, shared)?.work(&inbox)
             })
             .map_err(|source| Error::Os { action: "start the writer thread", source })?;
-        Ok(Self { errands, closed, thread: Some(thread), progress })
+        Ok(Self { errands, closed, returned, spare: None, thread: Some(thread), progress })
+    }
+
+    /// An empty parcel.
+    pub(crate) fn parcel(&mut self) -> Parcel {
+        let syscalls = self.spare.take().or_else(|| self.returned.try_recv().ok()).unwrap_or_default();
+        Parcel { syscalls, rows: Vec::new() }
     }
 
     /// Hands rows over if there is room, or gives them back.
@@ -89,6 +101,7 @@ impl Writing {
     /// What stopped the writer, if it has stopped.
     pub(crate) fn send(&mut self, parcel: Parcel) -> Result<()> {
         if parcel.rows.is_empty() && parcel.syscalls.is_empty() {
+            self.spare = Some(parcel.syscalls);
             return Ok(());
         }
         self.errand(Errand::Rows(parcel))
@@ -97,6 +110,11 @@ impl Writing {
     /// Says what is being recorded, for whoever may have to recover it.
     pub(crate) fn describe(&mut self, metadata: &Metadata) -> Result<()> {
         self.errand(Errand::Describe(Box::new(metadata.clone())))
+    }
+
+    /// Says that recording has begun: a session that fails from here on leaves what it has to `osd recover`.
+    pub(crate) fn keep(&mut self) -> Result<()> {
+        self.errand(Errand::Keep)
     }
 
     pub(crate) fn clock(&mut self, point: ClockPoint) -> Result<()> {
@@ -159,6 +177,7 @@ impl Drop for Writing {
 struct Desk {
     writer: Writer,
     outbox: Sender<Closed>,
+    give_back: SyncSender<Calls>,
     progress: Arc<Progress>,
     syncer: Syncer,
     last_checkpoint: Instant,
@@ -167,9 +186,14 @@ struct Desk {
 }
 
 impl Desk {
-    fn new(writer: Writer, outbox: Sender<Closed>, progress: Arc<Progress>) -> Result<Self> {
+    fn new(
+        writer: Writer,
+        outbox: Sender<Closed>,
+        give_back: SyncSender<Calls>,
+        progress: Arc<Progress>,
+    ) -> Result<Self> {
         let syncer = Syncer::start()?;
-        Ok(Self { writer, outbox, progress, syncer, last_checkpoint: Instant::now(), dropped: None })
+        Ok(Self { writer, outbox, give_back, progress, syncer, last_checkpoint: Instant::now(), dropped: None })
     }
 
     fn work(mut self, inbox: &Receiver<Errand>) -> Result<()> {
@@ -178,8 +202,10 @@ impl Desk {
                 Ok(Errand::Rows(parcel)) => self.write(parcel)?,
                 Ok(Errand::Describe(metadata)) => self.survive(|writer| writer.describe(&metadata))?,
                 Ok(Errand::Clock(point)) => self.survive(|writer| writer.clock_point(&point))?,
+                Ok(Errand::Keep) => self.writer.keep(),
                 Ok(Errand::Next(metadata, writer)) => {
                     let done = std::mem::replace(&mut self.writer, *writer);
+                    self.writer.keep();
                     self.syncer.forget();
                     let closed = self.close(done, *metadata)?;
                     let _ = self.outbox.send(closed);
@@ -192,6 +218,8 @@ impl Desk {
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => {
+                    // Why it did is the session's to tell; what came until then is handed over to the system.
+                    self.survive(Writer::checkpoint)?;
                     let source = std::io::Error::other("the session ended early");
                     return Err(Error::Os { action: "write the recording", source });
                 }
@@ -212,14 +240,16 @@ impl Desk {
     }
 
     fn write(&mut self, parcel: Parcel) -> Result<()> {
-        if !self.is_full() {
-            let calls = parcel.syscalls;
-            let (ts_ns, before) = (calls.first().map_or(0, |c| c.ts_ns), self.writer.rows(Kind::Syscall));
-            let wanted = calls.len() as u64;
-            self.survive(|writer| writer.push_syscalls(calls))?;
-            self.count_dropped(ts_ns, wanted - (self.writer.rows(Kind::Syscall) - before));
-        } else if let Some(first) = parcel.syscalls.first() {
-            self.count_dropped(first.ts_ns, parcel.syscalls.len() as u64);
+        let mut calls = parcel.syscalls;
+        if let Some(ts_ns) = calls.first_ts_ns() {
+            let before = self.writer.rows(Kind::Syscall);
+            if !self.is_full() {
+                self.survive(|writer| writer.push_calls(&calls))?;
+            }
+            self.count_dropped(ts_ns, calls.len() as u64 - (self.writer.rows(Kind::Syscall) - before));
+            calls.clear();
+            // Two wait already: a burst does not keep its memory for the rest of the recording.
+            let _ = self.give_back.try_send(calls);
         }
         // The rest is small, and needed to say what was lost.
         for row in parcel.rows {
@@ -303,7 +333,7 @@ impl Syncer {
     fn turn(&mut self, writer: &mut Writer) -> Result<()> {
         if let Ok(outcome) = self.done.try_recv() {
             self.busy = false;
-            let list = outcome.map_err(|source| Error::Os { action: "write the recording to the disk", source })?;
+            let list = outcome.map_err(|source| writer.sync_failed(source))?;
             if !std::mem::take(&mut self.stale) {
                 match writer.synced(&list) {
                     Err(e) if !e.is_storage_full() => return Err(e.into()),
@@ -316,5 +346,35 @@ impl Syncer {
             self.busy = self.lists.try_send(writer.sync_list()?).is_ok();
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use osd_recording::{Recording, WriterOptions};
+
+    /// What is left of a session that failed after its first row, before (`false`) or after it had begun.
+    fn left_by_a_failed_session(begun: bool) -> Option<Recording> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.parquet");
+        let mut writing = Writing::start(Writer::create(&path, WriterOptions::default()).unwrap(), None).unwrap();
+        writing.describe(&Metadata::default()).unwrap();
+        if begun {
+            writing.keep().unwrap();
+        }
+        let row = Loss { ts_ns: 1, dur_ns: 1, stream: "syscall".into(), reason: "ring_full".into(), count: 7 };
+        writing.send(Parcel { rows: vec![row.into()], ..Parcel::default() }).unwrap();
+        drop(writing);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), usize::from(begun));
+        Recording::open(path).ok()
+    }
+
+    #[test]
+    fn a_session_that_fails_leaves_what_it_recorded_and_one_that_could_not_begin_leaves_nothing() {
+        assert!(left_by_a_failed_session(false).is_none());
+        let recording = left_by_a_failed_session(true).unwrap();
+        assert!(recording.is_unfinished());
+        assert_eq!(recording.metadata().lost("syscall"), 7, "rows handed over last are there");
     }
 }

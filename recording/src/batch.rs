@@ -1,13 +1,14 @@
-//! Typed rows to Arrow: sorts a buffer of one kind by time and lays it out in the columns of that kind.
+//! Typed rows to Arrow: sorts a buffer of one kind by time and lays it out in the columns of that kind. System calls do not come here:
+//! see `call_group.rs`.
 
 use crate::names::Arch;
-use crate::rows::{Label, Loss, NO_DURATION, Owner, Process, Sample, Syscall, System, Tally};
+use crate::rows::{Label, Loss, NO_DURATION, Owner, Process, Sample, System, Tally};
 use crate::schema::Kind;
 use arrow_array::builder::{ListBuilder, StringDictionaryBuilder, UInt64Builder};
 use arrow_array::types::Int32Type;
 use arrow_array::{
-    ArrayRef, DictionaryArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
-    TimestampNanosecondArray, UInt32Array, UInt64Array,
+    ArrayRef, DictionaryArray, Float64Array, Int32Array, RecordBatch, StringArray, TimestampNanosecondArray,
+    UInt32Array, UInt64Array,
 };
 use arrow_schema::ArrowError;
 use std::sync::Arc;
@@ -148,23 +149,6 @@ impl Columnar for Tally {
         columns.push(("total_ns", measured(rows, |r| r.total_ns)));
         columns.push(("syscall", syscall_names(rows, arch, |r| r.nr)));
         columns.push(("latency_log2", Arc::new(histograms.finish())));
-        columns.extend(owners(rows, |r| r.owner));
-        columns
-    }
-}
-
-impl Columnar for Syscall {
-    const KIND: Kind = Kind::Syscall;
-    fn ts_ns(&self) -> i64 {
-        self.ts_ns
-    }
-    fn columns(rows: &[Self], arch: Arch) -> Vec<(&'static str, ArrayRef)> {
-        let mut columns = plain!(rows; u32s: tid; i32s_opt: fd);
-        columns.push(("dur_ns", measured(rows, |r| r.dur_ns)));
-        columns.push(("syscall", syscall_names(rows, arch, |r| r.nr)));
-        columns.push(("ret", Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.ret)))));
-        columns.push(("errno", i32s_opt(rows, Self::errno)));
-        columns.push(("path", text(rows, |r| r.path.as_deref())));
         columns.extend(owners(rows, |r| r.owner));
         columns
     }

@@ -115,6 +115,16 @@ impl Error {
             Self::Io { source, .. } if source.kind() == K::StorageFull => {
                 Some("free some space, or write to another disk")
             }
+            Self::Io { action: "write" | "close" | "sync" | "recover", source, .. }
+                if source.kind() == K::ReadOnlyFilesystem =>
+            {
+                Some(
+                    "what was recorded until then is safe and can be read; once the file system is writable, `osd recover` closes it",
+                )
+            }
+            Self::Io { source, .. } if source.kind() == K::ReadOnlyFilesystem => {
+                Some("choose a place on a file system that is mounted writable")
+            }
             Self::Io { action: "write" | "close" | "sync", .. } => {
                 Some("what was recorded until then is safe: `osd recover` closes it")
             }

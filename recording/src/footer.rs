@@ -44,12 +44,19 @@ pub(crate) fn encode(
     ];
     let mut bytes = parquet_bytes(schema, groups, keys)?;
     let end = bytes.len() - END as usize;
-    let Some(place) = sum_place(&bytes[..end]) else {
-        return Err(ParquetError::General("the footer has no place for its checksum".into()));
-    };
-    let sum = format!("{:08x}", crc32fast::hash(&bytes[..end]));
-    bytes[place..place + 8].copy_from_slice(sum.as_bytes());
-    Ok(bytes)
+    match put_sum(&mut bytes[..end]) {
+        true => Ok(bytes),
+        false => Err(ParquetError::General("the footer has no place for its checksum".into())),
+    }
+}
+
+/// Puts the checksum of `footer` into its place, if it has one.
+fn put_sum(footer: &mut [u8]) -> bool {
+    let Some(place) = sum_place(footer) else { return false };
+    footer[place..place + 8].copy_from_slice(UNSUMMED.as_bytes());
+    let sum = format!("{:08x}", crc32fast::hash(footer));
+    footer[place..place + 8].copy_from_slice(sum.as_bytes());
+    true
 }
 
 /// One row group as a footer of its own, for the index of an unfinished recording.
@@ -61,7 +68,9 @@ pub(crate) fn encode_group(schema: &SchemaDescPtr, group: RowGroupMetaData) -> R
 
 /// What [`encode_group`] made.
 pub(crate) fn decode_group(bytes: &[u8]) -> Result<RowGroupMetaData> {
-    let mut groups = ParquetMetaDataReader::decode_metadata(bytes)?.into_builder().take_row_groups();
+    let metadata = ParquetMetaDataReader::decode_metadata(bytes)?;
+    check_numbers(&metadata)?;
+    let mut groups = metadata.into_builder().take_row_groups();
     groups.pop().ok_or_else(|| ParquetError::General("no row group".into()))
 }
 
@@ -103,7 +112,27 @@ pub(crate) fn decode(footer: &[u8]) -> Result<ParquetMetaData> {
     } else if footer.windows(SUMS_KEY.len()).any(|w| w == SUMS_KEY.as_bytes()) {
         return Err(damaged("the footer has lost its checksum"));
     }
-    ParquetMetaDataReader::decode_metadata(footer)
+    let metadata = ParquetMetaDataReader::decode_metadata(footer)?;
+    check_numbers(&metadata)?;
+    Ok(metadata)
+}
+
+/// Refuses numbers that no file can have. The library takes them at their word, and panics on a negative one.
+fn check_numbers(metadata: &ParquetMetaData) -> Result<()> {
+    const MOST: i64 = 1 << 60;
+    let possible = |n: i64| (0..MOST).contains(&n);
+    let column = |c: &ColumnChunkMetaData| {
+        let offsets = [Some(c.data_page_offset()), c.dictionary_page_offset()];
+        let sizes = [c.compressed_size(), c.uncompressed_size(), c.num_values()];
+        offsets.into_iter().flatten().chain(sizes).all(possible)
+    };
+    let mut rows = metadata.row_groups().iter().map(RowGroupMetaData::num_rows);
+    let groups = metadata.row_groups().iter().flat_map(RowGroupMetaData::columns);
+    let sum = rows.try_fold(0_i64, |sum, n| Some(sum + Some(n).filter(|n| possible(*n))?).filter(|sum| possible(*sum)));
+    match sum.is_some() && groups.into_iter().all(column) {
+        true => Ok(()),
+        false => Err(ParquetError::General("the footer has numbers that no file can have".into())),
+    }
 }
 
 /// The value of a key.
@@ -137,7 +166,9 @@ pub(crate) fn arrow(metadata: ParquetMetaData) -> Result<ArrowReaderMetadata> {
         file.schema_descr_ptr(),
         file.column_orders().cloned(),
     );
-    let metadata = ParquetMetaDataBuilder::new(file).set_row_groups(metadata.row_groups().to_vec()).build();
+    // Moved, not copied: a long recording has thousands.
+    let groups = metadata.into_builder().take_row_groups();
+    let metadata = ParquetMetaDataBuilder::new(file).set_row_groups(groups).build();
     ArrowReaderMetadata::try_new(Arc::new(metadata), ArrowReaderOptions::new().with_schema(schema))
 }
 
@@ -166,3 +197,6 @@ pub(crate) fn shifted(group: RowGroupMetaData, by: i64, ordinal: usize) -> Resul
     }
     builder.build()
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,7 @@
 //! A row group while it grows: rows are encoded as they come, so that what waits for the group to be full is pages, not rows.
+//! System calls have their own way to pages (`call_group.rs`); all other kinds go through the library's.
 
+use crate::chunk::Chunk;
 use crate::schema::{self, Kind, Type};
 use arrow_array::{ArrayRef, RecordBatch, new_null_array};
 use parquet::arrow::ArrowSchemaConverter;
@@ -8,13 +10,13 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{ColumnPath, SchemaDescPtr};
+use parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescPtr};
 use std::io::Write;
 use std::sync::Arc;
 
 /// Columns of one kind being encoded, and how many rows.
 pub(crate) struct Group {
-    /// Those of other kinds are made when the group is written: each open column holds a compressor.
+    /// Those of other kinds are made when the group is written.
     columns: Vec<Option<ArrowColumnWriter>>,
     rows: usize,
 }
@@ -24,20 +26,26 @@ fn encode(column: &mut ArrowColumnWriter, index: usize, values: &ArrayRef) -> Re
     compute_leaves(schema.field(index), values)?.iter().try_for_each(|leaf| column.write(leaf))
 }
 
-/// One writer a column: every column of the format is one Parquet leaf, a list of numbers included.
-fn column_writers(factory: &ArrowRowGroupWriterFactory) -> Result<Vec<ArrowColumnWriter>> {
-    let columns = factory.create_column_writers(0)?;
-    match columns.len() == schema::COLUMNS.len() {
+/// A writer for each column that `kind` has. Not for the others: each holds a compressor and a decompressor, a hundred kilobytes. Every
+/// column of the format is one Parquet leaf, a list of numbers included.
+fn column_writers(kind: Kind) -> Result<Vec<ArrowColumnWriter>> {
+    let own = kind.arrow_schema();
+    // The library makes them for a file only. What they write goes into another one, where the same columns have more neighbours.
+    let root = ArrowSchemaConverter::new().convert(&own)?.root_schema_ptr();
+    let file = SerializedFileWriter::new(std::io::sink(), root, Arc::new(properties()))?;
+    let n = own.fields().len();
+    let columns = ArrowRowGroupWriterFactory::new(&file, own).create_column_writers(0)?;
+    match columns.len() == n {
         true => Ok(columns),
-        false => Err(ParquetError::General(format!("{} leaves for {} columns", columns.len(), schema::COLUMNS.len()))),
+        false => Err(ParquetError::General(format!("{} leaves for {n} columns", columns.len()))),
     }
 }
 
 impl Group {
-    pub(crate) fn new(kind: Kind, factory: &ArrowRowGroupWriterFactory) -> Result<Self> {
-        let own = |i: usize| schema::COLUMNS[i].kinds.contains(&kind);
-        let columns = column_writers(factory)?.into_iter().enumerate().map(|(i, c)| own(i).then_some(c)).collect();
-        Ok(Self { columns, rows: 0 })
+    pub(crate) fn new(kind: Kind) -> Result<Self> {
+        let mut own = column_writers(kind)?.into_iter();
+        let columns = schema::COLUMNS.iter().map(|c| if c.kinds.contains(&kind) { own.next() } else { None });
+        Ok(Self { columns: columns.collect(), rows: 0 })
     }
 
     pub(crate) fn rows(&self) -> usize {
@@ -63,44 +71,44 @@ impl Group {
         Ok(())
     }
 
-    /// Writes the group into `file`. The fifty columns that are not of this kind are nulls, encoded here in one go.
-    pub(crate) fn finish<W: Write + Send>(
-        self,
-        file: &mut SerializedFileWriter<W>,
-        factory: &ArrowRowGroupWriterFactory,
-    ) -> Result<()> {
-        const SLICE: usize = 64 * 1024;
-        let mut nulls: Vec<(Type, ArrayRef)> = Vec::new();
-        let mut null_array = |ty: Type, rows: usize| match nulls.iter().find(|(t, _)| *t == ty) {
-            Some((_, array)) => Arc::clone(array),
-            None => {
-                let array = new_null_array(&ty.arrow(), SLICE.min(rows));
-                nulls.push((ty, Arc::clone(&array)));
-                array
-            }
-        };
-        let unused = column_writers(factory)?;
-        let mut group = file.next_row_group()?;
-        for (i, (own, mut unused)) in self.columns.into_iter().zip(unused).enumerate() {
-            let column = match own {
-                Some(own) => own,
-                None => {
-                    let slice = null_array(schema::COLUMNS[i].ty, self.rows);
-                    let mut left = self.rows;
-                    while left > 0 {
-                        let n = left.min(slice.len());
-                        encode(&mut unused, i, &slice.slice(0, n))?;
-                        left -= n;
-                    }
-                    unused
-                }
-            };
-            column.close()?.append_to_row_group(&mut group)?;
-        }
-        group.close()?;
-        file.flush()?;
-        Ok(())
+    /// Writes the group into `file`.
+    pub(crate) fn finish<W: Write + Send>(self, file: &mut SerializedFileWriter<W>) -> Result<()> {
+        let own = self.columns.into_iter().map(|column| column.map(Own::Library)).collect();
+        write_group(file, own, self.rows)
     }
+}
+
+/// A column that a group has values for.
+enum Own {
+    Library(ArrowColumnWriter),
+    Made(Chunk),
+}
+
+/// Writes columns that are chunks already, each at its place in the schema, as a row group of `rows` rows.
+pub(crate) fn write_chunks<W: Write + Send>(
+    file: &mut SerializedFileWriter<W>,
+    chunks: Vec<(usize, Chunk)>,
+    rows: usize,
+) -> Result<()> {
+    let mut own: Vec<Option<Own>> = schema::COLUMNS.iter().map(|_| None).collect();
+    chunks.into_iter().for_each(|(i, chunk)| own[i] = Some(Own::Made(chunk)));
+    write_group(file, own, rows)
+}
+
+/// Writes a row group. The fifty columns that are not of its kind are nulls.
+fn write_group<W: Write + Send>(file: &mut SerializedFileWriter<W>, own: Vec<Option<Own>>, rows: usize) -> Result<()> {
+    let columns: Vec<ColumnDescPtr> = file.schema_descr().columns().to_vec();
+    let mut group = file.next_row_group()?;
+    for (own, column) in own.into_iter().zip(&columns) {
+        match own {
+            Some(Own::Library(writer)) => writer.close()?.append_to_row_group(&mut group)?,
+            Some(Own::Made(chunk)) => chunk.append(column, rows, &mut group)?,
+            None => Chunk::nulls(column, rows)?.append(column, rows, &mut group)?,
+        }
+    }
+    group.close()?;
+    file.flush()?;
+    Ok(())
 }
 
 /// The Parquet schema of a recording.
@@ -108,12 +116,9 @@ pub(crate) fn parquet_schema() -> Result<SchemaDescPtr> {
     Ok(Arc::new(ArrowSchemaConverter::new().convert(&schema::arrow_schema())?))
 }
 
-/// A Parquet file in the making, and what makes its groups' columns.
-pub(crate) fn file_writer<W: Write + Send>(sink: W) -> Result<(SerializedFileWriter<W>, ArrowRowGroupWriterFactory)> {
-    let root = parquet_schema()?.root_schema_ptr();
-    let file = SerializedFileWriter::new(sink, root, Arc::new(properties()))?;
-    let factory = ArrowRowGroupWriterFactory::new(&file, schema::arrow_schema());
-    Ok((file, factory))
+/// A Parquet file in the making.
+pub(crate) fn file_writer<W: Write + Send>(sink: W) -> Result<SerializedFileWriter<W>> {
+    SerializedFileWriter::new(sink, parquet_schema()?.root_schema_ptr(), Arc::new(properties()))
 }
 
 /// Encodings by what a column holds. Times differ little from row to row (delta); durations do not repeat, so a dictionary

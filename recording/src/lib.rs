@@ -4,10 +4,13 @@
 //! kind; the rest are null. Row groups hold one kind each, so the statistics of `kind` and `ts` prune. The footer key
 //! [`METADATA_KEY`] holds [`Metadata`] as JSON. `docs/recording-format.md` is the normative text; [`schema`] is its table.
 //!
-//! Data goes through this crate one way: typed [`rows`] → Arrow batches → [`Writer`] → file → [`Recording`] → Arrow batches.
+//! Data goes through this crate one way: typed [`rows`] (system calls: [`Calls`]) → [`Writer`] → file → [`Recording`] → Arrow batches.
 //! Nothing here knows a kernel, SQL or a tensor, and nothing here prints.
 
 mod batch;
+mod call_group;
+mod calls;
+mod chunk;
 mod clock;
 mod disk;
 mod error;
@@ -18,6 +21,7 @@ mod identity;
 mod join;
 mod metadata;
 pub mod names;
+mod page;
 mod partial;
 mod reader;
 mod recover;
@@ -28,6 +32,7 @@ mod sums;
 pub mod synth;
 mod writer;
 
+pub use calls::Calls;
 pub use clock::{ClockPoint, ClockTable};
 pub use disk::SyncList;
 pub use error::{Error, Result};

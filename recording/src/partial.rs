@@ -2,13 +2,15 @@
 //!
 //! - `data`: the Parquet file so far, without its footer: sealed row groups.
 //! - `index`: frames that say what `data` holds: the metadata, clock points, one entry a row group with sums of the data up to it.
-//! - `KIND.N`: the journal of the N-th row group of a kind, the one that is still growing: the same rows as Arrow IPC in frames.
+//! - `KIND.N`: the journal of the N-th row group of a kind, the one that is still growing: the same rows in frames, as Arrow IPC; of
+//!   system calls, of which there are many, as the pages that are to be in `data` (see `call_group.rs`).
 //!
 //! A row is in a journal or in a sealed row group from the moment its batch is written, so what `kill -9` can take is what was not
 //! handed over yet. A journal is deleted only after its row group is known to be on the disk itself, so a power cut takes no more than
 //! what was written since the last [`Partial::sync_list`] was done. Reading it all back is `recover.rs`.
 
-use crate::frame::{FrameFile, Payloads};
+use crate::call_group::CallGroup;
+use crate::frame::{FrameFile, Frames, Payloads};
 use crate::schema::Kind;
 use crate::sums::Summed;
 use crate::{ClockPoint, Metadata};
@@ -164,6 +166,11 @@ impl Journal {
         self.file.bytes()
     }
 
+    /// Adds what a [`CallGroup`] wants noted.
+    pub(crate) fn append_frame(&mut self, frame: &[u8]) -> io::Result<()> {
+        self.file.append(&[frame])
+    }
+
     /// Adds a batch; the stream's schema goes before the first.
     pub(crate) fn append(&mut self, batch: &RecordBatch) -> io::Result<()> {
         let stream = match &mut self.stream {
@@ -184,12 +191,22 @@ impl Journal {
     }
 }
 
-/// The whole batches of a journal, in order.
-pub(crate) fn read_journal(path: &Path) -> io::Result<Vec<RecordBatch>> {
+/// What a journal holds, as far as it is whole.
+pub(crate) enum Journaled {
+    Batches(Vec<RecordBatch>),
+    Calls(Box<CallGroup>),
+}
+
+/// Reads a journal.
+pub(crate) fn read_journal(path: &Path) -> io::Result<Journaled> {
+    // A recorder before ADR 5 wrote calls as batches too.
+    if Frames::open(path)?.next().is_some_and(|frame| CallGroup::wrote(&frame)) {
+        return Ok(Journaled::Calls(Box::new(CallGroup::replay(Frames::open(path)?)?)));
+    }
     let payloads = Payloads::open(path)?;
     // An empty journal has no schema yet.
-    let Ok(stream) = StreamReader::try_new(payloads, None) else { return Ok(Vec::new()) };
-    Ok(stream.map_while(Result::ok).collect())
+    let Ok(stream) = StreamReader::try_new(payloads, None) else { return Ok(Journaled::Batches(Vec::new())) };
+    Ok(Journaled::Batches(stream.map_while(Result::ok).collect()))
 }
 
 /// Whether a living process writes into `dir`.

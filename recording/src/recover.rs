@@ -6,14 +6,14 @@
 use crate::disk::settle;
 use crate::frame::Frames;
 use crate::group::{self, Group};
-use crate::partial::{self, Sealed};
+use crate::partial::{self, Journaled, Sealed};
 use crate::schema::Kind;
 use crate::source::Source;
 use crate::sums::{BLOCK, Checker, Summed, Sums};
 use crate::{ClockPoint, Closed, Error, FORMAT_VERSION, Metadata, Query, Recording, Result, WriterOptions, footer};
+use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
-use arrow_array::{Array, RecordBatch};
 use bytes::Bytes;
 use parquet::file::metadata::{FileMetaData, ParquetMetaData, ParquetMetaDataBuilder, RowGroupMetaData};
 use std::collections::BTreeMap;
@@ -34,7 +34,7 @@ pub(crate) struct Remains {
 
 /// Kind, generation and description of a sealed row group.
 type Placed = (Kind, u32, RowGroupMetaData);
-type Journals = BTreeMap<(Kind, u32), Vec<RecordBatch>>;
+type Journals = BTreeMap<(Kind, u32), Journaled>;
 
 impl Remains {
     /// Reads the folder `dir`. Writes nothing, and does not mind that a recorder is still at work there.
@@ -77,7 +77,7 @@ fn read_journals(dir: &Path) -> std::io::Result<Journals> {
         let entry = entry?;
         if let Some(name) = partial::journal_name(&entry.file_name()) {
             match partial::read_journal(&entry.path()) {
-                Ok(batches) => drop(journals.insert(name, batches)),
+                Ok(journal) => drop(journals.insert(name, journal)),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => return Err(e),
             }
@@ -186,24 +186,34 @@ fn encode_tail(
     at: u64,
     n_before: usize,
 ) -> parquet::errors::Result<(Bytes, Vec<RowGroupMetaData>)> {
-    let (mut file, factory) = group::file_writer(Vec::new())?;
+    let mut file = group::file_writer(Vec::new())?;
+    let schema = group::parquet_schema()?;
     let mut growing: Option<(Kind, Group)> = None;
-    // Generations of a kind follow one another in the map and become one group.
-    for ((kind, _), batches) in journals {
-        if let Some((before, group)) = growing.take_if(|(k, _)| *k != kind) {
-            debug_assert!(before != kind, "one group a kind");
-            group.finish(&mut file, &factory)?;
+    for ((kind, _), journal) in journals {
+        if let Some((_, group)) = growing.take_if(|(k, _)| *k != kind) {
+            group.finish(&mut file)?;
         }
+        let batches = match journal {
+            Journaled::Batches(batches) => batches,
+            Journaled::Calls(group) => {
+                let rows = group.rows();
+                if rows > 0 {
+                    group::write_chunks(&mut file, group.finish(schema.columns())?, rows)?;
+                }
+                continue;
+            }
+        };
+        // Generations of a kind follow one another in the map and become one group.
         for batch in batches.iter().filter(|b| b.num_rows() > 0) {
             let (_, group) = match &mut growing {
                 Some(growing) => growing,
-                None => growing.insert((kind, Group::new(kind, &factory)?)),
+                None => growing.insert((kind, Group::new(kind)?)),
             };
             group.add(batch)?;
         }
     }
     if let Some((_, group)) = growing {
-        group.finish(&mut file, &factory)?;
+        group.finish(&mut file)?;
     }
     let by = at as i64 - 4;
     let groups = file.flushed_row_groups().iter().enumerate();
@@ -333,3 +343,6 @@ pub fn recover(output: &Path, force: bool) -> Result<Closed> {
     partial::remove(&dir).map_err(io("tidy up"))?;
     Ok(Closed { path: output, bytes, metadata })
 }
+
+#[cfg(test)]
+mod tests;

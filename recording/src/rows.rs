@@ -5,7 +5,7 @@
 use crate::{Kind, ProcId};
 
 /// The process a row belongs to.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// Stable identity.
     pub proc: ProcId,
@@ -143,8 +143,13 @@ impl Syscall {
     /// Not so for -512 to -516: a signal interrupted the call, and only after this the kernel
     /// decides whether it starts again or the program gets `EINTR`.
     pub fn errno(&self) -> Option<i32> {
-        ((-4095..0).contains(&self.ret) && !(-516..=-512).contains(&self.ret)).then_some(-self.ret as i32)
+        errno_of(self.ret)
     }
+}
+
+/// See [`Syscall::errno`].
+pub(crate) fn errno_of(ret: i64) -> Option<i32> {
+    ((-4095..0).contains(&ret) && !(-516..=-512).contains(&ret)).then_some(-ret as i32)
 }
 
 /// What happened in the life of a process.

@@ -194,6 +194,23 @@ mod tests {
         assert_eq!(Sums::from_text("18446744073709551615:00"), None);
     }
 
+    proptest::proptest! {
+        /// Whatever a footer says its sums are: refused, or one sum a block, with which any bytes can be checked.
+        #[test]
+        fn any_text_is_sums_or_is_refused(
+            text in "[0-9a-fx+:é]{0,40}", position in 0..6 * BLOCK, sums in "[0-9a-f]{0,56}", start in 0..6 * BLOCK, n in 0usize..600_000,
+        ) {
+            for text in [text, format!("{position}:{sums}")] {
+                let Some(sums) = Sums::from_text(&text) else { continue };
+                proptest::prop_assert_eq!(sums.blocks.len() as u64, sums.position.div_ceil(BLOCK));
+                let checker = Checker::new(sums);
+                let (from, to) = checker.widen(start, start + n as u64);
+                proptest::prop_assert!(from <= start && to >= start + n as u64 && to - from <= n as u64 + 2 * BLOCK);
+                let _ = checker.check(start, &vec![7; n]);
+            }
+        }
+    }
+
     #[test]
     fn a_flipped_bit_is_found_wherever_the_reading_begins() {
         let mut data = bytes(2 * BLOCK + 100);

@@ -1,20 +1,22 @@
-//! Streams rows into a recording. Rows wait in a small buffer a kind, go from there as a batch into the kind's growing row group and
-//! its journal, and are in the file for good when the group is full. Memory stays bounded, and what was handed over survives a crash.
+//! Streams rows into a recording. Rows wait in a small buffer a kind, go from there as a batch (system calls: as pages) into the kind's
+//! growing row group and its journal, and are in the file for good when the group is full. Memory stays bounded, and what was handed over
+//! survives a crash.
 //!
 //! The file grows in a folder beside its own place (see `partial.rs`), with mode 0600, and gets its name when it is closed; without
 //! [`WriterOptions::force`] an existing file is never replaced, not even one that appeared meanwhile.
 
 use crate::batch::{Columnar, to_batch};
+use crate::call_group::CallGroup;
+use crate::calls::Calls;
 use crate::disk::{SyncList, reserve, settle};
 use crate::group::{self, Group};
 use crate::names::Arch;
 use crate::partial::{Journal, Partial, Taken};
-use crate::rows::{Label, Loss, Process, Row, Sample, Syscall, System, Tally};
+use crate::rows::{Label, Loss, Process, Row, Sample, System, Tally};
 use crate::schema::Kind;
 use crate::sums::Summed;
 use crate::{ClockPoint, Error, FORMAT_VERSION, Metadata, Recording, Result, footer, partial};
 use arrow_array::RecordBatch;
-use parquet::arrow::arrow_writer::ArrowRowGroupWriterFactory;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::SchemaDescPtr;
@@ -29,7 +31,7 @@ pub struct WriterOptions {
     pub force: bool,
     /// What syscall numbers mean.
     pub arch: Arch,
-    /// Rows of one kind in a row group, at first; eight times as many in a long recording, whose footer would grow otherwise.
+    /// Rows of one kind in a row group, at first; many times as many in a long recording, whose footer would grow otherwise.
     pub rows_per_group: usize,
 }
 
@@ -41,6 +43,14 @@ impl Default for WriterOptions {
 
 /// Rows of a kind that wait to become a batch: enough to encode well, few enough to be forgotten in memory.
 const BATCH_ROWS: usize = 8 * 1024;
+/// Likewise of system calls, which become a page of each column: half a processor's cache, and the page's own bytes hardly count.
+const PAGE_ROWS: usize = 32 * 1024;
+/// System calls that become a page at a checkpoint already. Fewer are noted in the journal and go on waiting.
+const WORTH_A_PAGE: usize = 8 * 1024;
+/// And they become a page, however few, when noting them again and again has cost so many bytes.
+const PASSING_BYTES: usize = 256 << 10;
+/// A row group of system calls is not larger, full or not: it waits in memory.
+const GROUP_BYTES: usize = 8 << 20;
 /// A journal never grows beyond this; its group is sealed instead, full or not.
 const JOURNAL_BYTES: u64 = 48 << 20;
 
@@ -59,7 +69,7 @@ pub struct Closed {
 struct Buffers {
     samples: Vec<Sample>,
     tallies: Vec<Tally>,
-    syscalls: Vec<Syscall>,
+    syscalls: Calls,
     processes: Vec<Process>,
     systems: Vec<System>,
     losses: Vec<Loss>,
@@ -67,7 +77,7 @@ struct Buffers {
 }
 
 impl Buffers {
-    /// The rows of `kind` as a batch, if there are any.
+    /// The rows of `kind` as a batch, if there are any; never of system calls, which become pages.
     fn take(&mut self, kind: Kind, arch: Arch) -> Option<std::result::Result<RecordBatch, arrow_schema::ArrowError>> {
         fn batch<R: Columnar>(
             rows: &mut Vec<R>,
@@ -78,7 +88,7 @@ impl Buffers {
         match kind {
             Kind::Sample => batch(&mut self.samples, arch),
             Kind::Tally => batch(&mut self.tallies, arch),
-            Kind::Syscall => batch(&mut self.syscalls, arch),
+            Kind::Syscall => None,
             Kind::Process => batch(&mut self.processes, arch),
             Kind::System => batch(&mut self.systems, arch),
             Kind::Loss => batch(&mut self.losses, arch),
@@ -89,23 +99,49 @@ impl Buffers {
 
 /// The row group of one kind that is growing.
 struct Growing {
-    group: Group,
+    rows: Rows,
     /// `None` once the folder has no room for it.
     journal: Option<Journal>,
     /// How many syncs had been asked for when the journal was begun.
     n_syncs: u64,
 }
 
-/// A recording being written. Dropping it without [`Writer::close`] removes the unfinished file, unless writing has failed: then it
-/// stays for `osd recover`.
+enum Rows {
+    Batches(Group),
+    Calls(Box<CallGroup>),
+}
+
+impl Rows {
+    fn len(&self) -> usize {
+        match self {
+            Self::Batches(group) => group.rows(),
+            Self::Calls(group) => group.rows(),
+        }
+    }
+
+    /// Memory held; also about what they will take in the file.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Batches(group) => group.bytes(),
+            Self::Calls(group) => group.bytes(),
+        }
+    }
+}
+
+/// A recording being written. Dropping it without [`Writer::close`] removes the unfinished file, unless writing has failed or
+/// [`Writer::keep`] was called: then it stays for `osd recover`.
 pub struct Writer {
     path: PathBuf,
     options: WriterOptions,
     partial: Partial,
     data: SerializedFileWriter<Summed<File>>,
-    factory: ArrowRowGroupWriterFactory,
     schema: SchemaDescPtr,
     buffers: Buffers,
+    /// Of the waiting system calls, how many the journal has.
+    n_noted: usize,
+    /// Bytes it took to note them.
+    passing_bytes: usize,
+    frame: Vec<u8>,
     growing: [Option<Growing>; Kind::ALL.len()],
     generation: [u32; Kind::ALL.len()],
     rows: [u64; Kind::ALL.len()],
@@ -138,11 +174,11 @@ impl Writer {
             Taken::Remains => Error::Unfinished { path: path.clone() },
             Taken::Io(source) => io(source),
         })?;
-        let opened = group::file_writer(Summed::new(data)).and_then(|(file, factory)| {
+        let opened = group::file_writer(Summed::new(data)).and_then(|file| {
             let schema = group::parquet_schema()?;
-            Ok((file, factory, schema))
+            Ok((file, schema))
         });
-        let (data, factory, schema) = match opened {
+        let (data, schema) = match opened {
             Ok(opened) => opened,
             Err(e) => {
                 let _ = partial.remove();
@@ -154,9 +190,11 @@ impl Writer {
             options,
             partial,
             data,
-            factory,
             schema,
             buffers: Buffers::default(),
+            n_noted: 0,
+            passing_bytes: 0,
+            frame: Vec::new(),
             growing: [const { None }; Kind::ALL.len()],
             generation: [0; Kind::ALL.len()],
             rows: [0; Kind::ALL.len()],
@@ -197,28 +235,42 @@ impl Writer {
         let waiting = match row {
             Row::Sample(r) => add(&mut b.samples, r),
             Row::Tally(r) => add(&mut b.tallies, r),
-            Row::Syscall(r) => add(&mut b.syscalls, r),
+            Row::Syscall(r) => {
+                b.syscalls.push(r);
+                b.syscalls.len()
+            }
             Row::Process(r) => add(&mut b.processes, r),
             Row::System(r) => add(&mut b.systems, r),
             Row::Loss(r) => add(&mut b.losses, r),
             Row::Label(r) => add(&mut b.labels, r),
         };
         self.rows[kind as usize] += 1;
-        if waiting >= BATCH_ROWS.min(self.options.rows_per_group) { self.batch(kind) } else { Ok(()) }
+        if waiting >= self.most_waiting(kind) { self.batch(kind) } else { Ok(()) }
     }
 
-    /// Adds system calls: [`Writer::push`] without a detour through [`Row`], whose size would be copied for every call.
+    /// Adds system calls.
     ///
     /// # Errors
-    /// As [`Writer::push`].
-    pub fn push_syscalls(&mut self, calls: impl IntoIterator<Item = Syscall>) -> Result<()> {
-        for call in calls {
-            self.rows[Kind::Syscall as usize] += 1;
-            if add(&mut self.buffers.syscalls, call) >= BATCH_ROWS.min(self.options.rows_per_group) {
-                self.batch(Kind::Syscall)?;
+    /// As [`Writer::push`]. [`Writer::rows`] says how many of them are in.
+    pub fn push_calls(&mut self, calls: &Calls) -> Result<()> {
+        let most = self.most_waiting(Kind::Syscall);
+        let mut from = 0;
+        while from < calls.len() {
+            let waiting = &mut self.buffers.syscalls;
+            let to = (from + most.saturating_sub(waiting.len())).min(calls.len());
+            waiting.append(calls, from..to);
+            self.rows[Kind::Syscall as usize] += (to - from) as u64;
+            from = to;
+            if waiting.len() >= most {
+                self.page(true)?;
             }
         }
         Ok(())
+    }
+
+    fn most_waiting(&self, kind: Kind) -> usize {
+        let most = if kind == Kind::Syscall { PAGE_ROWS } else { BATCH_ROWS };
+        most.min(self.options.rows_per_group)
     }
 
     /// Where it lies until it is closed.
@@ -262,7 +314,7 @@ impl Writer {
 
     /// About the size that the file would have if it were closed now, footer and waiting rows aside.
     pub fn bytes_written(&self) -> u64 {
-        let growing = self.growing.iter().flatten().map(|g| g.group.bytes() as u64).sum::<u64>();
+        let growing = self.growing.iter().flatten().map(|g| g.rows.bytes() as u64).sum::<u64>();
         self.data.bytes_written() as u64 + growing
     }
 
@@ -271,7 +323,16 @@ impl Writer {
     /// # Errors
     /// As [`Writer::push`].
     pub fn checkpoint(&mut self) -> Result<()> {
-        Kind::ALL.into_iter().try_for_each(|kind| self.batch(kind))
+        for kind in Kind::ALL {
+            match kind {
+                Kind::Syscall => {
+                    let waiting = self.buffers.syscalls.len();
+                    self.page(waiting >= WORTH_A_PAGE || self.passing_bytes >= PASSING_BYTES)?;
+                }
+                _ => self.batch(kind)?,
+            }
+        }
+        Ok(())
     }
 
     /// What must reach the disk for everything before the last [`Writer::checkpoint`] to survive a power cut, and what may then go.
@@ -297,6 +358,17 @@ impl Writer {
     pub fn synced(&mut self, done: &SyncList) -> Result<()> {
         let done = self.partial.synced(done.data_bytes);
         self.io("write", done)
+    }
+
+    /// A [`SyncList`] of this recording could not be run: the error to report. Dropping the writer leaves the recording unfinished.
+    pub fn sync_failed(&mut self, source: std::io::Error) -> Error {
+        self.keep = true;
+        Error::Io { action: "sync", path: self.path.clone(), source }
+    }
+
+    /// From here on dropping the writer leaves the recording unfinished instead of removing it: it holds something worth having.
+    pub fn keep(&mut self) {
+        self.keep = true;
     }
 
     /// The disk is full: gives up the journals, whose rows are in memory too, so that there is room to close what was recorded. A crash
@@ -361,44 +433,101 @@ impl Writer {
         settle(&copy_path, &self.path, self.options.force)
     }
 
-    /// Turns the waiting rows of `kind` into a batch of its row group.
+    /// Turns the waiting rows of `kind` into a batch or page of its row group.
     fn batch(&mut self, kind: Kind) -> Result<()> {
+        if kind == Kind::Syscall {
+            return self.page(true);
+        }
         let Some(batch) = self.buffers.take(kind, self.options.arch) else { return Ok(()) };
         let batch =
             batch.map_err(|e| Error::Contents { action: "write", path: self.path.clone(), detail: e.to_string() })?;
         self.encode(kind, &batch)
     }
 
-    /// Puts a batch into the growing row group of its kind, and into its journal.
-    fn encode(&mut self, kind: Kind, batch: &RecordBatch) -> Result<()> {
+    /// The growing row group of `kind`, and its journal.
+    fn growing(&mut self, kind: Kind) -> Result<&mut Growing> {
         let i = kind as usize;
         if self.growing[i].is_none() {
-            let group = Group::new(kind, &self.factory);
-            let group = self.parquet("write", group)?;
+            let rows = match kind {
+                Kind::Syscall => CallGroup::new().map(|group| Rows::Calls(Box::new(group))).map_err(Into::into),
+                _ => Group::new(kind).map(Rows::Batches),
+            };
+            let rows = self.parquet("write", rows)?;
             let journal = match self.journaling.then(|| self.partial.journal(kind, self.generation[i])) {
                 // Somebody removed the folder: the rest is recorded without a net.
                 Some(Err(e)) if e.kind() == std::io::ErrorKind::NotFound => None,
                 Some(journal) => Some(self.io("write", journal)?),
                 None => None,
             };
-            self.growing[i] = Some(Growing { group, journal, n_syncs: self.n_syncs });
+            self.growing[i] = Some(Growing { rows, journal, n_syncs: self.n_syncs });
         }
-        let limit = self.rows_per_group(i);
         let Some(growing) = &mut self.growing[i] else { unreachable!("just put there") };
+        Ok(growing)
+    }
+
+    /// Puts a batch into the growing row group of its kind, and into its journal.
+    fn encode(&mut self, kind: Kind, batch: &RecordBatch) -> Result<()> {
+        let Growing { rows: Rows::Batches(group), journal, .. } = self.growing(kind)? else {
+            unreachable!("system calls come as pages")
+        };
         // Encoded first: if the journal then finds the disk full, the rows are in memory and only the net is gone.
-        let encoded = growing.group.add(batch);
-        let journaled = growing.journal.as_mut().map_or(Ok(()), |j| j.append(batch));
-        let full =
-            growing.group.rows() >= limit || growing.journal.as_ref().is_some_and(|j| j.bytes() >= JOURNAL_BYTES);
+        let encoded = group.add(batch);
+        let journaled = journal.as_mut().map_or(Ok(()), |j| j.append(batch));
         self.parquet("write", encoded)?;
         self.io("write", journaled)?;
+        self.seal_if_full(kind)
+    }
+
+    /// Puts the waiting system calls into their journal and, if it is to be `lasting`, into their row group as a page.
+    fn page(&mut self, lasting: bool) -> Result<()> {
+        let n = self.buffers.syscalls.len();
+        if n == 0 || !lasting && (n == self.n_noted || !self.journaling) {
+            return Ok(());
+        }
+        self.buffers.syscalls.sort();
+        self.growing(Kind::Syscall)?;
+        let Some(Growing { rows: Rows::Calls(group), journal, .. }) = &mut self.growing[Kind::Syscall as usize] else {
+            unreachable!("asked for above")
+        };
+        let mut journaled = Ok(());
+        self.frame.clear();
+        let encoded = group.encode(&self.buffers.syscalls, self.options.arch);
+        let encoded = encoded.map(|pages| {
+            if let Some(journal) = journal {
+                group.note(&pages, lasting, &mut self.frame);
+                journaled = journal.append_frame(&self.frame);
+            }
+            // Whatever the journal says: if the disk is full, the rows are in memory and only the net is gone.
+            if lasting {
+                group.add(pages);
+            }
+        });
+        self.io("write", encoded)?;
+        if lasting {
+            self.buffers.syscalls.clear();
+            (self.n_noted, self.passing_bytes) = (0, 0);
+        } else {
+            self.n_noted = n;
+            self.passing_bytes += self.frame.len();
+        }
+        self.io("write", journaled)?;
+        if lasting { self.seal_if_full(Kind::Syscall) } else { Ok(()) }
+    }
+
+    fn seal_if_full(&mut self, kind: Kind) -> Result<()> {
+        let i = kind as usize;
+        let Some(growing) = &self.growing[i] else { return Ok(()) };
+        let full = growing.rows.len() >= self.rows_per_group(i)
+            || growing.journal.as_ref().is_some_and(|j| j.bytes() >= JOURNAL_BYTES)
+            || kind == Kind::Syscall && growing.rows.bytes() >= GROUP_BYTES;
         if full { self.seal(kind) } else { Ok(()) }
     }
 
     /// The longer the recording, the bigger its row groups, so that its footer grows slower than the recording.
     fn rows_per_group(&self, kind: usize) -> usize {
         let first = self.options.rows_per_group;
-        usize::try_from(self.rows[kind] / 16).unwrap_or(usize::MAX).clamp(first, first.saturating_mul(8))
+        let most = if kind == Kind::Syscall as usize { 32 } else { 8 };
+        usize::try_from(self.rows[kind] / 16).unwrap_or(usize::MAX).clamp(first, first.saturating_mul(most))
     }
 
     /// Writes the row group of `kind` into the file.
@@ -406,10 +535,17 @@ impl Writer {
         let i = kind as usize;
         let Some(growing) = &self.growing[i] else { return Ok(()) };
         // Asked before the group is given away: without room it stays in memory and in its journal.
-        let room = reserve(self.data.inner().inner(), self.data.bytes_written() as u64, growing.group.bytes() as u64);
+        let room = reserve(self.data.inner().inner(), self.data.bytes_written() as u64, growing.rows.bytes() as u64);
         self.io("write", room)?;
         let Some(growing) = self.growing[i].take() else { return Ok(()) };
-        let sealed = growing.group.finish(&mut self.data, &self.factory);
+        let sealed = match growing.rows {
+            Rows::Batches(group) => group.finish(&mut self.data),
+            Rows::Calls(calls) => {
+                let rows = calls.rows();
+                let chunks = calls.finish(self.schema.columns());
+                chunks.and_then(|chunks| group::write_chunks(&mut self.data, chunks, rows))
+            }
+        };
         self.parquet("write", sealed)?;
         self.note_sealed(kind)?;
         if let Some(journal) = growing.journal {

@@ -6,7 +6,8 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType, UInt64Type};
 use osd_recording::rows::{Label, Loss, Owner, Sample, Syscall, Tally};
 use osd_recording::synth::{START_NS, Synth};
-use osd_recording::{Error, Kind, Metadata, ProcId, Query, Recording, Writer, WriterOptions, join};
+use osd_recording::{Calls, Error, Kind, Metadata, ProcId, Query, Recording, Writer, WriterOptions, join};
+use parquet::file::statistics::Statistics;
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};
 
@@ -59,7 +60,9 @@ proptest! {
     fn calls_come_back_as_written_in_time_order_a_group(rows in proptest::collection::vec(any_call(), 0..400), from in 0i64..1_000_000, len in 0i64..1_000_000) {
         in_temp(|path| {
             let mut writer = Writer::create(&path, options()).unwrap();
-            writer.push_syscalls(rows.clone()).unwrap();
+            let mut parcel = Calls::default();
+            rows.iter().cloned().for_each(|call| parcel.push(call));
+            writer.push_calls(&parcel).unwrap();
             writer.close(Metadata::default()).unwrap();
             let arch = options().arch;
             let name = |nr| arch.syscall_label(nr);
@@ -96,6 +99,53 @@ proptest! {
             assert!(outcome.is_err(), "bit {bit} of byte {at} of {} was flipped and nobody noticed", whole.len());
         });
     }
+}
+
+/// More values than a dictionary takes, in every column that has one: pages hold the values themselves from then on.
+#[test]
+fn columns_that_outgrow_their_dictionaries_come_back() {
+    in_temp(|path| {
+        let owner =
+            |i: u64| Owner { proc: ProcId(1 + i), pid: i as u32, cgroup_id: if i.is_multiple_of(5) { 0 } else { i } };
+        let mut parcel = Calls::default();
+        let mut wanted = Vec::new();
+        let arch = options().arch;
+        for i in 0..100_000_u64 {
+            let path = (!i.is_multiple_of(3)).then(|| format!("/srv/{i}"));
+            let call = Syscall {
+                ts_ns: START_NS + i as i64,
+                dur_ns: i * i,
+                owner: owner(i),
+                tid: i as u32,
+                nr: (i % 300) as u16,
+                ret: i as i64 - 50_000,
+                fd: i.is_multiple_of(2).then_some(i as i32),
+                path: path.clone().map(String::into_boxed_str),
+            };
+            wanted.push((call.ts_ns, i * i, 1 + i, arch.syscall_label(call.nr), call.ret, call.fd, path));
+            parcel.push(call);
+        }
+        let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+        writer.push_calls(&parcel).unwrap();
+        writer.close(Metadata::default()).unwrap();
+        assert_eq!(calls(&path, &Query::kind(Kind::Syscall)), wanted);
+        let recording = Recording::open(&path).unwrap();
+        let group = &recording.parquet().row_groups()[0];
+        let column = |name: &str| group.columns().iter().find(|c| c.column_path().string() == name).unwrap();
+        let numbers = |name: &str| match column(name).statistics().unwrap() {
+            Statistics::Int64(s) => (*s.min_opt().unwrap(), *s.max_opt().unwrap(), s.null_count_opt().unwrap()),
+            Statistics::Int32(s) => {
+                ((*s.min_opt().unwrap()).into(), (*s.max_opt().unwrap()).into(), s.null_count_opt().unwrap())
+            }
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(numbers("ret"), (-50_000, 49_999, 0));
+        assert_eq!(numbers("errno"), (1, 4_095, 95_905 + 5));
+        assert_eq!(numbers("fd"), (0, 99_998, 50_000));
+        assert_eq!(numbers("cgroup_id"), (1, 99_999, 20_000));
+        assert_eq!(numbers("proc"), (1, 100_000, 0));
+        assert_eq!(numbers("dur_ns"), (0, 99_999 * 99_999, 0));
+    });
 }
 
 #[test]

@@ -220,6 +220,27 @@ fn a_recording_can_be_read_while_it_is_written_and_not_be_taken_away() {
     });
 }
 
+/// Calls that trickle in are noted again and again until they are worth a page; what that costs the disk is bounded.
+#[test]
+fn a_quiet_recording_writes_little_and_loses_nothing() {
+    in_temp(|path| {
+        let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
+        for i in 0..3000 {
+            writer.push(call(i)).unwrap();
+            writer.checkpoint().unwrap();
+        }
+        let journal = writer.folder().join("syscall.0").metadata().unwrap().len();
+        assert!(journal < 3000 * 2048, "{journal} bytes for 3000 calls");
+        let (calls, _) = contents(&path);
+        assert_prefix(&calls);
+        assert_eq!(calls.len(), 3000);
+        writer.close(metadata()).unwrap();
+        assert_eq!(contents(&path).0, calls);
+        let bytes = Recording::open(&path).unwrap().kind_bytes(Kind::Syscall);
+        assert!(bytes < 3000 * 30, "{bytes} bytes for 3000 calls");
+    });
+}
+
 #[test]
 fn what_a_dead_recorder_left_is_discarded_only_on_demand() {
     in_temp(|path| {

@@ -9,6 +9,7 @@ mod chart;
 mod decimate;
 mod heatmap;
 mod html;
+mod learning;
 mod paint;
 mod picture;
 #[doc(hidden)]
@@ -20,6 +21,8 @@ mod tests;
 mod text;
 mod units;
 mod view;
+
+pub use learning::{Learning, learning_png};
 
 use osd_detect::findings::Findings;
 use std::fs;

@@ -133,6 +133,15 @@ impl View {
             panel("net", "Network", "bytes/s", &[("net_rx", "received"), ("net_tx", "sent")]),
             panel("syscalls", "System calls", "calls/s", &[("syscalls", "all calls")]),
         ];
+        let model = panel(
+            "model",
+            "Strangeness to the model",
+            "score",
+            &[("model_score", "score"), ("model_threshold", "threshold")],
+        );
+        if !model.lines.is_empty() {
+            panels.push(model);
+        }
         let headline = ["cpu", "rss", "net_rx", "net_tx", "syscalls", "runq"];
         // Beyond the headline: metrics in which a window deviates, first those that lead one.
         let leads = |s: &Series| findings.windows.iter().filter(|w| w.metric == s.metric).count();

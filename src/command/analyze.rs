@@ -5,6 +5,7 @@ use crate::failure::{Failure, Result, sanitize};
 use crate::format;
 use osd_analyze::Config;
 use osd_detect::findings::{Findings, Window};
+use osd_model::Model;
 use osd_recording::Recording;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -24,8 +25,11 @@ pub(crate) struct Args {
     /// How to print the findings.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
+    /// Judge by a model of normal recordings (`osd train`) the metrics that it sees.
+    #[arg(short, long, value_name = "DIR")]
+    model: Option<PathBuf>,
     /// False windows that may be expected, e.g. 1/h, 2/d, 0.1/h.
-    #[arg(long, value_name = "N/TIME", default_value = "1/h", value_parser = parse_rate)]
+    #[arg(long, value_name = "N/TIME", default_value = "1/h", value_parser = format::parse_rate)]
     false_alarms: f64,
     /// Look only at what is after this: RFC 3339, or a time since the start of the recording such as 30s.
     #[arg(long, value_name = "TIME")]
@@ -42,6 +46,7 @@ const EXAMPLES: &str = "EXAMPLES:
   osd analyze run.parquet                       what was unusual, in words
   osd analyze run.parquet --report              the same, and run-report/index.html
   osd analyze run.parquet --report=incident     ... in the folder `incident`
+  osd analyze run.parquet --model model/ --report   judged by a model of normal runs
   osd analyze run.parquet --format json | jq '.windows[].sentence'
   osd analyze run.parquet --from 30s --to 2m --false-alarms 1/d";
 
@@ -56,24 +61,10 @@ enum Format {
     Ndjson,
 }
 
-/// `1/h`, `2/d`, `0.5/min`; per hour.
-fn parse_rate(text: &str) -> std::result::Result<f64, String> {
-    let advice = || "write it as 1/h, 2/d or 0.1/h".to_owned();
-    let (number, unit) = text.split_once('/').unwrap_or((text, "h"));
-    let per_hour = match unit.trim() {
-        "h" | "hour" => 1.0,
-        "d" | "day" => 1.0 / 24.0,
-        "w" | "week" => 1.0 / 168.0,
-        "m" | "min" | "minute" => 60.0,
-        _ => return Err(advice()),
-    };
-    let rate = number.trim().parse::<f64>().map_err(|_| advice())? * per_hour;
-    if rate.is_finite() && rate > 0.0 && rate <= 1_000.0 { Ok(rate) } else { Err(advice()) }
-}
-
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let recording = Recording::open(&args.file)?;
-    let config = Config { false_alarms_per_hour: args.false_alarms, range: range(&args, &recording)? };
+    let model = args.model.as_deref().map(Model::read).transpose()?;
+    let config = Config { false_alarms_per_hour: args.false_alarms, range: range(&args, &recording)?, model };
     let findings = osd_analyze::analyze(&recording, &config)?;
     if let Some(dir) = &args.report {
         let dir = dir.clone().unwrap_or_else(|| default_dir(&args.file));
@@ -193,16 +184,6 @@ fn describe(out: &mut String, w: &Window, started_ns: i64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rates_are_per_hour() {
-        assert_eq!(parse_rate("1/h"), Ok(1.0));
-        assert_eq!(parse_rate("24/d"), Ok(1.0));
-        assert_eq!(parse_rate("2"), Ok(2.0));
-        assert!(parse_rate("0/h").is_err());
-        assert!(parse_rate("1/fortnight").is_err());
-        assert!(parse_rate("often").is_err());
-    }
 
     #[test]
     fn the_report_lies_beside_the_recording() {

@@ -1,8 +1,10 @@
 //! `osd doctor`: the recorder's preflight, for people and scripts.
 
 use crate::failure::{Result, sanitize};
+use osd_record::Access;
 use osd_record::cost::{self, Cost};
 use osd_record::preflight::{self, Check, State};
+use osd_recording::Family;
 use osd_recording::names::Arch;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,6 +15,9 @@ const EXAMPLES: &str = "EXAMPLES:
   osd doctor --no-cost         without loading and timing the programs (about a second)
 
 Exit status: 0 osd record can use BPF here, 2 it cannot (and falls back to /proc).";
+
+/// What has a tracepoint in newer kernels.
+const NEWER: &str = "sudo apt-get install linux-image-generic";
 
 /// Check what this host allows to record, by which road, at what cost, and how to fix what it does not.
 #[derive(clap::Args)]
@@ -26,9 +31,13 @@ pub(crate) struct Args {
     #[arg(long)]
     no_cost: bool,
 
-    /// The kernel's BTF, if it is not where kernels put it.
+    /// The kernel's types (BTF), for a kernel that does not describe them itself.
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
+
+    /// For tests: behave as if this kernel lacked a family of programs, btf, tp_btf or task_storage.
+    #[arg(long, value_name = "WHAT", hide = true)]
+    pretend_missing: Vec<String>,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -38,11 +47,13 @@ enum Format {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let mut checks = preflight::checks(args.btf.as_deref());
+    let access = Access { pretend_missing: args.pretend_missing, ..Access::default() };
+    let btf = args.btf.as_deref();
+    let mut checks = preflight::checks(&access, btf);
     let mut able = checks.iter().all(|c| c.state != State::Missing);
     let mut measured = None;
     if let (true, false, Some(arch)) = (able, args.no_cost, Arch::native()) {
-        match cost::measure(arch) {
+        match cost::measure(arch, &access, btf) {
             Ok(cost) => measured = Some(cost),
             // The checks found nothing wrong, and the kernel refuses all the same: its own words are all there is.
             Err(e) => {
@@ -56,9 +67,13 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             }
         }
     }
+    let families = match &measured {
+        Some(cost) => cost.families.clone(),
+        None => preflight::expected(&access, btf).unwrap_or_default(),
+    };
     match args.format {
-        Format::Json => println!("{}", json(able, &checks, measured.as_ref())),
-        Format::Table => print!("{}", sanitize(&table(&checks, measured.as_ref()))),
+        Format::Json => println!("{}", json(able, &checks, &families, measured.as_ref())),
+        Format::Table => print!("{}", sanitize(&table(&checks, &families, measured.as_ref()))),
     }
     Ok(ExitCode::from(if able { 0 } else { 2 }))
 }
@@ -71,18 +86,21 @@ fn name(state: State) -> &'static str {
     }
 }
 
-fn table(checks: &[Check], measured: Option<&Cost>) -> String {
+fn table(checks: &[Check], families: &[Family], measured: Option<&Cost>) -> String {
     let mut out = String::new();
     let mut line = |state: &str, name: &str, found: &str| out.push_str(&format!("{state:<8} {name:<20} {found}\n"));
     for c in checks {
         let fix = c.fix.as_ref().map_or_else(String::new, |fix| format!("; fix: {fix}"));
         line(name(c.state), c.name, &format!("{}{fix}", c.found));
     }
-    let Some(cost) = measured else { return out };
-    for f in &cost.families {
-        let state = if f.attach == "off" { "limited" } else { "ok" };
-        line(state, "probes", &format!("{} by {}: {}", f.name, f.attach, f.probes.join(", ")));
+    let tried = if measured.is_some() { "" } else { " (not tried)" };
+    for f in families {
+        match f.attach.as_str() {
+            "off" => line("limited", "probes", &format!("{}: no tracepoint for it; fix: {NEWER}", f.name)),
+            road => line("ok", "probes", &format!("{} by {road}{tried}: {}", f.name, f.probes.join(", "))),
+        }
     }
+    let Some(cost) = measured else { return out };
     let added = |ns: f64| (ns - cost.plain_ns).max(0.0);
     line(
         "ok",
@@ -98,7 +116,7 @@ fn table(checks: &[Check], measured: Option<&Cost>) -> String {
     out
 }
 
-fn json(able: bool, checks: &[Check], measured: Option<&Cost>) -> serde_json::Value {
+fn json(able: bool, checks: &[Check], families: &[Family], measured: Option<&Cost>) -> serde_json::Value {
     let checks: Vec<_> = checks
         .iter()
         .map(|c| serde_json::json!({"check": c.name, "state": name(c.state), "found": c.found, "fix": c.fix}))
@@ -107,5 +125,5 @@ fn json(able: bool, checks: &[Check], measured: Option<&Cost>) -> serde_json::Va
         serde_json::json!({"call_ns": c.plain_ns, "call_recorded_ns": c.events_ns, "call_counted_ns": c.tally_ns,
             "call_of_bystander_ns": c.bystander_ns})
     });
-    serde_json::json!({"able": able, "checks": checks, "families": measured.map(|c| &c.families), "cost": cost})
+    serde_json::json!({"able": able, "checks": checks, "families": families, "tried": measured.is_some(), "cost": cost})
 }

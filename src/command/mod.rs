@@ -12,6 +12,8 @@ mod man;
 #[cfg(feature = "record")]
 mod record;
 mod recover;
+#[cfg(feature = "model")]
+mod score;
 #[cfg(feature = "analyze")]
 mod sql;
 #[cfg(feature = "record")]
@@ -54,6 +56,9 @@ pub(crate) enum Command {
     /// Find the anomalies of a recording and explain them.
     #[cfg(feature = "analyze")]
     Analyze(analyze::Args),
+    /// Score a recording by a model of normal ones.
+    #[cfg(feature = "model")]
+    Score(score::Args),
     /// Ask a flight recorder (`osd record --last`) to write its last minutes.
     #[cfg(feature = "record")]
     Trigger(trigger::Args),
@@ -81,6 +86,8 @@ impl Command {
             Self::Sql(args) => sql::run(args),
             #[cfg(feature = "analyze")]
             Self::Analyze(args) => analyze::run(args),
+            #[cfg(feature = "model")]
+            Self::Score(args) => score::run(&args),
             #[cfg(feature = "eval")]
             Self::Eval(args) => eval::run(&args),
             #[cfg(feature = "record")]

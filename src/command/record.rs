@@ -103,7 +103,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 
-    /// The kernel's BTF, if it is not where kernels put it.
+    /// The kernel's types (BTF), for a kernel that does not describe them itself.
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
 
@@ -119,8 +119,8 @@ pub(crate) struct Args {
     #[arg(long)]
     best_effort: bool,
 
-    /// For tests: behave as if this kernel lacked a family of programs.
-    #[arg(long, value_name = "FAMILY", hide = true)]
+    /// For tests: behave as if this kernel lacked a family of programs, btf, tp_btf or task_storage.
+    #[arg(long, value_name = "WHAT", hide = true)]
     pretend_missing: Vec<String>,
 
     /// How to say how it goes, on stderr: words, or one JSON object a line.

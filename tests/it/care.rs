@@ -87,6 +87,29 @@ fn the_systemd_unit_uses_options_that_exist_and_the_capabilities_that_are_needed
 }
 
 #[test]
+fn systemd_finds_nothing_wrong_with_the_unit() {
+    if Command::new("systemd-analyze").arg("--version").output().is_err() {
+        return eprintln!("SKIPPED systemd_finds_nothing_wrong_with_the_unit: systemd-analyze is not installed");
+    }
+    let unit = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/osd-record@.service")).unwrap();
+    let verify = |unit: &str| {
+        let dir = tempfile::tempdir().unwrap();
+        let service = "[Service]\nExecStart=/bin/true\n";
+        std::fs::write(dir.path().join("watched.service"), service).unwrap();
+        let path = dir.path().join("osd-record@watched.service");
+        std::fs::write(&path, unit).unwrap();
+        let units = format!("{}:", dir.path().display());
+        // The manual page is installed by whoever installs osd.
+        let mut command = Command::new("systemd-analyze");
+        let out = command.args(["verify", "--man=no"]).arg(&path).env("SYSTEMD_UNIT_PATH", units).output().unwrap();
+        (out.status.success(), text(&out.stderr).to_owned())
+    };
+    assert_eq!(verify(&unit), (true, String::new()));
+    let (_, said) = verify(&unit.replace("NoNewPrivileges=", "NoNewPrivilege="));
+    assert!(said.contains("Unknown key"), "what is wrong is found: {said}");
+}
+
+#[test]
 fn status_for_scripts_is_one_object_a_line() {
     if !may_record("status_for_scripts_is_one_object_a_line") {
         return;

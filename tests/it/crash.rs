@@ -1,7 +1,7 @@
 //! What becomes of a recording when its recorder, its disk or its folder does not last. Needs root.
 
 use crate::record::Place;
-use crate::support::{osd, osd_ok, rows, sum, targets, text};
+use crate::support::{alone, osd, osd_ok, rows, sum, targets, text};
 use osd_recording::{Kind, Recording};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -89,8 +89,12 @@ fn kill_at_random_moments(times: u64) {
         let killed_ns = now_ns();
         child.kill().unwrap();
         child.wait().unwrap();
-        let (last_ns, n) = last_call_ns(&path);
-        assert!(n > 0);
+        let before = last_call_ns(&path);
+        let (mut last_ns, n) = before;
+        if n == 0 {
+            // In the midst of writing the first ones: what is missing began when the recording did.
+            last_ns = Recording::open(&path).unwrap().metadata().started_ns;
+        }
         worst = worst.max(killed_ns - last_ns);
         assert!(
             killed_ns - last_ns < 1_000_000_000,
@@ -100,7 +104,7 @@ fn kill_at_random_moments(times: u64) {
         let info = osd_ok(["info", path.to_str().unwrap()]);
         assert!(info.contains("unfinished"), "{info}");
         osd_ok(["recover", path.to_str().unwrap()]);
-        assert_eq!(last_call_ns(&path), (last_ns, n), "recovering adds and loses nothing");
+        assert_eq!(last_call_ns(&path), before, "recovering adds and loses nothing");
         assert!(!folder.exists());
         std::fs::remove_file(path).unwrap();
     }
@@ -129,6 +133,39 @@ impl Mount {
         let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none"]).arg(dir).status().unwrap();
         assert!(status.success());
         Self(dir.to_owned())
+    }
+
+    /// An ext4 of its own below `dir`; `None` where there is no loop device.
+    fn ext4(dir: &Path) -> Option<Self> {
+        let (image, place) = (dir.join("image"), dir.join("disk"));
+        std::fs::create_dir(&place).unwrap();
+        std::fs::File::create(&image).unwrap().set_len(256 << 20).unwrap();
+        Command::new("mkfs.ext4").args(["-q", "-F"]).arg(&image).status().is_ok_and(|s| s.success()).then_some(())?;
+        Self::loop_mount(&image, &place).then(|| Self(place))
+    }
+
+    fn loop_mount(image: &Path, place: &Path) -> bool {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", "loop,errors=remount-ro"]).arg(image).arg(place).status().is_ok_and(|s| s.success())
+    }
+
+    fn remount(&self, option: &str) -> bool {
+        let option = format!("remount,{option}");
+        Command::new("mount").args(["-o", &option]).arg(&self.0).stderr(Stdio::null()).status().unwrap().success()
+    }
+
+    /// Makes ext4 believe that its disk has failed.
+    fn break_down(&self) {
+        let source = Command::new("findmnt").args(["-no", "SOURCE"]).arg(&self.0).output().unwrap();
+        let device = Path::new(text(&source.stdout).trim()).file_name().unwrap().to_owned();
+        std::fs::write(Path::new("/sys/fs/ext4").join(device).join("trigger_fs_error"), "a test of osd").unwrap();
+    }
+
+    /// Unmounted and mounted once more, as after a repair.
+    fn again(self) -> Self {
+        assert!(Command::new("umount").arg(&self.0).status().unwrap().success());
+        assert!(Self::loop_mount(&self.0.with_file_name("image"), &self.0));
+        self
     }
 }
 
@@ -160,13 +197,58 @@ fn a_full_disk_ends_with_a_closed_file_that_holds_what_fitted() {
     assert_eq!(std::fs::read_dir(&disk.0).unwrap().count(), 1, "the folder is gone");
 }
 
+/// The kernel refuses to remount read-only while files are open for writing; what does turn a file system read-only under a recorder is
+/// an error of the disk, which ext4 lets one pretend.
 #[test]
-fn a_disk_that_turns_read_only_leaves_what_was_written() {
-    let Some(place) = Place::new("a_disk_that_turns_read_only_leaves_what_was_written") else { return };
+fn a_file_system_that_turns_read_only_leaves_what_was_written() {
+    let test = "a_file_system_that_turns_read_only_leaves_what_was_written";
+    let Some(place) = Place::new(test) else { return };
+    let Some(disk) = Mount::ext4(place.dir.path()) else {
+        eprintln!("SKIPPED {test}: no ext4 on a loop device here (mkfs.ext4, /dev/loop-control)");
+        return;
+    };
+    let path = disk.0.join("r.parquet");
+    let load = Load::start(&["threads", "2000000000"]);
+    let child = recorder(&path, &["-p", &load.pid(), "--duration", "60s"]);
+    wait_for("the first journal", || disk.0.join("r.parquet.partial/syscall.1").exists());
+    let remounted = disk.remount("ro");
+    assert!(!remounted, "the kernel takes a file system away from its writers");
+    // On the disk and not only in memory, so that it is there after the file system was mounted anew.
+    assert!(Command::new("sync").arg("-f").arg(&disk.0).status().unwrap().success());
+    let turned_ns = now_ns();
+    disk.break_down();
+    let (code, said) = finish(child);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("error: cannot write") && said.contains("Read-only file system"), "{said}");
+    assert!(said.contains("safe and can be read") && said.contains("osd recover"), "{said}");
+    let (last_ns, n) = last_call_ns(&path);
+    assert!(
+        n > 0 && turned_ns - last_ns < 1_000_000_000,
+        "the last {} ms are missing",
+        (turned_ns - last_ns) / 1_000_000
+    );
+    let refused = osd(["recover", path.to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(2), "{}", text(&refused.stderr));
+    assert!(
+        text(&refused.stderr).contains("hint: ") && text(&refused.stderr).contains("writable"),
+        "{}",
+        text(&refused.stderr)
+    );
+    drop(load);
+    let disk = disk.again();
+    osd_ok(["recover", path.to_str().unwrap()]);
+    assert!(last_call_ns(&path).1 > 0 && !Recording::open(&path).unwrap().is_unfinished());
+    assert_eq!(
+        std::fs::read_dir(&disk.0).unwrap().filter(|e| e.as_ref().unwrap().file_name() != "lost+found").count(),
+        1
+    );
+}
+
+#[test]
+fn files_that_may_not_grow_any_more_leave_what_was_written() {
+    let Some(place) = Place::new("files_that_may_not_grow_any_more_leave_what_was_written") else { return };
     let disk = Mount::tmpfs(&place.dir.path().join("disk"), "size=64M");
     let path = disk.0.join("r.parquet");
-    // An image on a loop device would remount while files are open for writing only by force; the recorder's own limit does the same to
-    // it: no file may grow any more.
     let load = Load::start(&["threads", "2000000000"]);
     let child = recorder(&path, &["-p", &load.pid(), "--duration", "30s"]);
     wait_for("the first journal", || disk.0.join("r.parquet.partial/syscall.1").exists());
@@ -225,23 +307,55 @@ fn a_series_of_files_stands_alone_each_and_only_the_newest_stay() {
     let (code, said) =
         finish(recorder(&place.path(), &["-p", &load.pid(), "--rotate", "1s", "--keep", "2", "--duration", "4500ms"]));
     assert_eq!(code, Some(0), "{said}");
-    let mut files: Vec<PathBuf> = std::fs::read_dir(place.dir.path()).unwrap().map(|e| e.unwrap().path()).collect();
+    for file in assert_two_of_a_series(place.dir.path(), &load.pid()) {
+        let m = Recording::open(&file).unwrap().metadata().clone();
+        assert!(m.rows["syscall"] > 0);
+        assert_eq!(
+            sum(&rows(&file, Kind::Tally), "count"),
+            m.rows["syscall"] + m.lost("syscall"),
+            "{}",
+            file.display()
+        );
+    }
+}
+
+#[test]
+fn a_series_of_files_and_a_size_limit_need_no_bpf() {
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("r.parquet");
+    let load = Load::start(&["wait", "1"]);
+    let road = ["--backend", "proc", "-p", &load.pid()];
+    let record = |options: &[&str]| {
+        let (code, said) = finish(recorder(&path, &[&road, options].concat()));
+        assert_eq!(code, Some(0), "{said}");
+    };
+    record(&["--rotate", "1s", "--keep", "2", "--duration", "4500ms"]);
+    for file in assert_two_of_a_series(dir.path(), &load.pid()) {
+        assert!(rows(&file, Kind::Sample).iter().any(|r| r["pid"] == load.pid()));
+    }
+    record(&["--rotate", "2K", "--duration", "3s"]);
+    assert!(std::fs::read_dir(dir.path()).unwrap().count() > 3, "cut by size too");
+}
+
+/// The two files in `dir`, which follow one another without a gap and begin by introducing `pid`.
+fn assert_two_of_a_series(dir: &Path, pid: &str) -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir).unwrap().map(|e| e.unwrap().path()).collect();
     files.sort();
     assert_eq!(files.len(), 2, "{files:?}");
     let mut before: Option<Recording> = None;
     for file in &files {
         let recording = Recording::open(file).unwrap();
         let m = recording.metadata();
-        assert!(m.complete && m.rows["syscall"] > 0);
-        assert_eq!(sum(&rows(file, Kind::Tally), "count"), m.rows["syscall"] + m.lost("syscall"), "{}", file.display());
+        assert!(m.complete);
         let processes = rows(file, Kind::Process);
-        assert!(processes.iter().any(|r| r["event"] == "running" && r["pid"] == load.pid()));
+        assert!(processes.iter().any(|r| r["event"] == "running" && r["pid"] == pid));
         if let Some(before) = before {
             assert_eq!(before.metadata().ended_ns, m.started_ns, "no gap between files");
             assert_ne!(before.metadata().recording_id, m.recording_id);
         }
         before = Some(recording);
     }
+    files
 }
 
 #[test]
@@ -257,10 +371,21 @@ fn a_recording_ends_at_its_size() {
 #[test]
 fn a_flight_recorder_writes_the_last_moments_and_what_follows() {
     let Some(place) = Place::new("a_flight_recorder_writes_the_last_moments_and_what_follows") else { return };
-    let path = place.path();
+    last_moments_and_what_follows(place.dir.path(), "bpf", "9");
+}
+
+/// Without BPF nobody knows how a process that is not the recorder's child has ended: that is reason enough.
+#[test]
+fn a_flight_recorder_without_bpf_does_so_too() {
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    last_moments_and_what_follows(dir.path(), "proc", "");
+}
+
+fn last_moments_and_what_follows(dir: &Path, road: &str, signal: &str) {
+    let path = dir.join("r.parquet");
     let mut load = Load::start(&["wait", "1"]);
-    let child = recorder(&path, &["-p", &load.pid(), "--last", "2s", "--after", "1s"]);
-    wait_for("the flight folder", || place.dir.path().join("r.parquet.flight/pid").exists());
+    let child = recorder(&path, &["--backend", road, "-p", &load.pid(), "--last", "2s", "--after", "1s"]);
+    wait_for("the flight folder", || dir.join("r.parquet.flight/pid").exists());
     std::thread::sleep(Duration::from_secs(4));
     assert!(!path.exists(), "nobody asked yet");
     let triggered_ns = now_ns();
@@ -278,10 +403,10 @@ fn a_flight_recorder_writes_the_last_moments_and_what_follows() {
     load.0.wait().unwrap();
     let (code, said) = finish(child);
     assert_eq!(code, Some(0), "{said}");
-    let second = place.dir.path().join("r.2.parquet");
+    let second = dir.join("r.2.parquet");
     let exit = rows(&second, Kind::Process).into_iter().find(|r| r["event"] == "exit").unwrap();
-    assert_eq!(exit["exit_signal"], "9");
-    assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 2, "the folder is gone");
+    assert_eq!(exit["exit_signal"], signal);
+    assert_eq!(std::fs::read_dir(dir).unwrap().count(), 2, "the folder is gone");
     let nobody = osd(["trigger", path.to_str().unwrap()]);
     assert_eq!(nobody.status.code(), Some(2));
     assert!(text(&nobody.stderr).contains("error: no flight recorder writes"), "{}", text(&nobody.stderr));
@@ -291,27 +416,27 @@ fn a_flight_recorder_writes_the_last_moments_and_what_follows() {
 fn a_flight_recorder_of_a_command_that_ends_well_writes_nothing() {
     let Some(place) = Place::new("a_flight_recorder_of_a_command_that_ends_well_writes_nothing") else { return };
     let path = place.path();
-    let (code, said) = finish(recorder(&path, &["--last", "10s", "--", "true"]));
-    assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("nothing was written"), "{said}");
-    assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 0);
-    let (code, said) = finish(recorder(&path, &["--last", "10s", "--", "false"]));
-    assert_eq!(code, Some(0), "{said}");
-    assert!(Recording::open(&path).unwrap().metadata().rows["syscall"] > 0);
+    for road in ["bpf", "proc"] {
+        let (code, said) = finish(recorder(&path, &["--backend", road, "--last", "10s", "--", "true"]));
+        assert_eq!(code, Some(0), "{said}");
+        assert!(said.contains("nothing was written"), "{said}");
+        assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 0);
+        let (code, said) = finish(recorder(&path, &["--backend", road, "--last", "10s", "--", "false"]));
+        assert_eq!(code, Some(0), "{said}");
+        assert!(Recording::open(&path).unwrap().metadata().rows["process"] > 0);
+        std::fs::remove_file(&path).unwrap();
+    }
 }
 
 #[test]
 fn a_flight_recorder_that_cannot_begin_leaves_nothing() {
     let Some(place) = Place::new("a_flight_recorder_that_cannot_begin_leaves_nothing") else { return };
     let path = place.path();
-    for (args, why) in [
-        (&["--last", "10s", "--backend", "proc", "--", "true"][..], "needs BPF"),
-        (&["--last", "10s", "--", "/no/such/program"], "/no/such/program"),
-    ] {
-        let (code, said) = finish(recorder(&path, args));
+    for road in ["bpf", "proc"] {
+        let (code, said) = finish(recorder(&path, &["--backend", road, "--last", "10s", "--", "/no/such/program"]));
         assert_eq!(code, Some(2), "{said}");
-        assert!(said.contains("error: ") && said.contains(why) && said.contains("hint: "), "{said}");
-        assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 0, "{args:?}");
+        assert!(said.contains("error: ") && said.contains("/no/such/program") && said.contains("hint: "), "{said}");
+        assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 0, "{road}");
     }
 }
 
@@ -322,7 +447,7 @@ fn a_killed_flight_recorder_keeps_its_last_moments() {
     let load = Load::start(&["threads", "2000000000"]);
     let mut child = recorder(&path, &["-p", &load.pid(), "--last", "10s"]);
     let folder = place.dir.path().join("r.parquet.flight");
-    wait_for("a third part", || folder.is_dir() && std::fs::read_dir(&folder).unwrap().count() >= 4);
+    wait_for("a fourth part", || folder.is_dir() && std::fs::read_dir(&folder).unwrap().count() >= 5);
     let busy = osd(["recover", path.to_str().unwrap()]);
     assert_eq!(busy.status.code(), Some(2), "{}", text(&busy.stderr));
     child.kill().unwrap();

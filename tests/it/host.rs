@@ -148,6 +148,36 @@ fn root_gives_up_its_capabilities_too_unless_told_to_keep_them() {
     assert!(Recording::open(nobody.path("r.parquet")).unwrap().metadata().complete);
 }
 
+/// What the systemd unit asks for and can be had without systemd: a dynamic user's two capabilities and no way to more, no new
+/// privileges, a file system that is read-only but for the state folder, a /tmp and a /dev of its own. Its seccomp filters are not here.
+#[test]
+fn the_recorder_works_in_the_sandbox_of_the_systemd_unit() {
+    let name = "the_recorder_works_in_the_sandbox_of_the_systemd_unit";
+    let Some(nobody) = Nobody::new(name).filter(|_| may_record(name)) else { return };
+    let _alone = alone();
+    let mut sleeper = Command::new("sleep").arg("60").spawn().unwrap();
+    let script = r#"set -e
+        mount --bind "$1" "$1"
+        mount -o remount,bind,ro /
+        mount -t tmpfs -o mode=755 none /dev && mknod -m 666 /dev/null c 1 3
+        cd "$1"
+        ! touch /etc/osd-was-here 2>/dev/null
+        exec setpriv --reuid=65534 --regid=65534 --clear-groups --bounding-set=-all,+bpf,+perfmon --inh-caps=-all,+bpf,+perfmon \
+            --ambient-caps=-all,+bpf,+perfmon --no-new-privs ./osd record --backend bpf --status json --duration 1s -p "$2" -o r.parquet"#;
+    let out = Command::new("unshare")
+        .args(["--mount", "sh", "-c", script, "sh"])
+        .arg(nobody.0.path())
+        .arg(sleeper.id().to_string())
+        .output()
+        .unwrap();
+    sleeper.kill().unwrap();
+    sleeper.wait().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert!(text(&out.stderr).lines().last().unwrap().contains(r#""event":"closed""#), "{}", text(&out.stderr));
+    let recording = Recording::open(nobody.path("r.parquet")).unwrap();
+    assert!(recording.metadata().complete && recording.metadata().rows["sample"] > 3);
+}
+
 #[test]
 fn without_privilege_proc_is_recorded_and_what_is_missing_is_said() {
     let Some(nobody) = Nobody::new("without_privilege_proc_is_recorded_and_what_is_missing_is_said") else { return };
@@ -277,6 +307,34 @@ fn doctor_ends_each_failing_line_in_its_fix() {
         of(name);
     }
     assert!(of("recording").ends_with("osd record --backend proc"));
+    // Without the right to try, what the kernel offers: its types are anybody's to read.
+    assert!(
+        of("syscalls by ").ends_with("syscalls by tp_btf (not tried): sys_enter, sys_exit"),
+        "{}",
+        of("syscalls by ")
+    );
+    for name in
+        ["kernel ", "CAP_SYS_PTRACE", "user namespace", "bpf(2)", "architecture", "socket tracepoints", "pressure"]
+    {
+        of(name);
+    }
+}
+
+#[test]
+fn doctor_tries_and_measures_with_two_capabilities() {
+    let name = "doctor_tries_and_measures_with_two_capabilities";
+    let Some(nobody) = Nobody::new(name).filter(|_| may_record(name)) else { return };
+    let _alone = alone();
+    let out = nobody.run(&BPF, &["doctor", "--format", "json"]);
+    assert_eq!(out.status.code(), Some(0), "{}{}", text(&out.stdout), text(&out.stderr));
+    let doctor: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
+    let states =
+        |name: &str| doctor["checks"].as_array().unwrap().iter().find(|c| c["check"] == name).unwrap()["state"].clone();
+    for (check, state) in [("CAP_BPF", "ok"), ("CAP_PERFMON", "ok"), ("CAP_SYS_PTRACE", "limited"), ("bpf(2)", "ok")] {
+        assert_eq!(states(check), state, "{check}");
+    }
+    assert_eq!(doctor["tried"], true);
+    assert!(doctor["cost"]["call_recorded_ns"].as_f64() > doctor["cost"]["call_ns"].as_f64(), "{doctor}");
 }
 
 #[test]

@@ -18,6 +18,8 @@ mod live;
 mod losses;
 mod record;
 mod report;
+mod roads;
+mod score;
 mod sql;
 mod structure;
 mod support;

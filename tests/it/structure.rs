@@ -20,10 +20,24 @@ fn crates_form_a_star_and_heavy_ones_stay_where_they_belong() {
         ("osd-detect", &[]),
         ("osd-bpf", &["libbpf-rs", "libbpf-cargo"]),
         ("osd-record", &["osd-bpf", "osd-recording"]),
-        ("osd-analyze", &["osd-detect", "osd-recording", "datafusion"]),
+        ("osd-model", &["osd-detect", "osd-recording"]),
+        ("osd-analyze", &["osd-detect", "osd-model", "osd-recording", "datafusion"]),
         ("osd-report", &["osd-detect", "plotters"]),
         ("osd-datasets", &["osd-detect"]),
-        ("osd", &["osd-recording", "osd-record", "osd-detect", "osd-analyze", "osd-report", "osd-datasets"]),
+        ("osd-train", &["osd-detect", "burn"]),
+        (
+            "osd",
+            &[
+                "osd-recording",
+                "osd-record",
+                "osd-detect",
+                "osd-model",
+                "osd-analyze",
+                "osd-report",
+                "osd-datasets",
+                "osd-train",
+            ],
+        ),
     ];
     let heavy = ["libbpf-rs", "libbpf-cargo", "datafusion", "plotters", "burn"];
     let packages = metadata["packages"].as_array().unwrap();
@@ -53,7 +67,7 @@ fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
 #[test]
 fn only_the_command_line_prints_exits_and_reads_the_environment() {
     let mut files = Vec::new();
-    for library in ["recording", "bpf", "record", "detect", "analyze", "report"] {
+    for library in ["recording", "bpf", "record", "detect", "model", "train", "analyze", "report"] {
         sources(&root().join(library).join("src"), &mut files);
     }
     assert!(files.len() > 30);
@@ -71,7 +85,9 @@ fn only_the_command_line_prints_exits_and_reads_the_environment() {
 #[test]
 fn every_file_opens_with_what_it_owns() {
     let mut files = Vec::new();
-    for dir in ["src", "recording", "bpf", "record", "detect", "analyze", "report", "datasets", "tests"] {
+    for dir in
+        ["src", "recording", "bpf", "record", "detect", "model", "train", "analyze", "report", "datasets", "tests"]
+    {
         sources(&root().join(dir), &mut files);
     }
     for file in files.iter().filter(|f| f.file_name().is_some_and(|n| n != "tests.rs")) {

@@ -7,7 +7,20 @@ use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 /// Runs `osd` with `args`.
 pub(crate) fn osd<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_osd")).args(args).output().unwrap()
+    let mut command = Command::new(env!("CARGO_BIN_EXE_osd"));
+    for (i, arg) in args.into_iter().enumerate() {
+        command.arg(&arg);
+        if i == 0 && arg.as_ref() == "record" {
+            command.args(options_of_all());
+        }
+    }
+    command.output().unwrap()
+}
+
+/// Options that every recorder is given: see `roads.rs`.
+fn options_of_all() -> Vec<String> {
+    let options = std::env::var("OSD_TEST_OPTIONS").unwrap_or_default();
+    options.split_whitespace().map(str::to_owned).collect()
 }
 
 /// The same, and it must succeed; stdout as text.
@@ -127,6 +140,7 @@ pub(crate) fn record(path: &Path, options: &[&str], command: &[&str]) -> Output 
         .args(["record", "--force", "-o"])
         .arg(path)
         .args(options)
+        .args(options_of_all())
         .arg("--")
         .args(command)
         .output()

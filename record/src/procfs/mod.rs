@@ -3,7 +3,7 @@
 //! The same rows as with BPF, `sample`, `process` and `system`, and fewer: no system calls, no network, and no process that lives for
 //! less than an interval. What cannot be seen is null in the rows and named among the blind spots of the metadata.
 
-mod process;
+pub(crate) mod process;
 mod watch;
 
 use crate::config::{Config, Control, Outcome, Status, What};
@@ -11,6 +11,7 @@ use crate::error::{Error, Result};
 use crate::host::{self, HostMeter};
 use crate::labels;
 use crate::privilege::Keep;
+use crate::shelf::{self, Shelf};
 use crate::target::{self, Child, Ended, Stopped};
 use crate::writing::{Parcel, Writing};
 use osd_recording::rows::{ProcessEvent, Row};
@@ -26,28 +27,48 @@ use watch::Watched;
 pub(crate) fn record(
     config: &Config,
     control: &Control,
-    writer: Writer,
-    mut on_status: impl FnMut(&Status),
+    mut shelf: Shelf,
+    on_status: impl FnMut(&Status),
 ) -> Result<Outcome> {
     let keep =
         (!config.access.keep_privileges).then(|| Keep::for_files(&config.output, config.labels.as_deref()).and_proc());
-    let mut session = Session::start(config, Writing::start(writer, keep)?)?;
+    let writer = shelf.next_writer(host::read_clocks().realtime_ns)?;
+    let session = Session::start(config, Writing::start(writer, keep)?)?;
     if let Some(keep) = keep {
         keep.narrow(|| true).map_err(|source| Error::Os { action: "give up privileges", source })?;
     }
+    run(session, shelf, config, control, on_status).map_err(Error::in_session)
+}
+
+fn run(
+    mut session: Session,
+    mut shelf: Shelf,
+    config: &Config,
+    control: &Control,
+    mut on_status: impl FnMut(&Status),
+) -> Result<Outcome> {
+    session.writing.keep()?;
     let mut next_tick = session.began + config.interval;
     let mut next_status = Instant::now() + Duration::from_secs(1);
     loop {
         session.wait(next_tick, config, control);
         session.tick(config.follow)?;
         next_tick = (next_tick + config.interval).max(Instant::now());
+        if control.triggered() || std::mem::take(&mut session.target_failed) {
+            shelf.trigger();
+        }
+        shelf.put(&session.writing.closed())?;
+        if shelf.is_due(session.writing.bytes()) {
+            session.turn_over(shelf.next_writer(session.interval_start_ns)?)?;
+        }
         if Instant::now() >= next_status {
             on_status(&session.status());
             next_status += Duration::from_secs(1);
         }
         let too_big = config.max_bytes.is_some_and(|max| session.writing.bytes() >= max);
         if control.stopped() || too_big || session.over(config) {
-            return session.finish(config);
+            let asked = control.stopped() || control.triggered();
+            return session.finish(config, shelf, asked);
         }
     }
 }
@@ -65,6 +86,8 @@ struct Session {
     next_clock: Instant,
     n_processes: u64,
     how_it_ended: Option<Ended>,
+    /// A process that was named ended, and nobody knows whether well.
+    target_failed: bool,
 }
 
 impl Session {
@@ -94,6 +117,7 @@ impl Session {
             next_clock: now + Duration::from_secs(5),
             n_processes: 0,
             how_it_ended: None,
+            target_failed: false,
         };
         session.metadata.target.follow = config.follow;
         session.interval_start_ns = session.now_ns();
@@ -184,12 +208,14 @@ impl Session {
         }
         let end_ns = self.now_ns();
         let child = self.child.as_ref().map(Child::pid);
+        let named = &self.metadata.target.pids;
         self.processes.retain(|pid, watched| {
             rows.extend(watched.look(end_ns).map(Row::from));
             rows.push(watched.sample(end_ns).into());
             if watched.ended() {
                 let how = how_it_ended.filter(|_| child == Some(*pid));
                 rows.push(watched.exit(end_ns, how).into());
+                self.target_failed |= named.contains(pid);
             }
             !watched.ended()
         });
@@ -206,6 +232,13 @@ impl Session {
         self.send(rows)
     }
 
+    /// Ends the file and goes on in the next, which introduces the processes that run. Called when an interval has just ended.
+    fn turn_over(&mut self, writer: Writer) -> Result<()> {
+        shelf::turn_over(&mut self.writing, &mut self.metadata, &mut self.clock, self.interval_start_ns, writer)?;
+        let rows = self.processes.values().map(|p| p.running(self.interval_start_ns).into()).collect();
+        self.send(rows)
+    }
+
     fn status(&self) -> Status {
         Status {
             elapsed: self.began.elapsed(),
@@ -215,7 +248,7 @@ impl Session {
         }
     }
 
-    fn finish(mut self, config: &Config) -> Result<Outcome> {
+    fn finish(mut self, config: &Config, shelf: Shelf, asked: bool) -> Result<Outcome> {
         // A bad labels file is told after the recording is safe, not instead of it.
         let labels = config.labels.as_deref().map_or_else(|| Ok(Vec::new()), labels::read);
         let rows = labels.iter().flatten().cloned().map(Row::from).collect();
@@ -227,9 +260,13 @@ impl Session {
         self.metadata.ended_ns = self.interval_start_ns;
         self.metadata.clock = self.clock;
         let disk_full = self.writing.is_full();
-        let recordings = self.writing.close(self.metadata)?;
+        let failed = self.target_failed || exit_code.is_some_and(|code| code != 0);
+        let timed_out = config.duration.is_some_and(|d| self.began.elapsed() >= d);
+        let recordings = shelf.finish(self.writing.close(self.metadata)?, asked || failed || timed_out)?;
         labels?;
-        status.bytes = recordings.last().map_or(0, |r| r.bytes);
+        if let Some(last) = recordings.last() {
+            status.bytes = last.bytes;
+        }
         Ok(Outcome { recordings, status, exit_code, n_processes: self.n_processes, disk_full })
     }
 }
@@ -255,7 +292,8 @@ fn blind_spots(config: &Config) -> Vec<String> {
         "recorded from /proc without BPF: no system calls, no network bytes".to_owned(),
         format!("processes that live for less than {interval_ms} ms may be missing, and children whose parent ended within it"),
         format!("fork, exec and exit are seen at the end of an interval: up to {interval_ms} ms late; exec of the same program \
-            by a process of another user is not seen; the exit status is known of the command only"),
+            by a process of another user is not seen; the exit status is known of the command only, so a flight recorder takes the end \
+            of a process named by its PID for a failure"),
         "what a process or thread used after its last interval is missing, except CPU time where its parent had not waited for it yet".into(),
         "read_*, write_* are null for processes of other users without CAP_SYS_PTRACE".into(),
         format!("runq_ns and ctx_* stand still while a process has more than {} threads", process::MOST_THREADS),

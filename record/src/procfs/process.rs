@@ -24,7 +24,12 @@ pub(crate) struct Stat {
 impl Stat {
     /// Of a live or ended (zombie) process.
     pub(crate) fn read(pid: u32) -> Option<Self> {
-        Self::parse(&std::fs::read(format!("/proc/{pid}/stat")).ok()?)
+        Self::of(&format!("/proc/{pid}"))
+    }
+
+    /// Of a process or thread, by its folder.
+    pub(crate) fn of(folder: &str) -> Option<Self> {
+        Self::parse(&std::fs::read(format!("{folder}/stat")).ok()?)
     }
 
     fn parse(text: &[u8]) -> Option<Self> {
@@ -69,7 +74,7 @@ impl Status {
         Some(Self::parse(&String::from_utf8_lossy(&text)))
     }
 
-    fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let bytes = |name| field(text, name).unwrap_or(0).saturating_mul(1024);
         Self {
             uid: field(text, "Uid:").and_then(|u| u32::try_from(u).ok()).unwrap_or(0),
@@ -82,7 +87,7 @@ impl Status {
 }
 
 /// First number after `name` at the start of a line.
-fn field(text: &str, name: &str) -> Option<u64> {
+pub(crate) fn field(text: &str, name: &str) -> Option<u64> {
     text.lines().find_map(|l| l.strip_prefix(name))?.split_ascii_whitespace().next()?.parse().ok()
 }
 
@@ -97,7 +102,12 @@ pub(crate) struct Io {
 
 impl Io {
     pub(crate) fn read(pid: u32) -> Option<Self> {
-        Self::parse(&std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?)
+        Self::of(&format!("/proc/{pid}"))
+    }
+
+    /// Of a process or thread, by its folder.
+    pub(crate) fn of(folder: &str) -> Option<Self> {
+        Self::parse(&std::fs::read_to_string(format!("{folder}/io")).ok()?)
     }
 
     fn parse(text: &str) -> Option<Self> {
@@ -162,7 +172,8 @@ impl Threads {
     }
 }
 
-fn read_thread(pid: u32, tid: u32) -> Option<Scheduling> {
+/// Of one thread, `None` if it has ended.
+pub(crate) fn read_thread(pid: u32, tid: u32) -> Option<Scheduling> {
     let status = std::fs::read(format!("/proc/{pid}/task/{tid}/status")).ok()?;
     let status = String::from_utf8_lossy(&status);
     let schedstat = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/schedstat")).unwrap_or_default();

@@ -160,6 +160,11 @@ impl Watched {
         }
     }
 
+    /// Introduces it to a file that begins at `now_ns`.
+    pub(crate) fn running(&self, now_ns: i64) -> Process {
+        self.row(now_ns, ProcessEvent::Running)
+    }
+
     /// Its last row. How it ended is known only of a child of the recorder.
     pub(crate) fn exit(&self, now_ns: i64, how: Option<Ended>) -> Process {
         let mut row = self.row(now_ns, ProcessEvent::Exit);

@@ -1,0 +1,265 @@
+//! The trained forecaster: an LSTM with a linear head, as numbers, and what it learns from.
+//!
+//! The layout is PyTorch's: `torch.nn.LSTM` and `torch.nn.Linear` load these matrices as they are. Each layer has its four gates in one
+//! matrix, rows in the order input, forget, cell, output:
+//!
+//! ```text
+//! i, f, g, o = w_ih x(t) + b_ih + w_hh h(t-1) + b_hh
+//! c(t) = sigmoid(f) c(t-1) + sigmoid(i) tanh(g)        h(t) = sigmoid(o) tanh(c(t))
+//! forecast = head_weight h + head_bias                 h of the last layer
+//! ```
+//!
+//! Training is elsewhere, behind [`Learner`]; nothing here knows a tensor library.
+
+mod detector;
+mod forward;
+mod lanes;
+mod reservoir;
+
+pub use detector::Forecasting;
+pub use forward::{Forecaster, Path, Stream};
+pub use reservoir::Reservoir;
+
+use std::ops::Range;
+
+/// Most metrics, units of a layer and steps of a forecast. Beyond lies no model of osd but a broken or hostile file.
+pub const MOST: usize = 4_096;
+/// Most layers.
+pub const MOST_LAYERS: usize = 16;
+
+/// One layer. Matrices are row-major.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Layer {
+    /// Width of what comes in: the metrics, or the units of the layer below.
+    pub input: usize,
+    /// Units.
+    pub hidden: usize,
+    /// `[4 * hidden, input]`, gates in the order i, f, g, o.
+    pub w_ih: Vec<f32>,
+    /// `[4 * hidden, hidden]`.
+    pub w_hh: Vec<f32>,
+    /// `[4 * hidden]`.
+    pub b_ih: Vec<f32>,
+    /// `[4 * hidden]`. It only ever adds to `b_ih`; PyTorch keeps both.
+    pub b_hh: Vec<f32>,
+}
+
+/// A forecaster of the next `horizon` rows of a series of `metrics`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Lstm {
+    /// From the input up.
+    pub layers: Vec<Layer>,
+    /// `[horizon * metrics, hidden of the last layer]`; row `step * metrics + metric`.
+    pub head_weight: Vec<f32>,
+    /// `[horizon * metrics]`.
+    pub head_bias: Vec<f32>,
+    /// Columns of the series.
+    pub metrics: usize,
+    /// Rows forecast at once; the first of them is the next row.
+    pub horizon: usize,
+}
+
+/// Why numbers are not a model.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unfit {
+    /// A matrix of another size than the layers around it need.
+    #[error("{what} has {found} values, and {wanted} fit")]
+    Shape {
+        /// PyTorch's name of the matrix.
+        what: String,
+        /// Values given.
+        found: usize,
+        /// Values that fit.
+        wanted: usize,
+    },
+    /// A weight that is infinite or not a number.
+    #[error("{what} holds a value that is not a finite number")]
+    NotFinite {
+        /// PyTorch's name of the matrix.
+        what: String,
+    },
+    /// A size that is zero, or beyond [`MOST`] or [`MOST_LAYERS`].
+    #[error("{found} {what}, and 1 to {most} are possible")]
+    Size {
+        /// Of what.
+        what: &'static str,
+        /// Given.
+        found: usize,
+        /// Most.
+        most: usize,
+    },
+}
+
+fn size(what: &'static str, found: usize, most: usize) -> Result<(), Unfit> {
+    if (1..=most).contains(&found) { Ok(()) } else { Err(Unfit::Size { what, found, most }) }
+}
+
+fn matrix(what: &str, layer: Option<usize>, values: &[f32], wanted: usize) -> Result<(), Unfit> {
+    let name = || layer.map_or_else(|| what.to_owned(), |l| format!("{what}_l{l}"));
+    if values.len() != wanted {
+        return Err(Unfit::Shape { what: name(), found: values.len(), wanted });
+    }
+    if values.iter().any(|v| !v.is_finite()) {
+        return Err(Unfit::NotFinite { what: name() });
+    }
+    Ok(())
+}
+
+impl Lstm {
+    /// A model of these parts.
+    ///
+    /// # Errors
+    /// [`Unfit`] if they do not fit each other, or a weight is not finite.
+    pub fn new(
+        layers: Vec<Layer>,
+        head_weight: Vec<f32>,
+        head_bias: Vec<f32>,
+        metrics: usize,
+        horizon: usize,
+    ) -> Result<Self, Unfit> {
+        let lstm = Self { layers, head_weight, head_bias, metrics, horizon };
+        lstm.check()?;
+        Ok(lstm)
+    }
+
+    /// Whether the parts fit each other and are finite.
+    ///
+    /// # Errors
+    /// [`Unfit`], naming the first that is not.
+    pub fn check(&self) -> Result<(), Unfit> {
+        size("metrics", self.metrics, MOST)?;
+        size("steps of a forecast", self.horizon, MOST)?;
+        size("layers", self.layers.len(), MOST_LAYERS)?;
+        let mut below = self.metrics;
+        for (l, layer) in self.layers.iter().enumerate() {
+            size("units of a layer", layer.hidden, MOST)?;
+            let gates = 4 * layer.hidden;
+            // What a layer says of its input must be what the one below gives.
+            matrix("lstm.weight_ih", Some(l), &layer.w_ih, gates * below)?;
+            if layer.input != below {
+                return Err(Unfit::Shape {
+                    what: format!("the input of layer {l}"),
+                    found: layer.input,
+                    wanted: below,
+                });
+            }
+            matrix("lstm.weight_hh", Some(l), &layer.w_hh, gates * layer.hidden)?;
+            matrix("lstm.bias_ih", Some(l), &layer.b_ih, gates)?;
+            matrix("lstm.bias_hh", Some(l), &layer.b_hh, gates)?;
+            below = layer.hidden;
+        }
+        let outputs = self.horizon * self.metrics;
+        matrix("head.weight", None, &self.head_weight, outputs * below)?;
+        matrix("head.bias", None, &self.head_bias, outputs)
+    }
+
+    /// Units of the last layer.
+    pub fn hidden(&self) -> usize {
+        self.layers.last().map_or(0, |l| l.hidden)
+    }
+
+    /// Weights of all kinds.
+    pub fn parameters(&self) -> usize {
+        let layer = |l: &Layer| l.w_ih.len() + l.w_hh.len() + l.b_ih.len() + l.b_hh.len();
+        self.layers.iter().map(layer).sum::<usize>() + self.head_weight.len() + self.head_bias.len()
+    }
+}
+
+/// A stretch of one recording on a regular grid, scaled as the model is: nothing reaches from one segment into another.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Segment {
+    /// Time-major, `rows x metrics`, all finite: where nothing is known, what was known last.
+    pub values: Vec<f32>,
+    /// One a row. A row that is not valid (gap, edge, losses) may lie in the window that a forecast is made from, but is never what
+    /// is forecast.
+    pub valid: Vec<bool>,
+}
+
+impl Segment {
+    /// Points in time.
+    pub fn rows(&self) -> usize {
+        self.valid.len()
+    }
+
+    /// The windows to learn from: the first rows of each `window` rows whose next `horizon` rows are all valid.
+    pub fn windows(&self, window: usize, horizon: usize) -> impl Iterator<Item = usize> + '_ {
+        let last = (self.rows() + 1).saturating_sub(window + horizon);
+        (0..last).filter(move |from| self.targets(*from, window, horizon))
+    }
+
+    fn targets(&self, from: usize, window: usize, horizon: usize) -> bool {
+        self.valid[from + window..from + window + horizon].iter().all(|v| *v)
+    }
+
+    /// Some of the rows, copied, of a segment of `metrics`.
+    pub fn slice(&self, rows: Range<usize>, metrics: usize) -> Self {
+        Self {
+            values: self.values[rows.start * metrics..rows.end * metrics].to_vec(),
+            valid: self.valid[rows].to_vec(),
+        }
+    }
+}
+
+/// Why nothing was learnt, in one line for people, and how to fix it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct NotLearnt {
+    /// One line.
+    pub reason: String,
+    /// How to fix it.
+    pub hint: Option<String>,
+}
+
+/// Fits an [`Lstm`]: `train/` is one. The binary hands it to whatever wants to learn, so that no tensor library compiles with this.
+pub trait Learner {
+    /// Learns to forecast the rows of `training`, and stops by how well it does on `validation`; both of `metrics` columns.
+    ///
+    /// # Errors
+    /// If there are too few windows, or the loss is not finite.
+    fn learn(&self, training: &[Segment], validation: &[Segment], metrics: usize) -> Result<Lstm, NotLearnt>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tiny() -> Lstm {
+        let layer = |input: usize, hidden: usize| Layer {
+            input,
+            hidden,
+            w_ih: vec![0.1; 4 * hidden * input],
+            w_hh: vec![0.2; 4 * hidden * hidden],
+            b_ih: vec![0.0; 4 * hidden],
+            b_hh: vec![0.0; 4 * hidden],
+        };
+        Lstm::new(vec![layer(2, 3), layer(3, 3)], vec![0.5; 6], vec![0.0; 2], 2, 1).unwrap()
+    }
+
+    #[test]
+    fn parts_that_do_not_fit_are_named() {
+        let check = |change: &dyn Fn(&mut Lstm), message: &str| {
+            let mut lstm = tiny();
+            change(&mut lstm);
+            assert_eq!(lstm.check().unwrap_err().to_string(), message);
+        };
+        check(&|l| l.layers[1].w_hh.push(0.0), "lstm.weight_hh_l1 has 37 values, and 36 fit");
+        check(&|l| l.layers[0].b_ih[2] = f32::NAN, "lstm.bias_ih_l0 holds a value that is not a finite number");
+        check(&|l| l.head_weight[0] = f32::INFINITY, "head.weight holds a value that is not a finite number");
+        check(&|l| l.layers.clear(), "0 layers, and 1 to 16 are possible");
+        check(&|l| l.layers[0].hidden = 1 << 40, "1099511627776 units of a layer, and 1 to 4096 are possible");
+        check(&|l| l.layers[1].input = 2, "the input of layer 1 has 2 values, and 3 fit");
+    }
+
+    #[test]
+    fn windows_never_forecast_a_row_that_is_not_valid() {
+        let mut segment = Segment { values: vec![0.0; 20], valid: vec![true; 10] };
+        assert_eq!(segment.windows(4, 1).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+        assert_eq!(segment.windows(4, 2).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+        segment.valid[6] = false;
+        assert_eq!(segment.windows(4, 1).collect::<Vec<_>>(), [0, 1, 3, 4, 5]);
+        assert_eq!(segment.windows(4, 2).collect::<Vec<_>>(), [0, 3, 4]);
+        assert_eq!(segment.windows(10, 1).count() + segment.windows(400, 1).count(), 0);
+        assert_eq!(segment.slice(5..7, 2).valid, [true, false]);
+    }
+}

@@ -1,0 +1,106 @@
+//! A folder that is there whole or not at all.
+
+use crate::{Error, Result};
+use std::ffi::{CString, OsString};
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// Reads a file of at most `most` bytes.
+pub(super) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
+    let missing = |e: std::io::Error| match e.kind() {
+        std::io::ErrorKind::NotFound => Error::damaged(path, "it is missing"),
+        _ => Error::io("open", path)(e),
+    };
+    let file = File::open(path).map_err(missing)?;
+    if !file.metadata().map_err(Error::io("open", path))?.is_file() {
+        return Err(Error::damaged(path, "it is not a file"));
+    }
+    let mut bytes = vec![];
+    file.take(most + 1).read_to_end(&mut bytes).map_err(Error::io("read", path))?;
+    if bytes.len() as u64 > most {
+        return Err(Error::damaged(path, format!("it is larger than {} MiB", most >> 20)));
+    }
+    Ok(bytes)
+}
+
+/// Writes `files` to a new folder `path`, which then appears at once. With `force` it takes the place of a model.
+pub(super) fn write(path: &Path, files: &[(&str, Vec<u8>)], force: bool) -> Result<()> {
+    // The name itself, not what a link by that name points at, which `model/` would mean.
+    let path: &Path = &path.components().collect::<PathBuf>();
+    let there = path.symlink_metadata().is_ok();
+    if there && !force {
+        return Err(Error::Exists { path: path.to_owned() });
+    }
+    if there && !is_model(path) {
+        return Err(Error::NotReplaced { path: path.to_owned() });
+    }
+    let beside = beside(path)?;
+    std::fs::create_dir(&beside).map_err(Error::io("create", &beside))?;
+    let done = fill(&beside, files).and_then(|()| settle(&beside, path, there));
+    // The new one on failure, the old one after an exchange; nothing after a plain rename.
+    if beside.exists() {
+        std::fs::remove_dir_all(&beside).map_err(Error::io("remove", &beside))?;
+    }
+    done
+}
+
+/// A name beside `path` that nobody uses.
+fn beside(path: &Path) -> Result<PathBuf> {
+    let no_name = || Error::NotReplaced { path: path.to_owned() };
+    let mut name = OsString::from(".");
+    name.push(path.file_name().ok_or_else(no_name)?);
+    name.push(format!(".{}.new", std::process::id()));
+    Ok(path.with_file_name(name))
+}
+
+/// A folder, not a link to one, with a config that names a format and nothing below it.
+fn is_model(path: &Path) -> bool {
+    let plain = |p: &Path| p.symlink_metadata().ok().map(|m| m.file_type());
+    let flat = || {
+        std::fs::read_dir(path).is_ok_and(|all| all.flatten().all(|e| plain(&e.path()).is_some_and(|t| t.is_file())))
+    };
+    let config = path.join("config.json");
+    plain(path).is_some_and(|t| t.is_dir())
+        && plain(&config).is_some_and(|t| t.is_file())
+        && path.join("model.safetensors").is_file()
+        && flat()
+}
+
+fn fill(dir: &Path, files: &[(&str, Vec<u8>)]) -> Result<()> {
+    for (name, bytes) in files {
+        let path = dir.join(name);
+        let mut file =
+            OpenOptions::new().write(true).create_new(true).open(&path).map_err(Error::io("create", &path))?;
+        file.write_all(bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &path))?;
+    }
+    File::open(dir).and_then(|d| d.sync_all()).map_err(Error::io("write", dir))
+}
+
+fn settle(from: &Path, to: &Path, exchange: bool) -> Result<()> {
+    let c = |p: &Path| CString::new(p.as_os_str().as_bytes()).map_err(|e| Error::io("name", p)(e.into()));
+    let (a, b) = (c(from)?, c(to)?);
+    let how = if exchange { libc::RENAME_EXCHANGE } else { libc::RENAME_NOREPLACE };
+    // SAFETY: two strings that end in 0 and outlive the call.
+    let ret = unsafe { libc::renameat2(libc::AT_FDCWD, a.as_ptr(), libc::AT_FDCWD, b.as_ptr(), how) };
+    if ret == 0 {
+        return Ok(());
+    }
+    let error = std::io::Error::last_os_error();
+    match error.raw_os_error() {
+        Some(libc::EEXIST) => Err(Error::Exists { path: to.to_owned() }),
+        // A file system that can only rename: not at once then, but never without one of the two.
+        Some(libc::EINVAL | libc::ENOSYS) if exchange => {
+            let mut old = from.as_os_str().to_owned();
+            old.push(".old");
+            let old = PathBuf::from(old);
+            std::fs::rename(to, &old).and_then(|()| std::fs::rename(from, to)).map_err(Error::io("name", to))?;
+            std::fs::remove_dir_all(&old).map_err(Error::io("remove", &old))
+        }
+        Some(libc::EINVAL | libc::ENOSYS) if to.symlink_metadata().is_err() => {
+            std::fs::rename(from, to).map_err(Error::io("name", to))
+        }
+        _ => Err(Error::io("name", to)(error)),
+    }
+}

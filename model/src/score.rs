@@ -1,0 +1,282 @@
+//! Scores: how strange each moment of a recording is to a model, and which metric says so.
+//!
+//! The model forecasts each row from all rows before it, carrying its state; the residual of a metric is the distance between what was
+//! and what was forecast, in scaled units. Residuals become one score by [`osd_detect::scoring`], by what they are on normal data, and
+//! a score becomes an alarm by the rate of false alarms that normal data give ([`osd_detect::alarm_rate`]).
+//!
+//! The state begins at zero. Until [`crate::Config::window`] rows have passed nothing is judged: at the beginning, and again after a gap
+//! as long as that.
+
+use crate::artifact::Model;
+use crate::features::{self, Feature, Series};
+use crate::prepare::{self, Prepared};
+use crate::{Error, Result};
+use osd_detect::alarm_rate::AlarmRate;
+use osd_detect::detector::Sight;
+use osd_detect::lstm::{Forecaster, Lstm, Segment};
+use osd_detect::scoring::{self, Moments, Recipe};
+use osd_detect::series::Table;
+use osd_recording::Recording;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// What errors and scores are on normal data: `threshold.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Normal {
+    /// Of each feature's residual in the validation part.
+    pub moments: Vec<Moments>,
+    /// Rows after which half of that is replaced by the stream; none to keep it.
+    pub half_life: Option<f64>,
+    /// Largest share of one metric in the score.
+    pub cut: f64,
+    /// Standard deviation of the kernel over time, rows.
+    pub kernel: f64,
+    /// Tail of the score, by what it may know.
+    pub online: AlarmRate,
+    /// The same for scores that may look ahead.
+    pub offline: AlarmRate,
+    /// Points that the tails were fitted on.
+    pub points: usize,
+}
+
+/// Least points of normal data to fit a tail on.
+const MIN_POINTS: usize = 100;
+
+impl Normal {
+    fn recipe(&self) -> Recipe {
+        Recipe { half_life: self.half_life.unwrap_or(f64::INFINITY), cut: self.cut, kernel: self.kernel }
+    }
+
+    /// Whether it can be used for `features` features.
+    pub(crate) fn check(&self, features: usize) -> std::result::Result<(), String> {
+        if self.moments.len() != features {
+            return Err(format!("it is about {} features, and the model sees {features}", self.moments.len()));
+        }
+        let moments = self.moments.iter().all(|m| m.mean.is_finite() && m.sd.is_finite() && m.sd > 0.0);
+        let numbers = [self.cut, self.kernel].iter().all(|v| v.is_finite() && *v >= 0.0)
+            && self.kernel <= 10_000.0
+            && self.half_life.is_none_or(|h| h.is_finite() && h >= 1.0);
+        if moments && numbers && self.online.is_finite() && self.offline.is_finite() {
+            Ok(())
+        } else {
+            Err("it holds values that no threshold can be made of".into())
+        }
+    }
+
+    fn rate(&self, sight: Sight) -> &AlarmRate {
+        match sight {
+            Sight::Online => &self.online,
+            Sight::Offline => &self.offline,
+        }
+    }
+}
+
+/// How to score.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Options {
+    /// Whether a score may know what came after it.
+    pub sight: Sight,
+    /// Alarms an hour that normal data may give.
+    pub false_alarms_per_hour: f64,
+    /// Overrides the threshold that follows from the rate.
+    pub threshold: Option<f64>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { sight: Sight::Offline, false_alarms_per_hour: 1.0, threshold: None }
+    }
+}
+
+/// The scores of a recording, a row an interval.
+#[derive(Clone, Debug)]
+pub struct Scored {
+    /// What was read, in units.
+    pub series: Series,
+    /// Columns.
+    pub features: Vec<&'static Feature>,
+    /// Whether the row is judged: the model has warmed up, and the row is whole.
+    pub judged: Vec<bool>,
+    /// Higher is stranger; where a row is not judged, what its neighbours lend it.
+    pub total: Vec<f64>,
+    /// The share of each metric, before the kernel.
+    pub parts: Table,
+    /// What was forecast, in units; NaN where nothing was.
+    pub expected: Table,
+    /// Scores from here on are alarms.
+    pub threshold: f64,
+    /// Tail of the score on normal data.
+    rate: AlarmRate,
+    /// What was asked for.
+    pub options: Options,
+    /// Rows that are not judged because the model had seen too little.
+    pub warm_up: usize,
+}
+
+/// Judged rows that alarm, without a pause of more than [`JOIN`] rows that do not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Alarm {
+    /// First to last and one.
+    pub rows: Range<usize>,
+    /// Largest score.
+    pub peak: f64,
+    /// The metric with the largest share.
+    pub metric: usize,
+}
+
+/// Quiet rows that part two alarms, as in [`osd_detect::alarm_rate`].
+pub const JOIN: usize = osd_detect::alarm_rate::RUN - 1;
+
+impl Scored {
+    /// Whether a row alarms.
+    pub fn anomalous(&self, row: usize) -> bool {
+        self.judged[row] && self.total[row] >= self.threshold
+    }
+
+    /// Alarms an hour that normal data give at `score` and above.
+    pub fn alarms_per_hour(&self, score: f64) -> f64 {
+        self.rate.per_hour(score, self.series.grid.seconds(1))
+    }
+
+    /// The alarms, in order.
+    pub fn alarms(&self) -> Vec<Alarm> {
+        let mut out: Vec<Range<usize>> = vec![];
+        for row in (0..self.total.len()).filter(|r| self.anomalous(*r)) {
+            match out.last_mut() {
+                Some(last) if row - last.end < JOIN + 1 => last.end = row + 1,
+                _ => out.push(row..row + 1),
+            }
+        }
+        let shares = |rows: &Range<usize>| -> Vec<f64> {
+            (0..self.features.len()).map(|m| rows.clone().map(|r| self.parts.row(r)[m]).sum()).collect()
+        };
+        let alarm = |rows: Range<usize>| Alarm {
+            peak: self.total[rows.clone()].iter().copied().fold(0.0, f64::max),
+            metric: shares(&rows).iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(m, _)| m),
+            rows,
+        };
+        out.into_iter().map(alarm).collect()
+    }
+}
+
+impl Model {
+    /// Scores a recording.
+    ///
+    /// # Errors
+    /// If it lacks a feature of the model, has another interval, or nothing of it can be judged.
+    pub fn score(&self, recording: &Recording, options: Options) -> Result<Scored> {
+        prepare::check_interval(recording, self.config.interval_ns, "the model wants")?;
+        let features = self.features()?;
+        let series = features::read(recording, &features)?;
+        let window = self.config.window;
+        let forecaster = Forecaster::new(&self.lstm);
+        let metrics = features.len();
+        let mut judged = vec![false; series.grid.len];
+        let mut residuals = Table::zeros(series.grid.len, metrics);
+        let mut expected = Table::new(metrics);
+        (0..series.grid.len).for_each(|_| expected.push(&vec![f64::NAN; metrics]));
+        let mut warm_up = 0;
+        for rows in prepare::stretches_of(&series.valid, window) {
+            let segment = prepare::scaled(&series, rows.clone(), &self.scaler);
+            let forecasts = forecasts(&forecaster, &segment, metrics);
+            for (i, at) in rows.enumerate() {
+                let forecast = &forecasts[i * metrics..(i + 1) * metrics];
+                if i > 0 {
+                    let units = forecast.iter().zip(&self.scaler.0).map(|(f, scale)| scale.undo(f64::from(*f)));
+                    expected.row_mut(at).iter_mut().zip(units).for_each(|(e, v)| *e = v);
+                }
+                judged[at] = i >= window && segment.valid[i];
+                warm_up += usize::from(i < window);
+                let actual = &segment.values[i * metrics..(i + 1) * metrics];
+                residual(actual, forecast, residuals.row_mut(at));
+            }
+        }
+        if !judged.contains(&true) {
+            let path = recording.path().to_owned();
+            return Err(Error::TooShort { path, found: series.n_valid(), wanted: window + 1 });
+        }
+        let rate = self.normal.rate(options.sight);
+        let interval_s = self.config.interval_ns as f64 / 1e9;
+        let threshold = options.threshold.unwrap_or_else(|| rate.threshold(options.false_alarms_per_hour, interval_s));
+        let scores = scores(&mut residuals, &judged, &self.normal.moments, &self.normal.recipe(), options.sight);
+        let (total, parts) = (scores.total, scores.parts);
+        let rate = rate.clone();
+        Ok(Scored { series, features, judged, total, parts, expected, threshold, rate, options, warm_up })
+    }
+}
+
+/// One-step forecasts of each row of a segment by the rows before it, scaled; of the first, the row itself.
+fn forecasts(forecaster: &Forecaster, segment: &Segment, metrics: usize) -> Vec<f32> {
+    let mut out = segment.values.clone();
+    let mut stream = forecaster.stream();
+    let mut forecast = vec![0.0; forecaster.outputs()];
+    for (at, row) in segment.values.chunks_exact(metrics).enumerate() {
+        if at > 0 {
+            out[at * metrics..(at + 1) * metrics].copy_from_slice(&forecast[..metrics]);
+        }
+        forecaster.push(&mut stream, row, &mut forecast);
+    }
+    out
+}
+
+fn residual(actual: &[f32], forecast: &[f32], out: &mut [f64]) {
+    out.iter_mut().zip(actual).zip(forecast).for_each(|((r, a), f)| *r = f64::from((a - f).abs()));
+}
+
+/// Scores residuals; rows that are not judged say neither good nor bad.
+fn scores(
+    residuals: &mut Table,
+    judged: &[bool],
+    moments: &[Moments],
+    recipe: &Recipe,
+    sight: Sight,
+) -> osd_detect::detector::Scores {
+    let means: Vec<f64> = moments.iter().map(|m| m.mean).collect();
+    (0..residuals.len()).filter(|r| !judged[*r]).for_each(|r| residuals.row_mut(r).copy_from_slice(&means));
+    recipe.score(residuals, moments, sight)
+}
+
+/// Rows after which half of what validation said about residuals is replaced by the stream.
+const HALF_LIFE: f64 = 20_000.0;
+
+/// What errors and scores are on the validation part. Each segment is run from its beginning, so that the state is warm there.
+pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared) -> Result<Normal> {
+    let metrics = lstm.metrics;
+    let window = prepared.shape.window;
+    let forecaster = Forecaster::new(lstm);
+    let mut pooled = Table::new(metrics);
+    let mut parts: Vec<(Table, Vec<bool>, usize)> = vec![];
+    for (segment, split) in &prepared.whole {
+        let forecasts = forecasts(&forecaster, segment, metrics);
+        let mut residuals = Table::zeros(segment.rows(), metrics);
+        let pairs = segment.values.chunks_exact(metrics).zip(forecasts.chunks_exact(metrics));
+        pairs.enumerate().for_each(|(at, (actual, forecast))| residual(actual, forecast, residuals.row_mut(at)));
+        let judged: Vec<bool> = (0..segment.rows()).map(|at| at >= window && segment.valid[at]).collect();
+        (*split..segment.rows()).filter(|at| judged[*at]).for_each(|at| pooled.push(residuals.row(at)));
+        parts.push((residuals, judged, *split));
+    }
+    let too_few = |points| Error::NoThreshold { points, needed: MIN_POINTS };
+    if pooled.len() < MIN_POINTS {
+        return Err(too_few(pooled.len()));
+    }
+    let moments = scoring::moments(&pooled);
+    let recipe = Recipe { half_life: HALF_LIFE, ..Recipe::default() };
+    let fit = |sight| {
+        let mut totals = vec![];
+        for (residuals, judged, split) in &parts {
+            let total = scores(&mut residuals.clone(), judged, &moments, &recipe, sight).total;
+            totals.extend((*split..total.len()).filter(|at| judged[*at]).map(|at| total[at]));
+        }
+        AlarmRate::fit(&totals).ok_or_else(|| too_few(totals.len()))
+    };
+    let (online, offline) = (fit(Sight::Online)?, fit(Sight::Offline)?);
+    Ok(Normal {
+        half_life: Some(recipe.half_life),
+        cut: recipe.cut,
+        kernel: recipe.kernel,
+        points: pooled.len(),
+        moments,
+        online,
+        offline,
+    })
+}

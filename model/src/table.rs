@@ -1,0 +1,139 @@
+//! Scores as a Parquet file, derived from a recording and a model and naming both.
+//!
+//! Columns: `ts` (UTC ns, the interval's beginning), `score` (null where the row is not judged), `threshold`, `anomalous`, and for each
+//! feature `NAME_part` (its share of the score before the kernel), `NAME_expected` and `NAME_actual` (its unit; null where nothing was
+//! forecast or seen). The footer key [`METADATA_KEY`] holds [`Metadata`] as JSON.
+
+use crate::artifact::Model;
+use crate::score::Scored;
+use crate::{Error, Result};
+use arrow_array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, TimestampNanosecondArray};
+use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use osd_detect::detector::Sight;
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, ZstdLevel};
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
+use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Key of the metadata in the Parquet footer.
+pub const METADATA_KEY: &str = "osd.scores";
+
+/// What the scores are of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Metadata {
+    /// Version of the osd that scored.
+    pub osd_version: String,
+    /// The recording.
+    pub recording_id: String,
+    /// [`Model::id`].
+    pub model_id: String,
+    /// Features in order.
+    pub features: Vec<String>,
+    /// Their units.
+    pub units: Vec<String>,
+    /// Time between rows.
+    pub interval_ns: u64,
+    /// Scores from here on are alarms.
+    pub threshold: f64,
+    /// The rate that the threshold stands for; none where it was given.
+    pub false_alarms_per_hour: Option<f64>,
+    /// Whether scores know only what came before them.
+    pub online: bool,
+    /// Rows that are not judged because the model had seen too little.
+    pub warm_up_rows: u64,
+}
+
+/// Describes `scored`.
+pub fn describe(model: &Model, scored: &Scored) -> Metadata {
+    Metadata {
+        osd_version: env!("CARGO_PKG_VERSION").into(),
+        recording_id: scored.series.recording_id.clone(),
+        model_id: model.id.clone(),
+        features: scored.features.iter().map(|f| f.name.to_owned()).collect(),
+        units: scored.features.iter().map(|f| f.unit.to_owned()).collect(),
+        interval_ns: model.config.interval_ns,
+        threshold: scored.threshold,
+        false_alarms_per_hour: scored.options.threshold.is_none().then_some(scored.options.false_alarms_per_hour),
+        online: scored.options.sight == Sight::Online,
+        warm_up_rows: scored.warm_up as u64,
+    }
+}
+
+/// The scores as columns.
+fn batch(scored: &Scored) -> std::result::Result<RecordBatch, arrow_schema::ArrowError> {
+    let rows = scored.total.len();
+    let mut fields = vec![
+        Field::new("ts", DataType::Timestamp(TimeUnit::Nanosecond, Some("UTC".into())), false),
+        Field::new("score", DataType::Float64, true),
+        Field::new("threshold", DataType::Float64, false),
+        Field::new("anomalous", DataType::Boolean, false),
+    ];
+    let times: Vec<i64> = (0..rows).map(|r| scored.series.grid.time(r)).collect();
+    let judged = |r: usize, v: f64| scored.judged[r].then_some(v);
+    let score: Float64Array = (0..rows).map(|r| judged(r, scored.total[r])).collect();
+    let anomalous: BooleanArray = (0..rows).map(|r| Some(scored.anomalous(r))).collect();
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(TimestampNanosecondArray::from(times).with_timezone("UTC")),
+        Arc::new(score),
+        Arc::new(Float64Array::from(vec![scored.threshold; rows])),
+        Arc::new(anomalous),
+    ];
+    for (m, feature) in scored.features.iter().enumerate() {
+        let known = |v: f64| v.is_finite().then_some(v);
+        let part: Float64Array = (0..rows).map(|r| judged(r, scored.parts.row(r)[m])).collect();
+        let expected: Float64Array = scored.expected.column(m).map(known).collect();
+        let actual: Float64Array = scored.series.table.column(m).map(known).collect();
+        for (what, values) in [("part", part), ("expected", expected), ("actual", actual)] {
+            fields.push(Field::new(format!("{}_{what}", feature.name), DataType::Float64, true));
+            columns.push(Arc::new(values));
+        }
+    }
+    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
+}
+
+/// Writes the scores to `path`, which appears when it is whole.
+///
+/// # Errors
+/// If something is there already and `force` is not given, or the disk says no.
+pub fn write(path: &Path, model: &Model, scored: &Scored, force: bool) -> Result<()> {
+    if !force && path.symlink_metadata().is_ok() {
+        return Err(Error::Exists { path: path.to_owned() });
+    }
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}.new", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let file = OpenOptions::new().write(true).create_new(true).open(&beside).map_err(Error::io("create", &beside))?;
+    let done = fill(file, path, model, scored).and_then(|()| {
+        if force {
+            return std::fs::rename(&beside, path).map_err(Error::io("name", path));
+        }
+        // A hard link refuses to replace what came there meanwhile.
+        match std::fs::hard_link(&beside, path) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::Exists { path: path.to_owned() }),
+            Err(_) => std::fs::rename(&beside, path).map_err(Error::io("name", path)),
+            Ok(()) => Ok(()),
+        }
+    });
+    // It has another name now, or is not wanted; after a rename it is gone.
+    let _ = std::fs::remove_file(&beside);
+    done
+}
+
+fn fill(file: File, path: &Path, model: &Model, scored: &Scored) -> Result<()> {
+    let failed = |detail: String| Error::Scores { path: path.to_owned(), detail };
+    let metadata = serde_json::to_string(&describe(model, scored)).map_err(|e| failed(e.to_string()))?;
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_key_value_metadata(Some(vec![KeyValue::new(METADATA_KEY.to_owned(), metadata)]))
+        .build();
+    let batch = batch(scored).map_err(|e| failed(e.to_string()))?;
+    let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(|e| failed(e.to_string()))?;
+    writer.write(&batch).map_err(|e| failed(e.to_string()))?;
+    let file = writer.into_inner().map_err(|e| failed(e.to_string()))?;
+    file.sync_all().map_err(Error::io("write", path))
+}

@@ -1,0 +1,223 @@
+//! Some rows of a batch, from windows to loss and back to the gradient: what one thread does at a time.
+//!
+//! Time-major: step `t` of all rows lies together, so that each step is one product of everything that a layer sees, input and state side
+//! by side, with its one matrix. On the way back each step is one product too, and the gradient of a layer's matrix is a single one over
+//! all steps at the end.
+
+use super::cell::{self, Backward, Forward};
+use super::gemm::{View, product};
+use super::{Batch, Loss, Shape};
+
+/// Weights as the products want them.
+pub(crate) struct Prepared<'a> {
+    pub(crate) shape: Shape,
+    pub(crate) weights: &'a [f32],
+    /// By layer, `[input + hidden, 4 * hidden]`.
+    transposed: Vec<Vec<f32>>,
+}
+
+impl<'a> Prepared<'a> {
+    pub(crate) fn new(shape: Shape, weights: &'a [f32]) -> Self {
+        let transpose = |layer: usize| {
+            let (rows, columns) = (shape.gates(), shape.joined(layer));
+            let mut out = vec![0.0; rows * columns];
+            for (r, row) in weights[shape.layer(layer).0].chunks_exact(columns).enumerate() {
+                row.iter().enumerate().for_each(|(c, v)| out[c * rows + r] = *v);
+            }
+            out
+        };
+        Self { shape, weights, transposed: (0..shape.layers).map(transpose).collect() }
+    }
+}
+
+/// What a layer keeps of the way there for the way back.
+#[derive(Default)]
+struct Kept {
+    /// `[window, rows, input + hidden]`: what it saw.
+    seen: Vec<f32>,
+    /// `[window, rows, 4 * hidden]`: its gates, later their gradients.
+    gates: Vec<f32>,
+    /// `[window, rows, hidden]`: its cells.
+    cells: Vec<f32>,
+    /// tanh of them.
+    squashed: Vec<f32>,
+    /// `[window, rows, input + hidden]`: gradient of what it saw.
+    d_seen: Vec<f32>,
+}
+
+/// Room for a block, used again for the next.
+#[derive(Default)]
+pub(crate) struct Scratch {
+    layers: Vec<Kept>,
+    /// `[rows, hidden]`: the last layer's last state.
+    last: Vec<f32>,
+    d_last: Vec<f32>,
+    d_cell: Vec<f32>,
+    /// `[rows, outputs]`: the forecast, later its gradient.
+    forecast: Vec<f32>,
+    zeros: Vec<f32>,
+}
+
+fn room(buffer: &mut Vec<f32>, wanted: usize) {
+    if buffer.len() < wanted {
+        buffer.resize(wanted, 0.0);
+    }
+}
+
+impl Scratch {
+    fn fit(&mut self, shape: Shape, rows: usize) {
+        self.layers.resize_with(shape.layers, Kept::default);
+        let steps = shape.window * rows;
+        for (l, kept) in self.layers.iter_mut().enumerate() {
+            // The state after the last step has no step that sees it.
+            room(&mut kept.seen, steps * shape.joined(l));
+            room(&mut kept.gates, steps * shape.gates());
+            room(&mut kept.cells, steps * shape.hidden);
+            room(&mut kept.squashed, steps * shape.hidden);
+            room(&mut kept.d_seen, steps * shape.joined(l));
+        }
+        for buffer in [&mut self.last, &mut self.d_last, &mut self.d_cell] {
+            room(buffer, rows * shape.hidden);
+        }
+        room(&mut self.forecast, rows * shape.outputs());
+        room(&mut self.zeros, shape.hidden);
+    }
+}
+
+/// The forecasts of `rows` windows, `[rows, outputs]`.
+///
+/// `windows` is `[rows, window, metrics]`.
+pub(crate) fn forecast<'s>(
+    prepared: &Prepared<'_>,
+    windows: &[f32],
+    rows: usize,
+    scratch: &'s mut Scratch,
+) -> &'s [f32] {
+    let shape = prepared.shape;
+    scratch.fit(shape, rows);
+    let hidden = shape.hidden;
+    let Scratch { layers, last, zeros, forecast, .. } = scratch;
+    // In: time-major, beside the state, which begins as zeros.
+    let joined = shape.joined(0);
+    for (r, window) in windows.chunks_exact(shape.window * shape.metrics).enumerate() {
+        for (t, values) in window.chunks_exact(shape.metrics).enumerate() {
+            let at = (t * rows + r) * joined;
+            layers[0].seen[at..at + shape.metrics].copy_from_slice(values);
+        }
+    }
+    for (l, kept) in layers.iter_mut().enumerate() {
+        let joined = shape.joined(l);
+        for row in kept.seen[..rows * joined].chunks_exact_mut(joined) {
+            row[shape.input(l)..].fill(0.0);
+        }
+    }
+    for l in 0..shape.layers {
+        let (below, above) = layers.split_at_mut(l + 1);
+        let (kept, mut above) = (&mut below[l], above.first_mut());
+        let (joined, input, gates) = (shape.joined(l), shape.input(l), shape.gates());
+        let bias = &prepared.weights[shape.layer(l).1];
+        for t in 0..shape.window {
+            let seen = View::rows(&kept.seen[t * rows * joined..], joined);
+            let step = &mut kept.gates[t * rows * gates..(t + 1) * rows * gates];
+            product([rows, joined, gates], seen, View::rows(&prepared.transposed[l], gates), step, gates);
+            let (past, now) = kept.cells.split_at_mut(t * rows * hidden);
+            for (r, gates) in step.chunks_exact_mut(gates).enumerate() {
+                let of = r * hidden..(r + 1) * hidden;
+                let before = if t == 0 { &zeros[..hidden] } else { &past[(t - 1) * rows * hidden..][of.clone()] };
+                let squashed = &mut kept.squashed[t * rows * hidden..][of.clone()];
+                let (cell, out) = (&mut now[of.clone()], &mut last[of.clone()]);
+                cell::forward(Forward { gates, bias, before, cell, squashed, out });
+                // What it says is seen by itself a step later, and by the layer above now.
+                if t + 1 < shape.window {
+                    kept.seen[((t + 1) * rows + r) * joined + input..][..hidden].copy_from_slice(out);
+                }
+                if let Some(above) = &mut above {
+                    let joined = shape.joined(l + 1);
+                    above.seen[(t * rows + r) * joined..][..hidden].copy_from_slice(out);
+                }
+            }
+        }
+    }
+    let (matrix, bias) = shape.head();
+    let (matrix, outputs) = (View::rows(&prepared.weights[matrix], hidden), shape.outputs());
+    product([rows, hidden, outputs], View::rows(last, hidden), matrix.transposed(), forecast, outputs);
+    for row in forecast[..rows * outputs].chunks_exact_mut(outputs) {
+        row.iter_mut().zip(&prepared.weights[bias.clone()]).for_each(|(v, b)| *v += b);
+    }
+    &forecast[..rows * outputs]
+}
+
+/// The sum of losses of a block, and the gradient of `scale` times it into `gradient`, which is as long as the weights and overwritten.
+pub(crate) fn loss_and_gradient(
+    prepared: &Prepared<'_>,
+    batch: Batch<'_>,
+    rows: usize,
+    scale: f32,
+    scratch: &mut Scratch,
+    gradient: &mut [f32],
+) -> f64 {
+    let shape = prepared.shape;
+    forecast(prepared, batch.windows, rows, scratch);
+    let (hidden, outputs, gates) = (shape.hidden, shape.outputs(), shape.gates());
+    let Scratch { layers, last, d_last, d_cell, forecast, zeros } = scratch;
+    let mut loss = 0.0;
+    for (value, target) in forecast[..rows * outputs].iter_mut().zip(batch.targets) {
+        let error = *value - target;
+        loss += f64::from(Loss::value(error));
+        *value = scale * Loss::slope(error);
+    }
+    let d_forecast = View::rows(forecast, outputs);
+    let (matrix, bias) = shape.head();
+    let d_matrix = &mut gradient[matrix.clone()];
+    product([outputs, rows, hidden], d_forecast.transposed(), View::rows(last, hidden), d_matrix, hidden);
+    let d_bias = &mut gradient[bias];
+    d_bias.fill(0.0);
+    for row in forecast[..rows * outputs].chunks_exact(outputs) {
+        d_bias.iter_mut().zip(row).for_each(|(d, v)| *d += v);
+    }
+    let matrix = View::rows(&prepared.weights[matrix], hidden);
+    product([rows, outputs, hidden], d_forecast, matrix, d_last, hidden);
+    for l in (0..shape.layers).rev() {
+        let (below, above) = layers.split_at_mut(l + 1);
+        let (kept, above) = (&mut below[l], above.first());
+        let (joined, input) = (shape.joined(l), shape.input(l));
+        let (matrix, bias) = shape.layer(l);
+        // The lowest layer's input has no gradient that anybody wants.
+        let skip = if l == 0 { input } else { 0 };
+        d_cell[..rows * hidden].fill(0.0);
+        gradient[bias.clone()].fill(0.0);
+        for t in (0..shape.window).rev() {
+            let (now, after) = kept.d_seen[t * rows * joined..].split_at_mut(rows * joined);
+            let (past, _) = kept.cells.split_at(t * rows * hidden);
+            let step = &mut kept.gates[t * rows * gates..(t + 1) * rows * gates];
+            for (r, gates) in step.chunks_exact_mut(gates).enumerate() {
+                let of = r * hidden..(r + 1) * hidden;
+                let before = if t == 0 { &zeros[..hidden] } else { &past[(t - 1) * rows * hidden..][of.clone()] };
+                let above = match above {
+                    Some(above) => &above.d_seen[(t * rows + r) * shape.joined(l + 1)..][..hidden],
+                    None if t + 1 == shape.window => &d_last[of.clone()],
+                    None => &zeros[..hidden],
+                };
+                let after =
+                    if t + 1 == shape.window { &zeros[..hidden] } else { &after[r * joined + input..][..hidden] };
+                cell::backward(Backward {
+                    gates,
+                    before,
+                    squashed: &kept.squashed[t * rows * hidden..][of.clone()],
+                    above,
+                    after,
+                    d_cell: &mut d_cell[of],
+                    d_bias: &mut gradient[bias.clone()],
+                });
+            }
+            if t > 0 || l > 0 {
+                let matrix = View::rows(&prepared.weights[matrix.clone()][skip..], joined);
+                product([rows, gates, joined - skip], View::rows(step, gates), matrix, &mut now[skip..], joined);
+            }
+        }
+        let steps = shape.window * rows;
+        let d_gates = View::rows(&kept.gates, gates).transposed();
+        product([gates, steps, joined], d_gates, View::rows(&kept.seen, joined), &mut gradient[matrix], joined);
+    }
+    loss
+}

@@ -1,0 +1,371 @@
+//! Training: batches in random order, Adam, a rate that falls, and an end when validation gets no better.
+//!
+//! No clock decides anything and all randomness is seeded: on the CPU the same segments, settings and seed give the same weights, bit for
+//! bit, whatever the number of threads. (On another kind of processor the products may round differently.)
+
+use crate::device::Chosen;
+use crate::kernel::{self, Batch, Shape, Workers};
+use crate::network::Network;
+use crate::windows::{Rng, Windows};
+use burn::grad_clipping::GradientClippingConfig;
+use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
+use burn::tensor::{Device, Tensor, TensorData};
+use osd_detect::lstm::{Learner, Lstm, NotLearnt, Segment};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// Fewest windows to learn from.
+pub const MIN_WINDOWS: usize = 64;
+
+/// How to train. `Default` is what `osd train` does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Rows that a forecast is made from.
+    pub window: usize,
+    /// Rows forecast at once.
+    pub horizon: usize,
+    /// Units of a layer.
+    pub hidden: usize,
+    /// Layers.
+    pub layers: usize,
+    /// Windows a step.
+    pub batch: usize,
+    /// Most passes.
+    pub epochs: usize,
+    /// Passes without a better validation loss after which training ends.
+    pub patience: usize,
+    /// Most windows of a pass, drawn anew for each; long recordings have more than a pass needs.
+    pub windows_per_epoch: usize,
+    /// Step of the optimiser in the first pass.
+    pub rate: f64,
+    /// What the rate is multiplied by after each pass.
+    pub decay: f64,
+    /// Longest gradient.
+    pub clip: f32,
+    /// Same seed, same weights.
+    pub seed: u64,
+    /// Threads; 0 for one a processor.
+    pub threads: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            window: 80,
+            horizon: 1,
+            hidden: 64,
+            layers: 2,
+            batch: 64,
+            epochs: 40,
+            patience: 6,
+            windows_per_epoch: 8_192,
+            rate: 3e-3,
+            decay: 0.95,
+            clip: 1.0,
+            seed: 1,
+            threads: 0,
+        }
+    }
+}
+
+/// One pass over the training data.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Epoch {
+    /// Mean loss of training (Huber, on scaled values).
+    pub loss: f64,
+    /// The same on validation data, after the pass.
+    pub validation: f64,
+    /// Step of the optimiser.
+    pub rate: f64,
+    /// How long it took, validation included.
+    pub seconds: f64,
+}
+
+/// How far training is.
+#[derive(Clone, Copy, Debug)]
+pub struct Progress<'a> {
+    /// Passes done, with their losses.
+    pub epochs: &'a [Epoch],
+    /// Most passes.
+    pub of: usize,
+    /// Share of the running pass that is done.
+    pub share: f64,
+    /// Training windows a second in the running pass.
+    pub windows_per_s: f64,
+    /// Time left, if all passes are needed.
+    pub eta_s: f64,
+}
+
+/// What came out.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outcome {
+    /// The weights that were best on validation data.
+    pub lstm: Lstm,
+    /// Pass by pass.
+    pub epochs: Vec<Epoch>,
+    /// Which was best, from 0.
+    pub best: usize,
+    /// Windows to learn from, of which a pass takes at most [`Config::windows_per_epoch`].
+    pub windows: usize,
+    /// Windows to validate on.
+    pub validation_windows: usize,
+    /// Training windows a second, validation left out.
+    pub windows_per_s: f64,
+    /// Threads used on the CPU.
+    pub threads: usize,
+    /// Whether it was told to stop.
+    pub stopped: bool,
+}
+
+type Told = Box<dyn FnMut(Progress<'_>) + Send>;
+
+/// A [`Learner`] by Burn.
+pub struct Trainer {
+    config: Config,
+    chosen: Chosen,
+    stop: Arc<AtomicBool>,
+    told: Mutex<Option<Told>>,
+    outcome: Mutex<Option<Outcome>>,
+}
+
+impl Trainer {
+    /// Trains on `chosen`; see [`crate::choose`].
+    pub fn new(config: Config, chosen: Chosen) -> Self {
+        Self { config, chosen, stop: Arc::default(), told: Mutex::default(), outcome: Mutex::default() }
+    }
+
+    /// Calls `told` some times a second.
+    #[must_use]
+    pub fn on_progress(mut self, told: impl FnMut(Progress<'_>) + Send + 'static) -> Self {
+        self.told = Mutex::new(Some(Box::new(told)));
+        self
+    }
+
+    /// Ends training when `stop` is set; what was best until then is kept.
+    #[must_use]
+    pub fn stop_by(mut self, stop: Arc<AtomicBool>) -> Self {
+        self.stop = stop;
+        self
+    }
+
+    /// What the last [`Learner::learn`] came to.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.outcome.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Learns to forecast the rows of `training`, and ends by how well it does on `validation`; both of `metrics` columns.
+    ///
+    /// # Errors
+    /// If there are too few windows, if it was told to stop before the first pass ended, or if the loss is not finite.
+    pub fn train(&self, training: &[Segment], validation: &[Segment], metrics: usize) -> Result<Outcome, NotLearnt> {
+        let c = &self.config;
+        let shape = Shape { metrics, hidden: c.hidden, layers: c.layers, window: c.window, horizon: c.horizon };
+        let mut windows = Windows::new(training, metrics, c.window, c.horizon);
+        let mut held_out = Windows::new(validation, metrics, c.window, c.horizon);
+        if windows.len() < MIN_WINDOWS || held_out.len() == 0 {
+            return Err(too_short(windows.len(), held_out.len(), c));
+        }
+        let (n, n_held_out) = (windows.len(), held_out.len());
+        held_out.thin(c.windows_per_epoch / 4);
+        let mut rng = Rng(c.seed);
+        let mut run = Run::new(c, &self.chosen, shape, shape.initial(&mut rng));
+        let mut best: Option<(f64, Vec<f32>, usize)> = None;
+        let mut epochs: Vec<Epoch> = vec![];
+        let mut pace = Pace::default();
+        while epochs.len() < c.epochs && best.as_ref().is_none_or(|(_, _, at)| epochs.len() - at <= c.patience) {
+            let begun = Instant::now();
+            let rate = c.rate * c.decay.powi(epochs.len() as i32);
+            let each = n.min(c.windows_per_epoch);
+            windows.shuffle(each, &mut rng);
+            let mut sum = 0.0;
+            let mut done = 0;
+            while done < each {
+                let to = (done + c.batch).min(each);
+                let loss = run.step(&windows, done..to, rate);
+                if !loss.is_finite() {
+                    return Err(diverged(epochs.len()));
+                }
+                sum += loss * (to - done) as f64;
+                done = to;
+                if self.stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                pace.tell(&self.told, &epochs, c.epochs, done, each, begun);
+            }
+            pace.learnt(done, begun);
+            // Stopped in the first pass: what it has learnt so far is better than nothing, if it is a fair part of one.
+            if self.stop.load(Ordering::Relaxed) && (best.is_some() || done * 10 < each) {
+                break;
+            }
+            let loss = run.validate(&held_out);
+            if !loss.is_finite() {
+                return Err(diverged(epochs.len()));
+            }
+            if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
+                best = Some((loss, run.network.weights(), epochs.len()));
+            }
+            let seconds = begun.elapsed().as_secs_f64();
+            epochs.push(Epoch { loss: sum / done as f64, validation: loss, rate, seconds });
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        let Some((_, weights, at)) = best else {
+            let reason = "stopped before anything was learnt".to_owned();
+            return Err(NotLearnt { reason, hint: None });
+        };
+        let lstm = shape.to_lstm(&weights).map_err(|e| NotLearnt { reason: e.to_string(), hint: None })?;
+        Ok(Outcome {
+            lstm,
+            epochs,
+            best: at,
+            windows: n,
+            validation_windows: n_held_out,
+            windows_per_s: pace.windows as f64 / pace.seconds.max(1e-9),
+            threads: run.workers.threads(),
+            stopped: self.stop.load(Ordering::Relaxed),
+        })
+    }
+}
+
+impl Learner for Trainer {
+    fn learn(&self, training: &[Segment], validation: &[Segment], metrics: usize) -> Result<Lstm, NotLearnt> {
+        let outcome = self.train(training, validation, metrics)?;
+        let lstm = outcome.lstm.clone();
+        *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
+        Ok(lstm)
+    }
+}
+
+fn too_short(windows: usize, held_out: usize, config: &Config) -> NotLearnt {
+    let rows = config.window + config.horizon;
+    NotLearnt {
+        reason: format!(
+            "too short to learn from: {windows} windows of {rows} samples without a gap to train on and {held_out} to validate on, \
+             and {MIN_WINDOWS} and 1 are needed"
+        ),
+        hint: Some("record longer, give more recordings, or choose a smaller --window".to_owned()),
+    }
+}
+
+fn diverged(epoch: usize) -> NotLearnt {
+    NotLearnt {
+        reason: format!("the loss is not a finite number in pass {}", epoch + 1),
+        hint: Some("try a smaller --rate".to_owned()),
+    }
+}
+
+/// How fast it goes, and when that was last told.
+#[derive(Default)]
+struct Pace {
+    windows: usize,
+    seconds: f64,
+    told: Option<Instant>,
+}
+
+impl Pace {
+    fn learnt(&mut self, windows: usize, begun: Instant) {
+        self.windows += windows;
+        self.seconds += begun.elapsed().as_secs_f64();
+    }
+
+    fn tell(
+        &mut self,
+        told: &Mutex<Option<Told>>,
+        epochs: &[Epoch],
+        of: usize,
+        done: usize,
+        each: usize,
+        begun: Instant,
+    ) {
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(tell) = told.as_mut().filter(|_| self.told.is_none_or(|t| t.elapsed().as_millis() >= 200)) else {
+            return;
+        };
+        self.told = Some(Instant::now());
+        let windows_per_s = done as f64 / begun.elapsed().as_secs_f64().max(1e-9);
+        let pass = epochs.last().map_or(each as f64 / windows_per_s, |e| e.seconds);
+        let share = done as f64 / each as f64;
+        let eta_s = pass * ((of - epochs.len()) as f64 - share);
+        tell(Progress { epochs, of, share, windows_per_s, eta_s });
+    }
+}
+
+/// The network with what trains it.
+struct Run {
+    network: Network,
+    optimiser: ModuleOptimizer,
+    device: Device,
+    shape: Shape,
+    workers: Arc<Workers>,
+    batch: usize,
+    fused: bool,
+}
+
+impl Run {
+    fn new(config: &Config, chosen: &Chosen, shape: Shape, weights: Vec<f32>) -> Self {
+        let threads = match config.threads {
+            0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+            n => n,
+        };
+        let device = chosen.device.clone().autodiff();
+        // By the norm of the whole gradient: the weights are one parameter.
+        let clip = GradientClippingConfig::Norm(config.clip);
+        Self {
+            network: Network::new(weights, &device),
+            optimiser: AdamConfig::new().with_epsilon(1e-8).with_grad_clipping(Some(clip)).init(),
+            device,
+            shape,
+            workers: Arc::new(Workers::new(threads)),
+            batch: config.batch,
+            fused: chosen.fused,
+        }
+    }
+
+    fn tensors(&self, (windows, targets): (Vec<f32>, Vec<f32>), device: &Device) -> (Tensor<3>, Tensor<2>) {
+        let (s, rows) = (self.shape, targets.len() / self.shape.outputs());
+        (
+            Tensor::from_data(TensorData::new(windows, [rows, s.window, s.metrics]), device),
+            Tensor::from_data(TensorData::new(targets, [rows, s.outputs()]), device),
+        )
+    }
+
+    /// One step of the optimiser; the loss before it.
+    fn step(&mut self, windows: &Windows<'_>, which: std::ops::Range<usize>, rate: f64) -> f64 {
+        let (values, targets) = self.tensors(windows.batch(which), &self.device);
+        let loss = if self.fused {
+            self.network.fused_loss(values, targets, self.shape, &self.workers)
+        } else {
+            self.network.stock_loss(values, targets, self.shape)
+        };
+        let grads = GradientsParams::from_grads(loss.backward(), &self.network);
+        self.network = self.optimiser.step(rate, self.network.clone(), grads);
+        loss.into_scalar::<f32>().into()
+    }
+
+    /// Mean loss of all.
+    fn validate(&self, windows: &Windows<'_>) -> f64 {
+        let weights = self.network.weights();
+        let plain = self.device.clone().inner();
+        let network = (!self.fused).then(|| Network::new(weights.clone(), &plain));
+        let mut sum = 0.0;
+        let step = self.batch.max(256);
+        for from in (0..windows.len()).step_by(step) {
+            let to = (from + step).min(windows.len());
+            let batch = windows.batch(from..to);
+            let loss: f64 = match &network {
+                Some(network) => {
+                    let (values, targets) = self.tensors(batch, &plain);
+                    network.stock_loss(values, targets, self.shape).into_scalar::<f32>().into()
+                }
+                None => {
+                    let batch = Batch { windows: &batch.0, targets: &batch.1 };
+                    kernel::loss(self.shape, batch, &weights, &self.workers)
+                }
+            };
+            sum += loss * (to - from) as f64;
+        }
+        sum / windows.len() as f64
+    }
+}

@@ -1,0 +1,20 @@
+//! Learns what is normal: an LSTM that forecasts the next samples, trained with [Burn](https://burn.dev).
+//!
+//! The only crate that sees Burn. It takes [segments](osd_detect::lstm::Segment) and gives an [`osd_detect::lstm::Lstm`], which scoring
+//! uses without any of this. [`Trainer`] is the loop, [`choose`] the device. Below lie `network` (the module, by Burn's own layers and by
+//! osd's operation), `op` (the operation in Burn's dispatch) and `kernel` (what it does).
+
+mod device;
+mod kernel;
+mod learn;
+mod network;
+mod op;
+mod windows;
+
+#[cfg(test)]
+mod tests;
+
+pub use device::{Chosen, Wanted, choose};
+pub use learn::{Config, Epoch, MIN_WINDOWS, Outcome, Progress, Trainer};
+
+use windows::Rng;

@@ -1,0 +1,94 @@
+//! The forecaster as a module of Burn: one vector of weights, and two ways from it to a loss.
+//!
+//! On the CPU the loss is osd's own operation ([`crate::op`]). Everywhere else, and as what the operation is tested against, it is built
+//! of Burn's stock `nn::Lstm` and `nn::Linear`, whose matrices are slices of the same vector.
+
+use crate::kernel::{Shape, Workers};
+use crate::op;
+use burn::module::{Module, Param, ParamId};
+use burn::nn::{GateController, Linear, Lstm, LstmConfig};
+use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::Arc;
+
+/// The weights, all of them.
+#[derive(Module, Debug)]
+pub(crate) struct Network {
+    weights: Param<Tensor<1>>,
+}
+
+impl Network {
+    pub(crate) fn new(weights: Vec<f32>, device: &Device) -> Self {
+        let n = weights.len();
+        Self { weights: Param::from_data(TensorData::new(weights, [n]), device) }
+    }
+
+    /// The weights, off the device.
+    pub(crate) fn weights(&self) -> Vec<f32> {
+        self.weights.val().into_data().iter::<f32>().collect()
+    }
+
+    /// Of the one parameter.
+    #[cfg(test)]
+    pub(crate) fn id(&self) -> ParamId {
+        self.weights.id
+    }
+
+    /// Mean loss of a batch by osd's operation, for the CPU: `[1]`. `windows` is `[rows, window, metrics]`, `targets`
+    /// `[rows, horizon * metrics]`.
+    pub(crate) fn fused_loss(
+        &self,
+        windows: Tensor<3>,
+        targets: Tensor<2>,
+        shape: Shape,
+        workers: &Arc<Workers>,
+    ) -> Tensor<1> {
+        op::forecast_loss(windows, targets, self.weights.val(), shape, workers)
+    }
+
+    /// The same by Burn's own layers, for any device.
+    pub(crate) fn stock_loss(&self, windows: Tensor<3>, targets: Tensor<2>, shape: Shape) -> Tensor<1> {
+        let error = self.stock_forecast(windows, shape) - targets;
+        // Huber's loss without a branch: with s = min(|e|, 1), s (|e| - s / 2).
+        let size = error.abs();
+        let small = size.clone().clamp_max(1.0);
+        (small.clone() * (size - small.mul_scalar(0.5))).mean()
+    }
+
+    /// Forecasts `[rows, horizon * metrics]` by Burn's own layers.
+    pub(crate) fn stock_forecast(&self, windows: Tensor<3>, shape: Shape) -> Tensor<2> {
+        let weights = self.weights.val();
+        let mut state = windows;
+        for layer in 0..shape.layers {
+            state = stock_layer(&weights, shape, layer).forward(state, None).0;
+        }
+        let [rows, steps, hidden] = state.dims();
+        let last = state.slice([0..rows, steps - 1..steps, 0..hidden]).reshape([rows, hidden]);
+        let (matrix, bias) = shape.head();
+        let matrix = weights.clone().slice(matrix).reshape([shape.outputs(), hidden]);
+        let bias = weights.slice(bias).reshape([1, shape.outputs()]);
+        last.matmul(matrix.transpose()) + bias
+    }
+}
+
+/// Burn's LSTM with slices of the weights for matrices.
+fn stock_layer(weights: &Tensor<1>, shape: Shape, layer: usize) -> Lstm {
+    let (matrix, bias) = shape.layer(layer);
+    let (input, hidden, joined) = (shape.input(layer), shape.hidden, shape.joined(layer));
+    let matrix = weights.clone().slice(matrix).reshape([shape.gates(), joined]);
+    let bias = weights.clone().slice(bias);
+    // Not a parameter of its own: the gradient flows through to the vector.
+    let view = |tensor: Tensor<2>| Param::initialized(ParamId::new(), tensor);
+    let gate = |k: usize| {
+        let rows = k * hidden..(k + 1) * hidden;
+        let bias = Param::initialized(ParamId::new(), bias.clone().slice(rows.clone()));
+        let rows = matrix.clone().slice([rows, 0..joined]).transpose();
+        GateController {
+            input_transform: Linear { weight: view(rows.clone().slice([0..input, 0..hidden])), bias: Some(bias) },
+            hidden_transform: Linear { weight: view(rows.slice([input..joined, 0..hidden])), bias: None },
+        }
+    };
+    let mut lstm = LstmConfig::new(1, 1, false).init(&weights.device());
+    lstm.d_hidden = hidden;
+    (lstm.input_gate, lstm.forget_gate, lstm.cell_gate, lstm.output_gate) = (gate(0), Some(gate(1)), gate(2), gate(3));
+    lstm
+}

@@ -1,0 +1,205 @@
+//! The forecaster against Burn's own layers, and training from the outside.
+
+use crate::kernel::{Shape, Workers};
+use crate::network::Network;
+use crate::windows::Rng;
+use crate::{Config, Trainer, Wanted, choose};
+use burn::optim::GradientsParams;
+use burn::tensor::{Device, Tensor, TensorData};
+use osd_detect::lstm::Segment;
+use std::sync::Arc;
+
+fn noise(n: usize, rng: &mut Rng) -> Vec<f32> {
+    (0..n).map(|_| (4.0 * rng.unit() - 2.0) as f32).collect()
+}
+
+fn tensors(shape: Shape, rows: usize, device: &Device, rng: &mut Rng) -> (Tensor<3>, Tensor<2>) {
+    let windows = noise(rows * shape.window * shape.metrics, rng);
+    let targets = noise(rows * shape.outputs(), rng);
+    (
+        Tensor::from_data(TensorData::new(windows, [rows, shape.window, shape.metrics]), device),
+        Tensor::from_data(TensorData::new(targets, [rows, shape.outputs()]), device),
+    )
+}
+
+/// Loss and gradient by weights.
+fn descend(loss: Tensor<1>, network: &Network) -> (f32, Vec<f32>) {
+    let mut grads = GradientsParams::from_grads(loss.backward(), network);
+    let gradient = grads.remove::<1>(network.id()).unwrap();
+    (loss.into_scalar(), gradient.into_data().iter::<f32>().collect())
+}
+
+/// Length of the difference, in lengths of the second.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    let norm = |v: &mut dyn Iterator<Item = f64>| v.map(|x| x * x).sum::<f64>().sqrt();
+    norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(a - b))) / norm(&mut b.iter().map(|b| f64::from(*b)))
+}
+
+const SHAPES: [(Shape, usize); 4] = [
+    (Shape { metrics: 4, hidden: 64, layers: 2, window: 80, horizon: 1 }, 256),
+    (Shape { metrics: 38, hidden: 24, layers: 2, window: 20, horizon: 1 }, 100),
+    (Shape { metrics: 1, hidden: 7, layers: 1, window: 1, horizon: 3 }, 3),
+    (Shape { metrics: 3, hidden: 16, layers: 3, window: 9, horizon: 2 }, 65),
+];
+
+#[test]
+fn the_operation_gives_the_loss_and_the_gradient_of_burns_own_layers() {
+    for (shape, rows) in SHAPES {
+        let device = Device::flex().autodiff();
+        let mut rng = Rng(5);
+        let network = Network::new(shape.initial(&mut rng), &device);
+        let (windows, targets) = tensors(shape, rows, &device, &mut rng);
+        let workers = Arc::new(Workers::new(2));
+        let (loss, gradient) = descend(network.fused_loss(windows.clone(), targets.clone(), shape, &workers), &network);
+        let (wanted, stock) = descend(network.stock_loss(windows, targets, shape), &network);
+        assert!((loss - wanted).abs() < 1e-5, "{shape:?}: {loss} {wanted}");
+        let off = distance(&gradient, &stock);
+        assert!(off < 1e-4, "{shape:?}: {off}");
+    }
+}
+
+#[test]
+fn without_gradients_the_operation_gives_the_same_loss() {
+    let (shape, rows) = SHAPES[3];
+    let mut rng = Rng(9);
+    let weights = shape.initial(&mut rng);
+    let (windows, targets) = tensors(shape, rows, &Device::flex(), &mut rng);
+    let network = Network::new(weights, &Device::flex());
+    let workers = Arc::new(Workers::new(1));
+    let fused: f32 = network.fused_loss(windows.clone(), targets.clone(), shape, &workers).into_scalar();
+    let stock: f32 = network.stock_loss(windows, targets, shape).into_scalar();
+    assert!((fused - stock).abs() < 1e-5, "{fused} {stock}");
+}
+
+#[test]
+fn the_gradient_is_that_of_finite_differences() {
+    let shape = Shape { metrics: 2, hidden: 5, layers: 2, window: 6, horizon: 1 };
+    let device = Device::flex().autodiff();
+    let mut rng = Rng(2);
+    let weights = shape.initial(&mut rng);
+    let (windows, targets) = tensors(shape, 8, &device, &mut rng);
+    let workers = Arc::new(Workers::new(1));
+    let at = |weights: &[f32]| {
+        let network = Network::new(weights.to_vec(), &device);
+        descend(network.fused_loss(windows.clone(), targets.clone(), shape, &workers), &network)
+    };
+    let (_, gradient) = at(&weights);
+    let step = 1e-2;
+    let numeric: Vec<f32> = (0..weights.len())
+        .map(|i| {
+            let side = |by: f32| {
+                let mut moved = weights.clone();
+                moved[i] += by;
+                at(&moved).0
+            };
+            (side(step) - side(-step)) / (2.0 * step)
+        })
+        .collect();
+    let off = distance(&numeric, &gradient);
+    assert!(off < 5e-3, "{off}");
+}
+
+/// Two sines that follow each other, with a little noise: `metrics` columns.
+fn waves(rows: usize, metrics: usize, seed: u64) -> Segment {
+    let mut rng = Rng(seed);
+    let value = |t: usize, m: usize, rng: &mut Rng| {
+        ((t as f64 / 3.0 + m as f64).sin() + 0.3 * (t as f64 / 1.3).sin() + 0.05 * (rng.unit() - 0.5)) as f32
+    };
+    let values = (0..rows * metrics).map(|i| value(i / metrics, i % metrics, &mut rng)).collect();
+    Segment { values, valid: vec![true; rows] }
+}
+
+fn small(seed: u64, threads: usize) -> Config {
+    Config { window: 16, hidden: 12, epochs: 4, seed, threads, ..Config::default() }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_weights_on_any_number_of_threads() {
+    let (training, validation) = ([waves(500, 2, 1), waves(300, 2, 2)], [waves(200, 2, 3)]);
+    let learnt = |seed, threads| {
+        let trainer = Trainer::new(small(seed, threads), choose(Wanted::Cpu));
+        trainer.train(&training, &validation, 2).unwrap().lstm
+    };
+    let first = learnt(1, 1);
+    assert_eq!(first, learnt(1, 1));
+    assert_eq!(first, learnt(1, 3));
+    assert_ne!(first, learnt(2, 1));
+}
+
+#[test]
+fn a_wave_is_learnt_far_better_than_by_the_last_value() {
+    let (training, validation) = ([waves(2_000, 2, 1)], [waves(500, 2, 3)]);
+    let trainer = Trainer::new(Config { epochs: 25, batch: 32, ..small(1, 0) }, choose(Wanted::Cpu));
+    let outcome = trainer.train(&training, &validation, 2).unwrap();
+    let steps = validation[0].values.chunks_exact(2).collect::<Vec<_>>();
+    let last_value = steps.windows(2).flat_map(|w| [w[1][0] - w[0][0], w[1][1] - w[0][1]]);
+    let last_value = last_value.map(|e| f64::from(0.5 * e * e)).sum::<f64>() / (steps.len() * 2) as f64;
+    let found = outcome.epochs[outcome.best].validation;
+    assert!(found * 10.0 < last_value, "{found} {last_value} {:?}", outcome.epochs);
+}
+
+#[test]
+fn too_little_says_so() {
+    let trainer = Trainer::new(Config::default(), choose(Wanted::Cpu));
+    let e = trainer.train(&[waves(100, 1, 1)], &[waves(100, 1, 2)], 1).unwrap_err();
+    assert!(e.reason.starts_with("too short to learn from: 20 windows of 81 samples"), "{e}");
+    assert!(e.hint.is_some());
+}
+
+#[test]
+fn stopping_keeps_the_best_so_far() {
+    let trainer = Trainer::new(Config { epochs: 1_000, patience: 1_000, ..small(1, 0) }, choose(Wanted::Cpu));
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let flag = Arc::clone(&stop);
+    let trainer = trainer.stop_by(stop).on_progress(move |p| {
+        if p.epochs.len() >= 2 {
+            flag.store(true, std::sync::atomic::Ordering::Relaxed);
+        }
+    });
+    let outcome = trainer.train(&[waves(600, 2, 1)], &[waves(200, 2, 3)], 2).unwrap();
+    assert!(outcome.stopped && outcome.epochs.len() >= 2 && outcome.best < outcome.epochs.len());
+}
+
+/// A GPU, real or of software; says so visibly where there is none. CI has mesa's.
+#[cfg(feature = "wgpu")]
+fn gpu(test: &str) -> Option<crate::Chosen> {
+    let chosen = choose(Wanted::Gpu);
+    if chosen.gpu {
+        return Some(chosen);
+    }
+    let why = chosen.warning.unwrap_or_default();
+    assert!(std::env::var_os("CI").is_none(), "{test} needs a Vulkan device (mesa-vulkan-drivers): {why}");
+    #[expect(clippy::print_stderr, reason = "a test that did not run must be seen")]
+    {
+        eprintln!("SKIPPED {test}: {why}");
+    }
+    None
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_gpu_gives_the_loss_of_the_cpu() {
+    let Some(gpu) = gpu("a_gpu_gives_the_loss_of_the_cpu") else { return };
+    let shape = Shape { metrics: 3, hidden: 8, layers: 2, window: 10, horizon: 1 };
+    let loss = |device: &Device| {
+        let mut rng = Rng(4);
+        let network = Network::new(shape.initial(&mut rng), device);
+        let (windows, targets) = tensors(shape, 32, device, &mut rng);
+        descend(network.stock_loss(windows, targets, shape), &network)
+    };
+    let (here, gradient) = loss(&Device::flex().autodiff());
+    let (there, on_gpu) = loss(&gpu.device.clone().autodiff());
+    assert!((here - there).abs() < 1e-5 * here, "{here} {there}");
+    let off = distance(&on_gpu, &gradient);
+    assert!(off < 1e-3, "{off}");
+}
+
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_gpu_learns() {
+    let Some(gpu) = gpu("a_gpu_learns") else { return };
+    let config = Config { window: 8, hidden: 6, epochs: 4, patience: 4, batch: 64, ..Config::default() };
+    let outcome = Trainer::new(config, gpu).train(&[waves(400, 2, 1)], &[waves(150, 2, 2)], 2).unwrap();
+    let (first, last) = (&outcome.epochs[0], &outcome.epochs[outcome.epochs.len() - 1]);
+    assert!(last.loss < 0.7 * first.loss, "{:?}", outcome.epochs);
+}
