@@ -72,11 +72,12 @@ fn load(arch: Arch, access: &Access, roads: &Roads, (events, latency): (bool, bo
     Ok(roads.clone().load(access, knobs)?.0)
 }
 
-/// Bytes that are read between two calls: the first-level cache and as much again. See ADR 6 for what other sizes give.
+/// Bytes that are read between two calls: more than a first-level cache holds.
 const TOUCHED: usize = 64 << 10;
 
 /// What the programs add to a call of a recorded process by what becomes of it. Between its calls the calling thread does what programs
-/// do, it uses memory: in a loop that does not, everything that the programs touch stays in the nearest cache, and they cost half.
+/// do, it uses memory: in a loop that does not, everything that the programs touch stays in the nearest cache. A real server's calls cost
+/// more still (ADR 6).
 ///
 /// # Errors
 /// [`crate::Error::Bpf`], naming the program, if the kernel refuses one.
