@@ -429,6 +429,20 @@ TRACED(call_entered, "sys_enter")
 	return 0;
 }
 
+static __always_inline struct tally *slot_tally(__u32 process_seq, __u32 nr)
+{
+	__u32 i = bpf_get_smp_processor_id() * TALLY_SLOTS + ((nr + process_seq * 83) & (TALLY_SLOTS - 1));
+	struct tally_slot *slot = bpf_map_lookup_elem(&tally_slots, &i);
+
+	if (!slot)
+		return 0; /* a processor that was not there at the start */
+	if (!slot->key.process_seq) {
+		slot->key.nr = nr;
+		slot->key.process_seq = process_seq;
+	}
+	return slot->key.process_seq == process_seq && slot->key.nr == nr ? &slot->tally : 0;
+}
+
 /* All processors share the entry, so these must be atomic. */
 static __noinline int spill_tally(struct tally_key *key, __u64 dur_ns, bool failed)
 {
@@ -450,20 +464,6 @@ static __noinline int spill_tally(struct tally_key *key, __u64 dur_ns, bool fail
 		__sync_fetch_and_add(&tally->hist[log2_bucket(dur_ns)], 1);
 	}
 	return 0;
-}
-
-static __always_inline struct tally *slot_tally(__u32 process_seq, __u32 nr)
-{
-	__u32 i = bpf_get_smp_processor_id() * TALLY_SLOTS + ((nr + process_seq * 83) & (TALLY_SLOTS - 1));
-	struct tally_slot *slot = bpf_map_lookup_elem(&tally_slots, &i);
-
-	if (!slot)
-		return 0; /* a processor that was not there at the start */
-	if (!slot->key.process_seq) {
-		slot->key.nr = nr;
-		slot->key.process_seq = process_seq;
-	}
-	return slot->key.process_seq == process_seq && slot->key.nr == nr ? &slot->tally : 0;
 }
 
 /* Not inlined, nor is what else is rare: the usual way through `call_returned` then needs less of a stack. */
@@ -608,7 +608,9 @@ static __always_inline void take_call(struct thread *t, struct pt_regs *regs, co
 	/* The compiler knows the bound, and would leave out what tells the verifier. */
 	asm volatile("" : "+r"(nr));
 	path = call_args[nr & (NR_TABLE - 1)] & CALL_PATH;
-	t->path = !path ? 0 : path == 1 ? GET(regs, ARG0_AT_RETURN) : path == 2 ? GET(regs, ARG1) : GET(regs, ARG2);
+	t->path = 0;
+	if (path)
+		t->path = path == 1 ? GET(regs, ARG0_AT_RETURN) : path == 2 ? GET(regs, ARG1) : GET(regs, ARG2);
 }
 
 TRACED(call_returned, "sys_exit")

@@ -106,6 +106,8 @@ pub(crate) struct Controller {
     share: f64,
     /// That was over the budget though nothing more could be shed.
     unmet: bool,
+    /// What such windows were spent on, since [`Controller::take_over`].
+    over: Spent,
 }
 
 impl Controller {
@@ -125,6 +127,7 @@ impl Controller {
             own_ns_an_event: OWN_NS_AN_EVENT,
             share: 0.0,
             unmet: false,
+            over: Spent::default(),
         }
     }
 
@@ -149,6 +152,11 @@ impl Controller {
     /// Whether it was over the budget though nothing more could be shed.
     pub(crate) fn unmet(&self) -> bool {
         self.unmet
+    }
+
+    /// What was spent over the budget since the last time, though nothing more could be shed.
+    pub(crate) fn take_over(&mut self) -> Spent {
+        std::mem::take(&mut self.over)
     }
 
     /// Processor time spent on recording.
@@ -176,6 +184,9 @@ impl Controller {
         let window = std::mem::take(&mut self.window);
         self.share = self.share_of(&window);
         self.unmet = over && self.level == self.last_level;
+        if self.unmet {
+            self.over.add(&window);
+        }
         self.since_down = self.since_down.saturating_add(1);
         if window.events >= ENOUGH_EVENTS {
             self.own_ns_an_event = window.own_ns as f64 / window.events as f64;
@@ -274,6 +285,8 @@ mod tests {
         run(&mut c, [100_000, 0, 0, 0], 100);
         assert_eq!((c.level(), c.unmet()), (3, true));
         assert!(c.share() > 0.05, "{}", c.share());
+        let over = c.take_over();
+        assert!(over.elapsed_ns > 0 && c.share_of(&over) > 0.05 && c.take_over() == Spent::default());
         // Where there are no events, nothing can be shed.
         let mut tally = Controller::new(0.01, 2, PRICES, false);
         let spent = Spent { elapsed_ns: TICK_NS, tallied: 400_000, ..Spent::default() };

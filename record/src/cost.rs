@@ -47,7 +47,7 @@ pub fn measure(arch: Arch, access: &Access, btf: Option<&Path>) -> Result<Cost> 
 
 /// As a bystander and as a target; and the families attached.
 fn attached(arch: Arch, access: &Access, roads: &Roads, events: bool) -> Result<((f64, f64), Vec<Family>)> {
-    let mut probes = load(arch, access, roads, events, true)?;
+    let mut probes = load(arch, access, roads, (events, true))?;
     let bystander = median(get_parent, || ());
     probes.seed(std::process::id(), 1)?;
     // A ring that runs full would make the calls look cheap.
@@ -55,7 +55,7 @@ fn attached(arch: Arch, access: &Access, roads: &Roads, events: bool) -> Result<
     Ok(((bystander, target), probes.families()))
 }
 
-fn load(arch: Arch, access: &Access, roads: &Roads, events: bool, latency: bool) -> Result<Probes> {
+fn load(arch: Arch, access: &Access, roads: &Roads, (events, latency): (bool, bool)) -> Result<Probes> {
     let knobs = Knobs {
         syscalls: true,
         network: true,
@@ -72,11 +72,12 @@ fn load(arch: Arch, access: &Access, roads: &Roads, events: bool, latency: bool)
     Ok(roads.clone().load(access, knobs)?.0)
 }
 
-/// Bytes that are read between two calls: the first-level cache and as much again. See ADR 6 for what other sizes give.
+/// Bytes that are read between two calls: more than a first-level cache holds.
 const TOUCHED: usize = 64 << 10;
 
 /// What the programs add to a call of a recorded process by what becomes of it. Between its calls the calling thread does what programs
-/// do, it uses memory: in a loop that does not, everything that the programs touch stays in the nearest cache, and they cost half.
+/// do, it uses memory: in a loop that does not, everything that the programs touch stays in the nearest cache. A real server's calls cost
+/// more still (ADR 6).
 ///
 /// # Errors
 /// [`crate::Error::Bpf`], naming the program, if the kernel refuses one.
@@ -91,7 +92,7 @@ pub(crate) fn prices(arch: Arch, access: &Access, roads: &Roads, latency: bool) 
     };
     let plain = median(cold(get_parent), || ());
     let plain_path = median(cold(look_at_root), || ());
-    let mut probes = load(arch, access, roads, true, latency)?;
+    let mut probes = load(arch, access, roads, (true, latency))?;
     probes.seed(std::process::id(), 1)?;
     let event = median(cold(get_parent), || while probes.drain_calls(|_| ()) {});
     let path = median(cold(look_at_root), || while probes.drain_calls(|_| ()) {});

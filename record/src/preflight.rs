@@ -100,7 +100,7 @@ pub fn require(btf: Option<&Path>) -> Result<Arch> {
 pub fn expected(access: &Access, btf: Option<&Path>) -> Result<Vec<Family>> {
     let roads = Roads::find(access, btf)?;
     Ok(families(
-        (roads.syscalls, true),
+        roads.syscalls.then_some(true),
         roads.network,
         roads.typed,
         probes::Offers::by(probes::kernel_types(roads.btf.as_deref()).as_ref()),

@@ -183,7 +183,7 @@ impl Probes {
         let lives = RecordRing::new(&maps.lives, maps.lives.max_entries()).map_err(mapped)?;
         let doorbell = RecordRing::new(&maps.doorbell, maps.doorbell.max_entries()).map_err(mapped)?;
         let tally_slots = TallySlots::new(&maps.tally_slots, n_tables).map_err(mapped)?;
-        let families = families((knobs.syscalls, knobs.latency), knobs.network, knobs.typed, offers);
+        let families = families(knobs.syscalls.then_some(knobs.latency), knobs.network, knobs.typed, offers);
         let n_seeded = Cell::new(0);
         Ok(Self {
             skel,
@@ -564,8 +564,8 @@ mod words {
     }
 }
 
-/// The families by name, each with its road. `calls`: whether they are recorded, and whether with their entries.
-pub(crate) fn families(calls: (bool, bool), network: bool, typed: bool, offers: Offers) -> Vec<Family> {
+/// The families by name, each with its road; `syscalls`: whether with latencies.
+pub(crate) fn families(syscalls: Option<bool>, network: bool, typed: bool, offers: Offers) -> Vec<Family> {
     let family = |name: &str, attach: &str, probes: &[&str]| Family {
         name: name.into(),
         attach: attach.into(),
@@ -573,10 +573,10 @@ pub(crate) fn families(calls: (bool, bool), network: bool, typed: bool, offers: 
     };
     let road = if typed { "tp_btf" } else { "raw_tp" };
     vec![
-        match calls {
-            (true, true) => family("syscalls", road, &["sys_enter", "sys_exit"]),
-            (true, false) => family("syscalls", road, &["sys_exit"]),
-            (false, _) => family("syscalls", "off", &[]),
+        match syscalls {
+            Some(true) => family("syscalls", road, &["sys_enter", "sys_exit"]),
+            Some(false) => family("syscalls", road, &["sys_exit"]),
+            None => family("syscalls", "off", &[]),
         },
         match network {
             true => family("network", road, &["sock_send_length", "sock_recv_length"]),

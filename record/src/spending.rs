@@ -13,8 +13,6 @@ pub(crate) struct Spending {
     /// Since the file began.
     total: Spent,
     level_ns: [u64; N_LEVELS],
-    /// Over the budget at the last level: for how long, and what that cost.
-    unmet: Spent,
 }
 
 impl Spending {
@@ -25,7 +23,6 @@ impl Spending {
             own_ns: host::own_cpu_ns(),
             total: Spent::default(),
             level_ns: [0; N_LEVELS],
-            unmet: Spent::default(),
         }
     }
 
@@ -41,11 +38,7 @@ impl Spending {
         self.own_ns = own_ns;
         self.total.add(&spent);
         self.level_ns[self.controller.level()] += spent.elapsed_ns;
-        let level = self.controller.spend(&spent);
-        if self.controller.unmet() {
-            self.unmet.add(&spent);
-        }
-        level
+        self.controller.spend(&spent)
     }
 
     /// How it stands.
@@ -61,7 +54,7 @@ impl Spending {
     /// The account of a file, which ends here.
     pub(crate) fn close(&mut self) -> Budget {
         let total = std::mem::take(&mut self.total);
-        let unmet = std::mem::take(&mut self.unmet);
+        let unmet = self.controller.take_over();
         let prices = *self.controller.prices();
         Budget {
             max_overhead: self.controller.allowed(),

@@ -19,7 +19,7 @@ fn a_storm_is_shed_to_keep_to_the_budget_and_what_matters_is_all_there() {
     let out = record(
         &path,
         &["--max-overhead", "2%", "--status", "json"],
-        &[targets().to_str().unwrap(), "siege", "6", "40"],
+        &[targets().to_str().unwrap(), "siege", "6", "150"],
     );
     let printed: Vec<u64> = text(&out.stdout).split_whitespace().map(|n| n.parse().unwrap()).collect();
     let [getppid, futex, others] = printed[..] else { panic!("{printed:?}") };
