@@ -4,7 +4,7 @@
 set -eu
 
 osd=$1
-limit=$((6 * 1024 * 1024))
+limit=6000000
 
 fail() {
     echo "error: $*" >&2

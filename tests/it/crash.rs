@@ -351,7 +351,7 @@ fn a_series_of_files_and_a_size_limit_need_no_bpf() {
     for file in assert_two_of_a_series(dir.path(), &load.pid()) {
         assert!(rows(&file, Kind::Sample).iter().any(|r| r["pid"] == load.pid()));
     }
-    record(&["--rotate", "2K", "--duration", "3s"]);
+    record(&["--rotate", "2K", "--interval", "10ms", "--duration", "3s"]);
     assert!(std::fs::read_dir(dir.path()).unwrap().count() > 3, "cut by size too");
 }
 

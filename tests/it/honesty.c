@@ -81,9 +81,11 @@ static volatile pid_t sleeper;
 static void *blocked(void *ready)
 {
 	char c;
-	sleeper = gettid();
-	if (ready)
+	/* Not the first thread, which has nobody to tell: it would take the other's place. */
+	if (ready) {
+		sleeper = gettid();
 		pthread_barrier_wait(ready);
+	}
 	/* Nobody ever writes. */
 	read(never[0], &c, 1);
 	return 0;
