@@ -5,7 +5,8 @@
 //! inside a window with what happens outside.
 //!
 //! What learns first has one interface, [`detector`]: residuals ([`baseline`]), scored by a recipe ([`scoring`]), joined in an
-//! [`ensemble`], with a threshold from [`alarm_rate`]. [`novelty`] is for one metric with a rhythm. [`metrics`] and [`nab`] say how good
+//! [`ensemble`], with a threshold from [`alarm_rate`]. [`lstm`] is a trained forecaster, as weights and a forward pass, and [`scaler`] what
+//! it sees metrics through. [`novelty`] is for one metric with a rhythm. [`metrics`] and [`nab`] say how good
 //! a score is. No I/O, no clock, no unseeded randomness: the same input gives the same output.
 
 pub mod alarm_rate;

@@ -26,6 +26,8 @@ use std::ops::Range;
 pub const MOST: usize = 4_096;
 /// Most layers.
 pub const MOST_LAYERS: usize = 16;
+/// Largest weight: with larger ones sums might not be finite.
+pub const MOST_WEIGHT: f32 = 1e6;
 
 /// One layer. Matrices are row-major.
 #[derive(Clone, Debug, PartialEq)]
@@ -60,7 +62,7 @@ pub struct Lstm {
 }
 
 /// Why numbers are not a model.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unfit {
     /// A matrix of another size than the layers around it need.
@@ -78,6 +80,14 @@ pub enum Unfit {
     NotFinite {
         /// PyTorch's name of the matrix.
         what: String,
+    },
+    /// A weight beyond [`MOST_WEIGHT`].
+    #[error("{what} holds {value:e}, and no weight that was trained is beyond {MOST_WEIGHT:e}")]
+    Huge {
+        /// PyTorch's name of the matrix.
+        what: String,
+        /// The weight.
+        value: f32,
     },
     /// A size that is zero, or beyond [`MOST`] or [`MOST_LAYERS`].
     #[error("{found} {what}, and 1 to {most} are possible")]
@@ -103,7 +113,10 @@ fn matrix(what: &str, layer: Option<usize>, values: &[f32], wanted: usize) -> Re
     if values.iter().any(|v| !v.is_finite()) {
         return Err(Unfit::NotFinite { what: name() });
     }
-    Ok(())
+    match values.iter().find(|v| v.abs() > MOST_WEIGHT) {
+        Some(value) => Err(Unfit::Huge { what: name(), value: *value }),
+        None => Ok(()),
+    }
 }
 
 impl Lstm {
@@ -246,6 +259,7 @@ mod tests {
         check(&|l| l.layers[1].w_hh.push(0.0), "lstm.weight_hh_l1 has 37 values, and 36 fit");
         check(&|l| l.layers[0].b_ih[2] = f32::NAN, "lstm.bias_ih_l0 holds a value that is not a finite number");
         check(&|l| l.head_weight[0] = f32::INFINITY, "head.weight holds a value that is not a finite number");
+        check(&|l| l.head_bias[1] = -1e30, "head.bias holds -1e30, and no weight that was trained is beyond 1e6");
         check(&|l| l.layers.clear(), "0 layers, and 1 to 16 are possible");
         check(&|l| l.layers[0].hidden = 1 << 40, "1099511627776 units of a layer, and 1 to 4096 are possible");
         check(&|l| l.layers[1].input = 2, "the input of layer 1 has 2 values, and 3 fit");

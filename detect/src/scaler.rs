@@ -18,7 +18,8 @@ pub struct Scale {
 impl Scale {
     /// In spreads from the median, the tail tamed.
     pub fn apply(self, value: f64) -> f64 {
-        ((value - self.median) / self.spread).asinh()
+        // asinh of the largest number is 710; of what does not fit one, infinite.
+        ((value - self.median) / self.spread).asinh().clamp(-710.0, 710.0)
     }
 
     /// Back to the unit.

@@ -21,7 +21,8 @@ fn scene() -> tempfile::TempDir {
     let normal: Vec<Recording> = (11..14).map(|seed| write(&format!("normal{seed}.parquet"), seed, None)).collect();
     let seen = features::named(&features::DEFAULT).unwrap();
     let prepared = prepare(&normal, &seen, Shape::default()).unwrap();
-    let lstm = Reservoir::default().learn(&prepared.training, &prepared.validation, seen.len()).unwrap();
+    let reservoir = Reservoir { layers: 2, ..Reservoir::default() };
+    let lstm = reservoir.learn(&prepared.training, &prepared.validation, seen.len()).unwrap();
     let model = Model::new(lstm, &prepared, 1).unwrap();
     model.save(&dir.path().join("model"), &serde_json::json!({}), &[], false).unwrap();
     write("run.parquet", 1, Some((60, 66)));

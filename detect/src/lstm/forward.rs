@@ -186,10 +186,10 @@ unsafe fn tile<L: Lanes, const R: usize>(s: &mut Step<'_>, group: usize, row: us
         }
         let weights = s.layer.own.as_ptr().add(group * hidden * wide);
         accumulate(&mut sums, s.old.as_ptr().add(row * units), units, weights, hidden);
-        for r in 0..R {
+        for (r, sums) in sums.into_iter().enumerate() {
             let at = (row + r) * units + group * L::N;
             let state = s.state.as_mut_ptr().add(at);
-            let (c, h) = lanes::cell(sums[r], L::load(state));
+            let (c, h) = lanes::cell(sums, L::load(state));
             c.store(state);
             h.store(s.new.as_mut_ptr().add(at));
         }

@@ -1,7 +1,8 @@
 //! The directory: what is written is read back, and what cannot be a model is refused by name.
 
-use crate::server::model;
+use crate::server::{Server, model};
 use osd_model::Model;
+use osd_model::score::Options;
 use std::fs;
 use std::path::Path;
 
@@ -139,4 +140,35 @@ fn a_hostile_header_asks_for_nothing() {
         }),
         "no whole safetensors file",
     );
+}
+
+#[test]
+fn no_damage_is_a_panic_or_a_score_that_is_no_number() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m");
+    save(&model(), &path, false).unwrap();
+    let recording = Server { seed: 40, seconds: 20, ..Server::default() }.write(&dir.path().join("r.parquet"));
+    let mut read = 0;
+    for (n, file) in
+        ["model.safetensors", "config.json", "scaler.json", "threshold.json"].into_iter().cycle().take(400).enumerate()
+    {
+        let whole = fs::read(path.join(file)).unwrap();
+        let mut bytes = whole.clone();
+        // Near the beginning, where headers are, and all over; a bit, or the end.
+        let at = (n * 7_919 + n * n * 31) % if n % 3 == 0 { bytes.len() } else { bytes.len().min(900) };
+        if n % 7 == 0 {
+            bytes.truncate(at)
+        } else {
+            bytes[at] ^= 1 << (n % 8)
+        }
+        fs::write(path.join(file), &bytes).unwrap();
+        if let Ok(model) = Model::read(&path) {
+            read += 1;
+            if let Ok(scored) = model.score(&recording, Options::default()) {
+                assert!(scored.total.iter().all(|t| t.is_finite()), "{file}, {at}");
+            }
+        }
+        fs::write(path.join(file), &whole).unwrap();
+    }
+    assert!(read > 20 && read < 380, "{read} of 400 were read all the same");
 }

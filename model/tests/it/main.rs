@@ -1,5 +1,7 @@
 //! The way from recordings to scores, with recordings of which everything is known and a model that learns in a second.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 mod artifact;
 mod features;
 mod scores;
