@@ -15,8 +15,6 @@ need setpriv util-linux
 need redis-server redis-server
 need redis-benchmark redis-tools
 need chromium chromium
-# Vulkan in software, for the tests of training on a GPU; any driver will do.
-ls /usr/share/vulkan/icd.d/*.json >/dev/null 2>&1 || missing="$missing mesa-vulkan-drivers"
 # `python3 -m venv` without pip inside is of no use; Debian splits it off.
 python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 

@@ -60,7 +60,7 @@ pub(crate) struct Args {
     /// Threads on the CPU [default: one a processor].
     #[arg(long, value_name = "N", value_parser = between(1, 1_024))]
     threads: Option<usize>,
-    /// Where to train; auto takes a GPU if Vulkan has one.
+    /// Where to train; auto takes a GPU if Vulkan has one, and this osd is built with the feature `wgpu`.
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
     /// Only errors on stderr.
@@ -70,7 +70,6 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "EXAMPLES:
   osd train normal/*.parquet -o model/               learn; then: osd score -m model/ run.parquet
-  osd train normal.parquet -o model/ --device gpu    on a graphics card
   osd train normal.parquet -o model/ --features cpu,rss,syscalls --window 40
   osd train more/*.parquet -o model/ --force         anew, in the place of the old";
 

@@ -9,6 +9,7 @@ use osd_detect::lstm::{Forecaster, Segment};
 use osd_train::{Chosen, Config, Trainer, Wanted, choose};
 use std::collections::BTreeMap;
 use std::process::Command;
+use std::slice::from_ref;
 use std::time::Instant;
 
 const METRICS: usize = 4;
@@ -47,7 +48,8 @@ fn scoring(threads: usize) -> f64 {
     let config = Config { window: WINDOW, epochs: 1, windows_per_epoch: BATCH, ..Config::default() };
     let data = segment(64 * BATCH);
     let train = data.slice(0..2 * BATCH, METRICS);
-    let lstm = Trainer::new(config, choose(Wanted::Cpu)).train(&[train.clone()], &[train], METRICS).unwrap().lstm;
+    let lstm =
+        Trainer::new(config, choose(Wanted::Cpu)).train(from_ref(&train), from_ref(&train), METRICS).unwrap().lstm;
     let forecaster = Forecaster::new(&lstm);
     let starts: Vec<usize> = (0..64 * BATCH).collect();
     let round = || {

@@ -1,8 +1,9 @@
 //! Weights as safetensors, under the names that PyTorch gives them.
 //!
-//! With `H` units and `I` inputs: `lstm.weight_ih_l0` [4H, I], `lstm.weight_hh_l0` [4H, H], `lstm.bias_ih_l0` [4H], `lstm.bias_hh_l0`
-//! [4H], the same with `_l1` and so on, `head.weight` [horizon * metrics, H], `head.bias` [horizon * metrics]; F32, row-major. The rows
-//! of a gate matrix are the gates i, f, g, o, as in `torch.nn.LSTM`; the rows of the head are step after step, in each its metrics.
+//! With `H` units and `I` inputs: `lstm.weight_ih_l0` of shape `4H, I`, `lstm.weight_hh_l0` of `4H, H`, `lstm.bias_ih_l0` and
+//! `lstm.bias_hh_l0` of `4H`, the same with `_l1` and so on, `head.weight` of `horizon * metrics, H`, `head.bias` of `horizon * metrics`;
+//! F32, row-major. The rows of a gate matrix are the gates i, f, g, o, as in `torch.nn.LSTM`; the rows of the head are step after step,
+//! in each its metrics.
 //!
 //! The file is the length of a JSON header, the header and the numbers, little-endian throughout
 //! (<https://github.com/huggingface/safetensors>); written here, because the crate for it changes features of serde below all of DataFusion.
