@@ -1,9 +1,9 @@
 //! The kernel side as an object: loads and attaches the programs, drains the rings, runs the passes, reads the counters.
 
 use crate::call_args::call_args;
-use crate::counts;
 use crate::decode::{self, Call, Life};
 use crate::error::{Error, Result};
+use crate::kernel_tallies::KernelTallies;
 use crate::{host, passes};
 use osd_bpf::libbpf_rs::btf::Btf;
 use osd_bpf::libbpf_rs::skel::{OpenSkel, SkelBuilder};
@@ -15,10 +15,9 @@ use osd_bpf::{OsdSkel, OsdSkelBuilder};
 use osd_recording::Family;
 use osd_recording::names::Arch;
 use std::cell::Cell;
-use std::collections::HashSet;
 use std::io::Read;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::time::Duration;
 
@@ -66,16 +65,11 @@ pub(crate) struct Probes {
     paths: RecordRing,
     lives: RecordRing,
     doorbell: RecordRing,
-    tally_slots: TallySlots,
+    tallies: KernelTallies,
     slots: usize,
-    n_cpus: usize,
     families: Vec<Family>,
     /// Calls with a path handed over so far.
     n_paths: u64,
-    /// Scratch of `read_tallies`, kept between intervals.
-    batch: TallyBatch,
-    /// Which tallies were in `tallies` and in `spilled_tallies` when they were last read.
-    held: [HashSet<(u32, u32)>; 2],
 }
 
 fn bpf(action: impl Into<String>) -> impl FnOnce(libbpf_rs::Error) -> Error {
@@ -182,7 +176,8 @@ impl Probes {
         let paths = RecordRing::new(&maps.paths, maps.paths.max_entries()).map_err(mapped)?;
         let lives = RecordRing::new(&maps.lives, maps.lives.max_entries()).map_err(mapped)?;
         let doorbell = RecordRing::new(&maps.doorbell, maps.doorbell.max_entries()).map_err(mapped)?;
-        let tally_slots = TallySlots::new(&maps.tally_slots, n_tables).map_err(mapped)?;
+        let slots = TallySlots::new(&maps.tally_slots, n_tables).map_err(mapped)?;
+        let tallies = KernelTallies::new(slots, n_cpus);
         let families = families(knobs.syscalls.then_some(knobs.latency), knobs.network, knobs.typed, offers);
         let n_seeded = Cell::new(0);
         Ok(Self {
@@ -194,12 +189,9 @@ impl Probes {
             paths,
             lives,
             doorbell,
-            tally_slots,
+            tallies,
             slots: sizes.slots,
-            n_cpus,
             families,
-            batch: TallyBatch::default(),
-            held: Default::default(),
             n_paths: 0,
         })
     }
@@ -320,34 +312,13 @@ impl Probes {
     ///
     /// # Errors
     /// [`Error::Bpf`] if a map cannot be read.
-    pub(crate) fn read_tallies(&mut self, mut each: impl FnMut(tally_key, tally)) -> Result<()> {
-        self.tally_slots.read(&mut each);
-        let maps = &self.skel.maps;
-        let tables = [(&maps.tallies, self.n_cpus), (&maps.spilled_tallies, 1)];
-        for ((map, n_parts), held) in tables.into_iter().zip(&mut self.held) {
-            held.clear();
-            self.batch.read(map.as_fd().as_raw_fd(), n_parts, |key, sum| {
-                held.insert((key.process_seq, key.nr));
-                each(key, sum);
-            })?;
-        }
-        Ok(())
+    pub(crate) fn read_tallies(&mut self, each: impl FnMut(tally_key, tally)) -> Result<()> {
+        self.tallies.read(&self.skel.maps.tallies, &self.skel.maps.spilled_tallies, each)
     }
 
     /// Forgets tallies of processes that have ended.
     pub(crate) fn delete_tallies(&mut self, keys: &[(u32, u32)]) {
-        if keys.is_empty() {
-            return;
-        }
-        let ended: HashSet<(u32, u32)> = keys.iter().copied().collect();
-        self.tally_slots.free(|key| ended.contains(&(key.process_seq, key.nr)));
-        let maps = &self.skel.maps;
-        for (map, held) in [&maps.tallies, &maps.spilled_tallies].into_iter().zip(&self.held) {
-            // The kernel stops at a key that it does not have, and most calls are tallied by the recorder: only those it has.
-            let keys =
-                keys.iter().filter(|key| held.contains(key)).map(|&(process_seq, nr)| tally_key { process_seq, nr });
-            delete_all(map.as_fd().as_raw_fd(), keys.collect());
-        }
+        self.tallies.delete(&self.skel.maps.tallies, &self.skel.maps.spilled_tallies, keys);
     }
 
     /// Running totals of what was lost, by stream and reason.
@@ -425,75 +396,6 @@ impl RingSizes {
         let share = knobs.ring_bytes as usize * 3 / 4 / n_cpus / size_of::<call>();
         let slots = (1 << share.max(1).ilog2()).max(MIN_SLOTS);
         Self { rings: n_cpus, slots, path_bytes: knobs.ring_bytes / 4 }
-    }
-}
-
-/// Room for a part of a map of tallies.
-#[derive(Default)]
-struct TallyBatch {
-    keys: Vec<u8>,
-    values: Vec<u8>,
-}
-
-impl TallyBatch {
-    /// Hands over all entries of `map`, each the sum of its `n_parts` values.
-    fn read(&mut self, map: RawFd, n_parts: usize, mut each: impl FnMut(tally_key, tally)) -> Result<()> {
-        let stride = size_of::<tally>() * n_parts;
-        let count = (2 * 1024 * 1024 / stride).clamp(64, 4096);
-        self.keys.resize(count * size_of::<tally_key>(), 0);
-        self.values.resize(count * stride, 0);
-        let mut position = 0_u32;
-        let mut first = true;
-        loop {
-            let mut n = count as u32;
-            let from = if first { std::ptr::null_mut() } else { (&raw mut position).cast() };
-            let mut next = position;
-            // SAFETY: keys and values have room for `count` entries of the map's sizes (values: `n_parts` each, of a multiple of 8
-            // bytes), positions are the 4 bytes a hash map wants, `n` says the room and returns the number.
-            let ret = unsafe {
-                libbpf_sys::bpf_map_lookup_batch(
-                    map,
-                    from,
-                    (&raw mut next).cast(),
-                    self.keys.as_mut_ptr().cast(),
-                    self.values.as_mut_ptr().cast(),
-                    &raw mut n,
-                    std::ptr::null(),
-                )
-            };
-            let done = ret == -libc::ENOENT;
-            if ret != 0 && !done {
-                return Err(bpf("read the tallies")(libbpf_rs::Error::from_raw_os_error(-ret)));
-            }
-            let keys = self.keys.chunks_exact(size_of::<tally_key>());
-            for (key, parts) in keys.zip(self.values.chunks_exact(stride)).take(n as usize) {
-                let Some(key) = tally_key::read(key) else { continue };
-                let mut sum = tally::default();
-                for one in parts.chunks_exact(size_of::<tally>()).filter_map(tally::read) {
-                    counts::add(&mut sum, &one);
-                }
-                each(key, sum);
-            }
-            if done {
-                return Ok(());
-            }
-            position = next;
-            first = false;
-        }
-    }
-}
-
-/// Deletes `keys`, which the map has.
-fn delete_all(map: RawFd, mut keys: Vec<tally_key>) {
-    while !keys.is_empty() {
-        let mut n = keys.len() as u32;
-        // SAFETY: `n` keys of the map's size, read only; the call returns the number it has deleted in `n`.
-        let ret = unsafe { libbpf_sys::bpf_map_delete_batch(map, keys.as_ptr().cast(), &raw mut n, std::ptr::null()) };
-        if ret == 0 {
-            return;
-        }
-        // It stops at one that is not there, which is as good as deleted. Any other refusal costs an entry each, no more.
-        keys.drain(..(n as usize + 1).min(keys.len()));
     }
 }
 

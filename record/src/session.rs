@@ -4,6 +4,8 @@
 //! At the end: programs off, rings drained, last pass, last tallies. So a call is in the tallies if and only if it is in the events or
 //! among the losses. The end of an interval is the same without the first step: what the rings hold at that moment is counted in it.
 
+use crate::balance::hold_back;
+use crate::blind_spots::blind_spots;
 use crate::budget::{Prices, Spent};
 use crate::call_args;
 use crate::config::{Backend, Config, Control, Outcome, Status, Syscalls, What};
@@ -15,6 +17,7 @@ use crate::host::{self, HostMeter};
 use crate::ledger::{Interval, Ledger};
 use crate::privilege::Keep;
 use crate::probes::{Knobs, Losses, Probes};
+use crate::resolve::Resolver;
 use crate::roads::Roads;
 use crate::shelf::{self, Shelf};
 use crate::spending::Spending;
@@ -23,7 +26,7 @@ use crate::writing::{Parcel, Writing};
 use crate::{labels, preflight, procfs};
 use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE};
 use osd_recording::names::Arch;
-use osd_recording::rows::{Loss, Owner, ProcessEvent, Row, Sample, Syscall, Unseen};
+use osd_recording::rows::{Loss, ProcessEvent, Row, Sample, Unseen};
 use osd_recording::{Calls, ClockTable, LossTotal, Metadata, Writer, WriterOptions};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -533,138 +536,5 @@ impl Session {
             status.bytes = last.bytes;
         }
         Ok(Outcome { recordings, status, exit_code, n_processes, disk_full: full })
-    }
-}
-
-/// Takes back the losses of calls that were counted after the tallies were read: those tallies are the next interval's, perhaps in the next
-/// file, and the two must not be parted. `last` is what was told so far.
-fn hold_back(totals: &mut Losses, last: &Losses, tallied: u64) {
-    let told = |i: usize| last.get(i).map_or(0, |(.., n)| *n);
-    let new_of = |what: &dyn Fn(&str, &str) -> bool| -> u64 {
-        let new = totals.iter().enumerate().filter(|(_, (stream, reason, _))| what(stream, reason));
-        new.map(|(i, (.., n))| n - told(i)).sum()
-    };
-    // A call that found no room in the tallies either is a loss without a tally.
-    let nameless = new_of(&|stream, reason| (stream, reason) == ("tally", "map_full"));
-    let mut early = new_of(&|stream, _| stream == "syscall").saturating_sub(tallied + nameless);
-    for (i, (.., n)) in totals.iter_mut().enumerate().filter(|(_, (stream, ..))| *stream == "syscall") {
-        let back = early.min(*n - told(i));
-        *n -= back;
-        early -= back;
-    }
-}
-
-/// Turns calls into rows.
-struct Resolver<'a> {
-    ledger: &'a Ledger,
-    clock: &'a ClockTable,
-    takes_fd: &'a [bool; NR_TABLE],
-    /// The owner found last: most calls are of the same process as the one before.
-    cached: Option<(u32, Owner)>,
-}
-
-impl<'a> Resolver<'a> {
-    fn new(ledger: &'a Ledger, clock: &'a ClockTable, takes_fd: &'a [bool; NR_TABLE]) -> Self {
-        Self { ledger, clock, takes_fd, cached: None }
-    }
-
-    /// Appends the row of `call` to `rows`, or the call to `stranded` if nobody has introduced its process yet.
-    fn resolve(&mut self, (c, path): Call, rows: &mut Calls, stranded: &mut Vec<Call>) {
-        let owner = match self.cached {
-            Some((seq, owner)) if seq == c.process_seq => owner,
-            _ => match self.ledger.owner(c.process_seq) {
-                Some(owner) => {
-                    self.cached = Some((c.process_seq, owner));
-                    owner
-                }
-                None => return stranded.push((c, path)),
-            },
-        };
-        let took_ns = if c.dur_ns == NO_DURATION { 0 } else { c.dur_ns };
-        rows.push(Syscall {
-            ts_ns: self.clock.utc_ns(c.exit_ns.saturating_sub(took_ns) as i64),
-            dur_ns: c.dur_ns,
-            owner,
-            tid: c.tid,
-            nr: u16::try_from(c.nr).unwrap_or(u16::MAX),
-            ret: c.ret,
-            fd: self.takes_fd[c.nr as usize & (NR_TABLE - 1)].then_some(c.fd),
-            path,
-        });
-    }
-}
-
-fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Vec<String> {
-    let mut spots = vec![
-        "io_uring: requests are counted in n_io_uring_sqes, not listed; what they did shows in CPU, I/O and socket bytes only".to_owned(),
-        "reads and writes of mapped files are seen as page faults only".to_owned(),
-        "net_*_bytes count internet sockets at the socket call; splice from a socket and kernel TLS receive are not seen".to_owned(),
-        "rss_* may lag by 32 pages or 2 pages per processor, whichever is more, times the number of processors".to_owned(),
-        "exit and exit_group never return, so they are process rows, not syscall rows".to_owned(),
-        if config.latency {
-            "a call that a seccomp filter refuses ends before the kernel reports its entry: it is neither counted nor listed"
-        } else {
-            "a call that a seccomp filter refuses is counted and listed like one that failed"
-        }
-        .to_owned(),
-        "a call that a signal interrupts returns -512 to -516 here and is no error: whether it started again or gave EINTR is decided later"
-            .to_owned(),
-        "32-bit calls (i386:*) have neither fd nor path".to_owned(),
-    ];
-    if probes.is_off("io_uring") {
-        spots[0] =
-            "io_uring: this kernel has no tracepoint for its requests; io_uring_enter is all that is seen".into();
-    }
-    if probes.by_proc() {
-        spots.push("read_* and write_* are 0 for processes of other users without CAP_SYS_PTRACE: threads are sampled from /proc".into());
-    }
-    spots.extend_from_slice(&roads.left_out);
-    if config.max_overhead.is_some() && config.syscalls == Syscalls::Events {
-        spots.push(
-            "--max-overhead: calls of the classes shed are counted, not listed; exec, connect, open and their like always are"
-                .to_owned(),
-        );
-    }
-    if !config.latency && config.syscalls != Syscalls::Off {
-        spots.push(
-            "--no-latency: how long calls took is not recorded; ts is when they returned; rt_sigreturn is counted as unknown, \
-             execveat as execve; the call that was under way when the recording began is counted"
-                .to_owned(),
-        );
-    }
-    if config.syscalls != Syscalls::Events {
-        spots.push(format!(
-            "system calls: {}",
-            if config.syscalls == Syscalls::Off { "not recorded" } else { "counted, not listed" }
-        ));
-    }
-    spots
-}
-
-#[cfg(test)]
-mod tests {
-    use super::hold_back;
-
-    #[test]
-    fn losses_without_a_tally_yet_wait_for_it() {
-        let totals = |calls, shed, nameless| {
-            vec![
-                ("syscall", "ring_full", calls),
-                ("path", "truncated", 5),
-                ("tally", "map_full", nameless),
-                ("syscall", "shed", shed),
-            ]
-        };
-        let held = |now: (u64, u64, u64), last: (u64, u64, u64), tallied| {
-            let mut losses = totals(now.0, now.1, now.2);
-            hold_back(&mut losses, &totals(last.0, last.1, last.2), tallied);
-            assert_eq!(losses[1].2, 5, "of calls only");
-            (losses[0].2, losses[3].2)
-        };
-        assert_eq!(held((100, 0, 0), (0, 0, 0), 100), (100, 0));
-        assert_eq!(held((100, 0, 0), (0, 0, 0), 80), (80, 0));
-        assert_eq!(held((100, 50, 0), (90, 20, 0), 25), (90, 45), "15 came after the tallies were read");
-        assert_eq!(held((100, 0, 7), (50, 0, 2), 45), (100, 0), "5 have no tally and never will");
-        assert_eq!(held((100, 0, 0), (100, 0, 0), 9), (100, 0), "a tally whose loss is not counted yet");
     }
 }
