@@ -56,7 +56,7 @@ fn a_kernel_without_btf_is_refused() {
     }
     let doctor = osd(["doctor", "--btf", "/nonexistent"]);
     assert_eq!(doctor.status.code(), Some(2));
-    assert!(text(&doctor.stdout).contains("fix: use a kernel built with CONFIG_DEBUG_INFO_BTF=y"));
+    assert!(text(&doctor.stdout).contains("fix: name a file of them: BTFHub"));
 }
 
 #[test]

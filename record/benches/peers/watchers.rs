@@ -22,6 +22,8 @@ pub(crate) enum Watcher {
     Empty,
     OsdTally,
     OsdEvents,
+    OsdTallyNoLatency,
+    OsdEventsNoLatency,
     Bpftrace,
     /// The first row's twin, measured half a round away: what differs between the two is noise.
     NothingAgain,
@@ -33,11 +35,13 @@ pub(crate) enum Watcher {
 
 impl Watcher {
     /// In the order of measuring, which each round begins elsewhere.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Nothing,
         Self::Empty,
         Self::OsdTally,
         Self::OsdEvents,
+        Self::OsdTallyNoLatency,
+        Self::OsdEventsNoLatency,
         Self::Bpftrace,
         Self::NothingAgain,
         Self::PerfRecord,
@@ -53,6 +57,8 @@ impl Watcher {
             Self::Empty => "empty sys_enter + sys_exit pair",
             Self::OsdTally => "`osd record --syscalls tally`",
             Self::OsdEvents => "`osd record`",
+            Self::OsdTallyNoLatency => "`osd record --syscalls tally --no-latency`",
+            Self::OsdEventsNoLatency => "`osd record --no-latency`",
             Self::Bpftrace => "`bpftrace`, latency histogram a call",
             Self::PerfRecord => "`perf record -e raw_syscalls:*`",
             Self::PerfTrace => "`perf trace`",
@@ -66,9 +72,11 @@ impl Watcher {
         match self {
             Self::Nothing | Self::NothingAgain | Self::Empty => "",
             Self::OsdTally => "counts, errors, latencies, usage",
+            Self::OsdTallyNoLatency => "counts, errors, usage",
             Self::Bpftrace => "latencies",
             Self::StraceCount => "counts, errors, time",
             Self::OsdEvents => "each call, and the tallies",
+            Self::OsdEventsNoLatency => "each call without its time, and the tallies",
             Self::PerfRecord | Self::PerfTrace | Self::Strace => "each call",
         }
     }
@@ -89,6 +97,10 @@ impl Watcher {
             Self::Nothing | Self::NothingAgain | Self::Empty => return None,
             Self::OsdTally => &["osd", "record", "-p", &list, "--force", "--syscalls", "tally", "-o"],
             Self::OsdEvents => &["osd", "record", "-p", &list, "--force", "-o"],
+            Self::OsdTallyNoLatency => {
+                &["osd", "record", "-p", &list, "--force", "--syscalls", "tally", "--no-latency", "-o"]
+            }
+            Self::OsdEventsNoLatency => &["osd", "record", "-p", &list, "--force", "--no-latency", "-o"],
             Self::PerfRecord => &["perf", "record", "-e", "raw_syscalls:*", "-p", &list, "-o"],
             Self::PerfTrace => &["perf", "trace", "-p", &list, "-o"],
             Self::StraceCount => &["strace", "-c", "-f", "-p", &list, "-o"],
@@ -211,7 +223,7 @@ impl Watching {
         let cpu_ns = ended.cpu_ns.saturating_sub(before.run_ns);
         let mut kept = Kept { file_bytes, cpu_ns, peak_rss_bytes, ..Kept::default() };
         match self.watcher {
-            Watcher::OsdEvents => self.read_recording(&mut kept)?,
+            Watcher::OsdEvents | Watcher::OsdEventsNoLatency => self.read_recording(&mut kept)?,
             Watcher::PerfRecord => self.read_perf_data(&mut kept)?,
             Watcher::PerfTrace | Watcher::Strace => self.read_lines(&mut kept),
             Watcher::StraceCount => {
