@@ -118,7 +118,7 @@ impl Model {
         if lstm.metrics != prepared.features.len() {
             return Err(unfit(format!("{} metrics for {} features", lstm.metrics, prepared.features.len())));
         }
-        let normal = score::normal(&lstm, prepared)?;
+        let normal = score::normal(&lstm, prepared, &prepared.features)?;
         let id = weights::id(&lstm);
         Ok(Self { config, lstm, scaler: prepared.scaler.clone(), normal, id })
     }

@@ -178,7 +178,7 @@ impl Model {
         let mut warm_up = 0;
         for rows in prepare::stretches_of(&series.valid, window) {
             let segment = prepare::scaled(&series, rows.clone(), &self.scaler);
-            let forecasts = forecasts(&forecaster, &segment, metrics);
+            let forecasts = forecasts(&forecaster, &segment, &features, window);
             for (i, at) in rows.enumerate() {
                 let forecast = &forecasts[i * metrics..(i + 1) * metrics];
                 if i > 0 {
@@ -206,13 +206,28 @@ impl Model {
 }
 
 /// One-step forecasts of each row of a segment by the rows before it, scaled; of the first, the row itself.
-fn forecasts(forecaster: &Forecaster, segment: &Segment, metrics: usize) -> Vec<f32> {
+///
+/// A level stands elsewhere in each run of a program (what it maps, what it was given), and a forecast that is off by as much all the time
+/// says nothing. So forecasts of levels are moved by what they were off of late: the mean at first, then with a half-life of a window.
+fn forecasts(forecaster: &Forecaster, segment: &Segment, features: &[&Feature], window: usize) -> Vec<f32> {
+    let metrics = features.len();
     let mut out = segment.values.clone();
     let mut stream = forecaster.stream();
     let mut forecast = vec![0.0; forecaster.outputs()];
+    let mut off = vec![0.0; metrics];
+    let least_share = 1.0 - 0.5_f32.powf(1.0 / window.max(1) as f32);
+    let mut n_seen = 0.0;
     for (at, row) in segment.values.chunks_exact(metrics).enumerate() {
         if at > 0 {
-            out[at * metrics..(at + 1) * metrics].copy_from_slice(&forecast[..metrics]);
+            let moved = forecast.iter().zip(&off).map(|(f, o)| f + o);
+            out[at * metrics..(at + 1) * metrics].iter_mut().zip(moved).for_each(|(out, f)| *out = f);
+            if segment.valid[at] {
+                n_seen += 1.0;
+                let share = least_share.max(1.0 / n_seen);
+                for (m, off) in off.iter_mut().enumerate().filter(|(m, _)| features[*m].level) {
+                    *off += share * (row[m] - forecast[m] - *off);
+                }
+            }
         }
         forecaster.push(&mut stream, row, &mut forecast);
     }
@@ -236,18 +251,21 @@ fn scores(
     recipe.score(residuals, moments, sight)
 }
 
+/// Least standard deviation of a level's residual, in spreads: how little it moved in a few runs says little of the next.
+const LEVEL_SD: f64 = 0.25;
+
 /// Rows after which half of what validation said about residuals is replaced by the stream.
 const HALF_LIFE: f64 = 20_000.0;
 
 /// What errors and scores are on the validation part. Each segment is run from its beginning, so that the state is warm there.
-pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared) -> Result<Normal> {
+pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared, features: &[&Feature]) -> Result<Normal> {
     let metrics = lstm.metrics;
     let window = prepared.shape.window;
     let forecaster = Forecaster::new(lstm);
     let mut pooled = Table::new(metrics);
     let mut parts: Vec<(Table, Vec<bool>, usize)> = vec![];
     for (segment, split) in &prepared.whole {
-        let forecasts = forecasts(&forecaster, segment, metrics);
+        let forecasts = forecasts(&forecaster, segment, features, window);
         let mut residuals = Table::zeros(segment.rows(), metrics);
         let pairs = segment.values.chunks_exact(metrics).zip(forecasts.chunks_exact(metrics));
         pairs.enumerate().for_each(|(at, (actual, forecast))| residual(actual, forecast, residuals.row_mut(at)));
@@ -259,7 +277,10 @@ pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared) -> Result<Normal> {
     if pooled.len() < MIN_POINTS {
         return Err(too_few(pooled.len()));
     }
-    let moments = scoring::moments(&pooled);
+    let mut moments = scoring::moments(&pooled);
+    for (moments, _) in moments.iter_mut().zip(features).filter(|(_, f)| f.level) {
+        moments.sd = moments.sd.max(LEVEL_SD);
+    }
     let recipe = Recipe { half_life: HALF_LIFE, ..Recipe::default() };
     let fit = |sight| {
         let mut totals = vec![];
@@ -279,4 +300,29 @@ pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared) -> Result<Normal> {
         online,
         offline,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use osd_detect::lstm::Layer;
+
+    /// Forecasts zero, whatever it sees.
+    fn zero(metrics: usize) -> Forecaster {
+        let (w_ih, w_hh, bias) = (vec![0.0; 4 * metrics], vec![0.0; 4], vec![0.0; 4]);
+        let layer = Layer { input: metrics, hidden: 1, w_ih, w_hh, b_ih: bias.clone(), b_hh: bias };
+        Forecaster::new(&Lstm::new(vec![layer], vec![0.0; metrics], vec![0.0; metrics], metrics, 1).unwrap())
+    }
+
+    #[test]
+    fn a_level_that_stands_elsewhere_is_expected_there_and_a_rate_is_not() {
+        let features = features::named(&["rss", "cpu"]).unwrap();
+        // Both stand at 5 where the model expects 0; at row 200 both jump by 1.
+        let rows = (0..400).flat_map(|at| [5.0 + f32::from(at >= 200); 2]).collect();
+        let segment = Segment { values: rows, valid: vec![true; 400] };
+        let forecasts = forecasts(&zero(2), &segment, &features, 80);
+        let of = |at: usize| (forecasts[2 * at], forecasts[2 * at + 1]);
+        assert!(of(100) == (5.0, 0.0) && of(200) == (5.0, 0.0), "{:?} {:?}", of(100), of(200));
+        assert!((of(280).0 - 5.5).abs() < 0.01, "half of the jump after a window: {:?}", of(280));
+    }
 }
