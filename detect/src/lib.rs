@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod nab;
 pub mod novelty;
 pub mod rates;
+pub mod rng;
 pub mod robust;
 pub mod scaler;
 pub mod scoring;

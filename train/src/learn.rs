@@ -6,11 +6,12 @@
 use crate::device::Chosen;
 use crate::kernel::{self, Batch, Shape, Workers};
 use crate::network::Network;
-use crate::windows::{Rng, Windows};
+use crate::windows::Windows;
 use burn::grad_clipping::GradientClippingConfig;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
 use osd_detect::lstm::{Learner, Lstm, NotLearnt, Segment};
+use osd_detect::rng::Rng;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;

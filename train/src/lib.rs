@@ -16,5 +16,3 @@ mod tests;
 
 pub use device::{Chosen, Wanted, choose};
 pub use learn::{Config, Epoch, MIN_WINDOWS, Outcome, Progress, Trainer};
-
-use windows::Rng;

@@ -2,11 +2,11 @@
 
 use crate::kernel::{Shape, Workers};
 use crate::network::Network;
-use crate::windows::Rng;
 use crate::{Config, Trainer, Wanted, choose};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use osd_detect::lstm::Segment;
+use osd_detect::rng::Rng;
 use std::sync::Arc;
 
 fn noise(n: usize, rng: &mut Rng) -> Vec<f32> {

@@ -4,6 +4,7 @@
 //! a trained model is compared with, and what tests of the way from recordings to scores learn with.
 
 use super::{Forecaster, Layer, Learner, Lstm, NotLearnt, Segment};
+use crate::rng::Rng;
 
 /// Random weights and a fitted head.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,15 +30,8 @@ impl Default for Reservoir {
 impl Reservoir {
     /// The model before its head is fitted: all of it 0.
     fn blank(&self, metrics: usize) -> Lstm {
-        let mut state = self.seed;
-        let mut uniform = move || {
-            // SplitMix64.
-            state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = state;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            ((z ^ (z >> 31)) >> 40) as f32 / (1_u32 << 23) as f32 - 1.0
-        };
+        let mut rng = Rng(self.seed);
+        let mut uniform = move || (rng.bits() >> 40) as f32 / (1_u32 << 23) as f32 - 1.0;
         let h = self.hidden;
         let mut some = |n: usize, scale: f32| (0..n).map(|_| scale * uniform()).collect::<Vec<f32>>();
         let mut layers = vec![];

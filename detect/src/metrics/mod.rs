@@ -14,6 +14,7 @@ pub mod events;
 pub mod range;
 pub mod vus;
 
+use crate::rng::Rng;
 use std::ops::Range;
 
 /// Points that both buffers of VUS cover at most: TSB-AD's default.
@@ -195,16 +196,8 @@ pub fn by_rank(scores: &[f64]) -> Vec<f64> {
 
 /// A random score: uniform, always the same for `n`.
 pub fn uniform(n: usize) -> Vec<f64> {
-    let mut state = 0x05d0_5d05_u64;
-    let next = || {
-        // SplitMix64.
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
-    };
-    std::iter::repeat_with(next).take(n).collect()
+    let mut rng = Rng(0x05d0_5d05);
+    std::iter::repeat_with(|| rng.unit()).take(n).collect()
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 //! ```
 
 use osd_detect::lstm::{Layer, Lstm, Unfit};
+use osd_detect::rng::Rng;
 use std::ops::Range;
 
 /// Sizes of a forecaster and of the windows it learns from.
@@ -94,7 +95,7 @@ impl Shape {
 
     /// Fresh weights: uniform within ±1/√hidden, as PyTorch's, with the forget gates' bias raised by one so that a state is kept until
     /// the layer knows better (Jozefowicz et al., ICML 2015).
-    pub(crate) fn initial(&self, rng: &mut crate::Rng) -> Vec<f32> {
+    pub(crate) fn initial(&self, rng: &mut Rng) -> Vec<f32> {
         let bound = 1.0 / (self.hidden as f64).sqrt();
         let mut weights: Vec<f32> = (0..self.weights()).map(|_| ((2.0 * rng.unit() - 1.0) * bound) as f32).collect();
         for layer in 0..self.layers {
