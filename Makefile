@@ -1,14 +1,14 @@
 # The commands of a fresh machine. `make demo` and `make test` install what is missing (as root, from the distribution's packages),
 # build, and run. Everything is built once, in release mode: what is tested is what ships.
 #
-# Targets: demo test soak bench bench-peers bench-train build recorder install-deps python clean
+# Targets: demo test soak bench bench-peers bench-train eval-live build recorder install-deps python clean
 
 CARGO ?= cargo
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CARGO_TARGET_DIR)/python
 
-.PHONY: help build recorder demo test lint doc unit python soak bench bench-peers bench-train install-deps clean
+.PHONY: help build recorder demo test lint doc unit python soak bench bench-peers bench-train eval-live install-deps clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -67,6 +67,10 @@ bench-peers: install-deps
 	scripts/install-peers.sh
 	$(if $(filter $(BIN)/osd,$(OSD)),$(CARGO) build --release -p osd)
 	OSD=$(OSD) $(CARGO) bench -p osd-record --bench peers -- $(ARGS)
+
+# How good a trained model is on live recordings; see the script for what can be set.
+eval-live: build
+	OSD=$(BIN)/osd OSD_WORKLOAD=$(BIN)/osd-workload scripts/eval-live.sh
 
 # Training and scoring side by side with PyTorch, which is no dependency of anything: where it cannot be installed its lines say SKIPPED.
 TORCH := $(CARGO_TARGET_DIR)/torch

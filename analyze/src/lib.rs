@@ -9,13 +9,18 @@ mod evidence;
 mod explain;
 mod functions;
 mod judged;
+mod marks;
 mod metrics;
 mod pattern;
 mod reading;
 mod say;
 mod series;
 mod session;
+mod shifts;
+mod touched;
 
 pub use error::{Error, Result};
 pub use explain::{Config, analyze};
+pub use marks::losses_where;
 pub use session::{Answer, Session, write_parquet};
+pub use touched::Touched;

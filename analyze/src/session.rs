@@ -5,6 +5,7 @@
 
 use crate::functions;
 use crate::reading::Readers;
+use crate::touched::Touched;
 use crate::{Error, Result};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
@@ -30,7 +31,7 @@ use osd_recording::{Kind, Recording};
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// The views, each over the rows of one kind.
 const VIEWS: [(&str, Kind); 8] = [
@@ -49,6 +50,7 @@ pub struct Session {
     context: SessionContext,
     runtime: tokio::runtime::Runtime,
     recordings: Vec<Recording>,
+    touched: Arc<Mutex<Vec<Touched>>>,
 }
 
 /// The rows of one statement, batch by batch.
@@ -75,7 +77,7 @@ impl Session {
         options.execution.time_zone = Some("+00:00".into());
         let context = SessionContext::new_with_config(config);
         functions::register(&context);
-        let session = Self { context, runtime, recordings };
+        let session = Self { context, runtime, recordings, touched: Arc::default() };
         session.register().map_err(|e| session.explain_error(&e))?;
         Ok(session)
     }
@@ -106,6 +108,7 @@ impl Session {
     /// # Errors
     /// [`Error::Sql`] with one line and the names there are, if it cannot be understood.
     pub fn query(&self, statement: &str) -> Result<Answer<'_>> {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).clear();
         // COPY and INSERT would write files behind the back of `--force`.
         let options = SQLOptions::new().with_allow_dml(false);
         let run = async {
@@ -116,12 +119,18 @@ impl Session {
         Ok(Answer { session: self, stream })
     }
 
+    /// Where the last statement looks.
+    pub fn touched(&self) -> Vec<Touched> {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     fn explain_error(&self, error: &DataFusionError) -> Error {
         Error::sql(error, &self.tables())
     }
 
     fn register(&self) -> std::result::Result<(), DataFusionError> {
-        self.context.register_table("recording", Arc::new(RecordingTable::new(&self.recordings)))?;
+        let table = RecordingTable::new(&self.recordings, Arc::clone(&self.touched));
+        self.context.register_table("recording", Arc::new(table))?;
         let views = async {
             for (name, kind) in VIEWS {
                 let mut columns: Vec<String> =
@@ -181,10 +190,11 @@ struct RecordingTable {
     schema: TableSchema,
     files: Vec<PartitionedFile>,
     readers: Arc<Readers>,
+    touched: Arc<Mutex<Vec<Touched>>>,
 }
 
 impl RecordingTable {
-    fn new(recordings: &[Recording]) -> Self {
+    fn new(recordings: &[Recording], touched: Arc<Mutex<Vec<Touched>>>) -> Self {
         // Columns that a newer minor version added are shown too; those that an older file lacks are null.
         let mut fields = osd_recording::schema::arrow_schema().fields().to_vec();
         for recording in recordings {
@@ -198,7 +208,7 @@ impl RecordingTable {
         let schema =
             TableSchema::builder(Arc::new(Schema::new(fields))).with_table_partition_cols(vec![Arc::new(name)]).build();
         let files = recordings.iter().enumerate().map(file).collect();
-        Self { schema, files, readers: Arc::new(Readers(recordings.to_vec())) }
+        Self { schema, files, readers: Arc::new(Readers(recordings.to_vec())), touched }
     }
 }
 
@@ -237,7 +247,7 @@ impl TableProvider for RecordingTable {
         &'s self,
         state: &'b dyn CatalogSession,
         projection: Option<&'c Vec<usize>>,
-        _filters: &'d [Expr],
+        filters: &'d [Expr],
         limit: Option<usize>,
     ) -> Scan<'a>
     where
@@ -247,6 +257,7 @@ impl TableProvider for RecordingTable {
         'd: 'a,
         Self: 'a,
     {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).push(Touched::of(filters));
         Box::pin(async move {
             let parquet =
                 TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };

@@ -7,7 +7,7 @@
 //! What learns first has one interface, [`detector`]: residuals ([`baseline`]), scored by a recipe ([`scoring`]), joined in an
 //! [`ensemble`], with a threshold from [`alarm_rate`]. [`lstm`] is a trained forecaster, as weights and a forward pass, and [`scaler`] what
 //! it sees metrics through. [`novelty`] is for one metric with a rhythm. [`metrics`] and [`nab`] say how good
-//! a score is. No I/O, no clock, no unseeded randomness: the same input gives the same output.
+//! a score is, [`incidents`] how good alarms are. No I/O, no clock, no unseeded randomness: the same input gives the same output.
 
 pub mod alarm_rate;
 pub mod baseline;
@@ -16,6 +16,7 @@ pub mod ensemble;
 pub mod findings;
 pub mod grid;
 pub mod histogram;
+pub mod incidents;
 pub mod lstm;
 pub mod metrics;
 pub mod nab;

@@ -42,7 +42,7 @@ pub struct Prepared {
     pub scaler: Scaler,
     /// To learn from.
     pub training: Vec<Segment>,
-    /// To stop by. Each begins with the window of rows before its first target.
+    /// To stop by. Each begins with the window of rows before its first target, which are no targets themselves.
     pub validation: Vec<Segment>,
     /// Which recordings.
     pub recordings: Vec<TrainedOn>,
@@ -50,6 +50,14 @@ pub struct Prepared {
     pub constant: Vec<&'static str>,
     /// Every segment whole, and where its validation begins.
     pub(crate) whole: Vec<(Segment, usize)>,
+}
+
+impl Prepared {
+    /// Rows of all segments, and how many of them are masked.
+    pub fn rows(&self) -> (u64, u64) {
+        let valid = self.whole.iter().flat_map(|(segment, _)| &segment.valid);
+        valid.fold((0, 0), |(all, masked), valid| (all + 1, masked + u64::from(!valid)))
+    }
 }
 
 /// Reads and prepares `recordings`.
@@ -105,7 +113,10 @@ pub fn prepare(recordings: &[Recording], features: &[&'static Feature], shape: S
         let split = split - rows.start;
         let metrics = prepared.features.len();
         prepared.training.push(segment.slice(0..split, metrics));
-        prepared.validation.push(segment.slice(split.saturating_sub(shape.window)..segment.rows(), metrics));
+        let before = shape.window.min(split);
+        let mut validation = segment.slice(split - before..segment.rows(), metrics);
+        validation.valid[..before].fill(false);
+        prepared.validation.push(validation);
         prepared.whole.push((segment, split));
     }
     Ok(prepared)

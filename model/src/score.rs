@@ -25,6 +25,8 @@ use std::ops::Range;
 pub struct Normal {
     /// Of each feature's residual in the validation part.
     pub moments: Vec<Moments>,
+    /// Least and largest value of each feature in the training part, scaled.
+    pub familiar: Vec<[f64; 2]>,
     /// Rows after which half of that is replaced by the stream; none to keep it.
     pub half_life: Option<f64>,
     /// Largest share of one metric in the score.
@@ -49,10 +51,13 @@ impl Normal {
 
     /// Whether it can be used for `features` features.
     pub(crate) fn check(&self, features: usize) -> std::result::Result<(), String> {
-        if self.moments.len() != features {
-            return Err(format!("it is about {} features, and the model sees {features}", self.moments.len()));
+        for n in [self.moments.len(), self.familiar.len()] {
+            if n != features {
+                return Err(format!("it is about {n} features, and the model sees {features}"));
+            }
         }
-        let moments = self.moments.iter().all(|m| m.mean.is_finite() && m.sd.is_finite() && m.sd > 0.0);
+        let moments = self.moments.iter().all(|m| m.mean.is_finite() && m.sd.is_finite() && m.sd > 0.0)
+            && self.familiar.iter().flatten().all(|v| v.is_finite());
         let numbers = [self.cut, self.kernel].iter().all(|v| v.is_finite() && *v >= 0.0)
             && self.kernel <= 10_000.0
             && self.half_life.is_none_or(|h| h.is_finite() && h >= 1.0);
@@ -107,13 +112,14 @@ pub struct Scored {
     pub threshold: f64,
     /// Tail of the score on normal data.
     rate: AlarmRate,
+    recipe: Recipe,
     /// What was asked for.
     pub options: Options,
     /// Rows that are not judged because the model had seen too little.
     pub warm_up: usize,
 }
 
-/// Judged rows that alarm, without a pause of more than [`JOIN`] rows that do not.
+/// A time that alarms: see [`Scored::alarms`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alarm {
     /// First to last and one.
@@ -138,24 +144,66 @@ impl Scored {
         self.rate.per_hour(score, self.series.grid.seconds(1))
     }
 
-    /// The alarms, in order.
+    /// The alarms, in order: runs of judged rows that alarm, without a pause of more than [`JOIN`] rows that do not.
+    ///
+    /// The kernel makes a loud event alarm before it begins and after it is over, and joins it with what comes next. So of each run those
+    /// stretches of loud rows, which exceed the threshold by themselves, are alarms that would also be if there were nothing else; what
+    /// would not is an echo, such as the model finding its way back. Where nothing would, the run as a whole is one alarm.
     pub fn alarms(&self) -> Vec<Alarm> {
+        let runs = self.join((0..self.total.len()).filter(|r| self.anomalous(*r)), JOIN);
+        let of = |run: Range<usize>| {
+            let loud = run.clone().filter(|r| self.judged[*r] && self.raw(*r) >= self.threshold);
+            let stretches = self.join(loud, self.recipe.kernel.ceil() as usize);
+            let alone: Vec<Alarm> = stretches
+                .iter()
+                .filter_map(|rows| {
+                    let peak = self.alone(rows);
+                    (peak >= self.threshold).then(|| self.alarm(rows.clone(), peak))
+                })
+                .collect();
+            if !alone.is_empty() {
+                return alone;
+            }
+            let peak = self.total[run.clone()].iter().copied().fold(0.0, f64::max);
+            let rows = match (stretches.first(), stretches.last()) {
+                (Some(first), Some(last)) => first.start..last.end,
+                _ => run,
+            };
+            vec![self.alarm(rows, peak)]
+        };
+        runs.into_iter().flat_map(of).collect()
+    }
+
+    /// Runs of rows, which are in order, with pauses of at most `pause` rows.
+    fn join(&self, rows: impl Iterator<Item = usize>, pause: usize) -> Vec<Range<usize>> {
         let mut out: Vec<Range<usize>> = vec![];
-        for row in (0..self.total.len()).filter(|r| self.anomalous(*r)) {
+        for row in rows {
             match out.last_mut() {
-                Some(last) if row - last.end < JOIN + 1 => last.end = row + 1,
+                Some(last) if row - last.end <= pause => last.end = row + 1,
                 _ => out.push(row..row + 1),
             }
         }
-        let shares = |rows: &Range<usize>| -> Vec<f64> {
-            (0..self.features.len()).map(|m| rows.clone().map(|r| self.parts.row(r)[m]).sum()).collect()
-        };
-        let alarm = |rows: Range<usize>| Alarm {
-            peak: self.total[rows.clone()].iter().copied().fold(0.0, f64::max),
-            metric: shares(&rows).iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map_or(0, |(m, _)| m),
-            rows,
-        };
-        out.into_iter().map(alarm).collect()
+        out
+    }
+
+    /// The score of a row without the kernel.
+    fn raw(&self, row: usize) -> f64 {
+        self.parts.row(row).iter().sum()
+    }
+
+    /// The largest score that these rows would give if all others were as normal rows are on average.
+    fn alone(&self, rows: &Range<usize>) -> f64 {
+        let quiet = self.features.len() as f64 / std::f64::consts::LN_10;
+        let beside = vec![quiet; 6 * self.recipe.kernel.ceil() as usize];
+        let own: Vec<f64> = rows.clone().map(|r| if self.judged[r] { self.raw(r) } else { quiet }).collect();
+        let score = scoring::smooth(&[&beside[..], &own, &beside].concat(), self.recipe.kernel, self.options.sight);
+        score.into_iter().fold(0.0, f64::max)
+    }
+
+    fn alarm(&self, rows: Range<usize>, peak: f64) -> Alarm {
+        let share = |m: usize| rows.clone().map(|r| self.parts.row(r)[m]).sum::<f64>();
+        let metric = (0..self.features.len()).max_by(|a, b| share(*a).total_cmp(&share(*b))).unwrap_or(0);
+        Alarm { rows, peak, metric }
     }
 }
 
@@ -189,19 +237,20 @@ impl Model {
                 warm_up += usize::from(i < window);
                 let actual = &segment.values[i * metrics..(i + 1) * metrics];
                 residual(actual, forecast, residuals.row_mut(at));
+                temper(actual, &self.normal.moments, &self.normal.familiar, residuals.row_mut(at));
             }
         }
         if !judged.contains(&true) {
             let path = recording.path().to_owned();
             return Err(Error::TooShort { path, found: series.n_valid(), wanted: window + 1 });
         }
-        let rate = self.normal.rate(options.sight);
+        let (rate, recipe) = (self.normal.rate(options.sight), self.normal.recipe());
         let interval_s = self.config.interval_ns as f64 / 1e9;
         let threshold = options.threshold.unwrap_or_else(|| rate.threshold(options.false_alarms_per_hour, interval_s));
-        let scores = scores(&mut residuals, &judged, &self.normal.moments, &self.normal.recipe(), options.sight);
+        let scores = scores(&mut residuals, &judged, &self.normal.moments, &recipe, options.sight);
         let (total, parts) = (scores.total, scores.parts);
         let rate = rate.clone();
-        Ok(Scored { series, features, judged, total, parts, expected, threshold, rate, options, warm_up })
+        Ok(Scored { series, features, judged, total, parts, expected, threshold, rate, recipe, options, warm_up })
     }
 }
 
@@ -236,6 +285,17 @@ fn forecasts(forecaster: &Forecaster, segment: &Segment, features: &[&Feature], 
 
 fn residual(actual: &[f32], forecast: &[f32], out: &mut [f64]) {
     out.iter_mut().zip(actual).zip(forecast).for_each(|((r, a), f)| *r = f64::from((a - f).abs()));
+}
+
+/// A value that training has seen is surprising where it is not expected, but not beyond all bounds: one row of it says little, and many do.
+const FAMILIAR_SD: f64 = 3.72;
+
+fn temper(actual: &[f32], moments: &[Moments], familiar: &[[f64; 2]], residuals: &mut [f64]) {
+    for (m, r) in residuals.iter_mut().enumerate() {
+        if (familiar[m][0]..=familiar[m][1]).contains(&f64::from(actual[m])) {
+            *r = r.min(moments[m].mean + FAMILIAR_SD * moments[m].sd);
+        }
+    }
 }
 
 /// Scores residuals; rows that are not judged say neither good nor bad.
@@ -281,6 +341,18 @@ pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared, features: &[&Feature]) ->
     for (moments, _) in moments.iter_mut().zip(features).filter(|(_, f)| f.level) {
         moments.sd = moments.sd.max(LEVEL_SD);
     }
+    let mut familiar = vec![[f64::INFINITY, f64::NEG_INFINITY]; metrics];
+    for (segment, split) in &prepared.whole {
+        for row in segment.values.chunks_exact(metrics).take(*split) {
+            let values = row.iter().map(|v| f64::from(*v));
+            familiar.iter_mut().zip(values).for_each(|([low, high], v)| (*low, *high) = (low.min(v), high.max(v)));
+        }
+    }
+    for ((segment, _), (residuals, ..)) in prepared.whole.iter().zip(&mut parts) {
+        for (at, row) in segment.values.chunks_exact(metrics).enumerate() {
+            temper(row, &moments, &familiar, residuals.row_mut(at));
+        }
+    }
     let recipe = Recipe { half_life: HALF_LIFE, ..Recipe::default() };
     let fit = |sight| {
         let mut totals = vec![];
@@ -297,6 +369,7 @@ pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared, features: &[&Feature]) ->
         kernel: recipe.kernel,
         points: pooled.len(),
         moments,
+        familiar,
         online,
         offline,
     })

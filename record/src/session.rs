@@ -68,12 +68,10 @@ fn run(
         session.drain_until(deadline, control)?;
         if Instant::now() >= deadline {
             session.tick()?;
-            if control.triggered() || std::mem::take(&mut session.target_failed) {
-                shelf.trigger();
-            }
-            shelf.put(&session.writing.closed())?;
-            if shelf.is_due(session.writing.bytes()) {
-                session.turn_over(shelf.next_writer(session.interval_start_ns)?)?;
+            let triggered = control.triggered() | std::mem::take(&mut session.target_failed);
+            let utc_ns = session.interval_start_ns;
+            if let Some(next) = shelf.after_interval(&session.writing, triggered, utc_ns)? {
+                session.turn_over(next)?;
             }
         }
         if Instant::now() >= next_status {

@@ -106,8 +106,17 @@ impl Shelf {
         Ok(Writer::create(path, self.options.clone())?)
     }
 
+    /// An interval has ended at `utc_ns`: what was closed meanwhile is put away, and when this file is full, here is the next one.
+    pub(crate) fn after_interval(&mut self, writing: &Writing, triggered: bool, utc_ns: i64) -> Result<Option<Writer>> {
+        if triggered {
+            self.trigger();
+        }
+        self.put(&writing.closed())?;
+        self.is_due(writing.bytes()).then(|| self.next_writer(utc_ns)).transpose()
+    }
+
     /// Whether it is time for the next file, with `bytes` in this one.
-    pub(crate) fn is_due(&mut self, bytes: u64) -> bool {
+    fn is_due(&mut self, bytes: u64) -> bool {
         let age = self.began.elapsed();
         match self.cut {
             Cut::Not => false,
@@ -125,18 +134,15 @@ impl Shelf {
         }
     }
 
-    /// Something happened. True if this asks for a recording of it, false if one is being waited for, or none is kept.
-    pub(crate) fn trigger(&mut self) -> bool {
-        let Cut::Flight { after, .. } = self.cut else { return false };
-        if self.save_at.is_some() {
-            return false;
+    /// Something happened: asks for a recording of it, if the last minutes are kept and none is being waited for.
+    fn trigger(&mut self) {
+        if let Cut::Flight { after, .. } = self.cut {
+            self.save_at.get_or_insert_with(|| Instant::now() + after);
         }
-        self.save_at = Some(Instant::now() + after);
-        true
     }
 
     /// Files that were closed meanwhile.
-    pub(crate) fn put(&mut self, closed: &[Closed]) -> Result<()> {
+    fn put(&mut self, closed: &[Closed]) -> Result<()> {
         for closed in closed {
             self.kept.push_back(closed.path.clone());
             if std::mem::take(&mut self.save_next) {

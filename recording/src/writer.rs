@@ -49,8 +49,10 @@ const PAGE_ROWS: usize = 32 * 1024;
 const WORTH_A_PAGE: usize = 8 * 1024;
 /// And they become a page, however few, when noting them again and again has cost so many bytes.
 const PASSING_BYTES: usize = 256 << 10;
-/// A row group is not larger, full or not: it waits in memory.
-const GROUP_BYTES: usize = 8 << 20;
+/// A row group of system calls is not larger, full or not: it waits in memory.
+const CALLS_BYTES: usize = 8 << 20;
+/// Nor one of another kind. Where processes come and go several kinds grow side by side, and each column's writer holds as much again.
+const GROUP_BYTES: usize = 2 << 20;
 /// A journal never grows beyond this; its group is sealed instead, full or not.
 const JOURNAL_BYTES: u64 = 48 << 20;
 
@@ -519,7 +521,7 @@ impl Writer {
         let Some(growing) = &self.growing[i] else { return Ok(()) };
         let full = growing.rows.len() >= self.rows_per_group(i)
             || growing.journal.as_ref().is_some_and(|j| j.bytes() >= JOURNAL_BYTES)
-            || growing.rows.bytes() >= GROUP_BYTES;
+            || growing.rows.bytes() >= if kind == Kind::Syscall { CALLS_BYTES } else { GROUP_BYTES };
         if full { self.seal(kind) } else { Ok(()) }
     }
 

@@ -7,6 +7,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::{csv, json};
 use osd_analyze::{Answer, Session};
+use osd_recording::Kind;
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -97,8 +98,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         None => Output::stdout(),
     };
     for (i, statement) in statements.iter().enumerate() {
-        warn_of_losses(&session, statement);
         let answer = session.query(statement)?;
+        warn_of_losses(&session)?;
         // Only the last of several has its answer in a format that holds one table.
         if i + 1 < statements.len() && args.format == Format::Parquet {
             for batch in answer {
@@ -152,30 +153,24 @@ fn statements(text: &str) -> Vec<String> {
     out
 }
 
-/// Says so when the rows asked for are not all there.
-fn warn_of_losses(session: &Session, statement: &str) {
-    let words: Vec<String> =
-        statement.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').map(str::to_ascii_lowercase).collect();
-    let asks = |word: &str| words.iter().any(|w| w == word);
-    let touched = |stream: &str| match stream {
-        "syscall" | "path" => asks("syscalls") || asks("recording"),
-        "process" | "exe" | "argv" => asks("processes") || asks("recording"),
-        "tally" => asks("tallies") || asks("recording"),
-        "sample" | "network" | "io_uring" => asks("samples") || asks("recording"),
-        _ => asks("recording"),
-    };
+/// Says so when the rows that the last statement looks at are not all there.
+fn warn_of_losses(session: &Session) -> Result<()> {
+    let touched = session.touched();
+    let asks = |kind| touched.iter().any(|t| t.kind == Some(kind));
     for recording in session.recordings() {
-        let m = recording.metadata();
-        let mut parts = vec![];
-        for loss in m.losses.iter().filter(|l| l.count > 0 && touched(&l.stream)) {
-            parts.push(format!("{} {} ({})", format::count(loss.count), loss.stream, loss.reason));
+        let lost = osd_analyze::losses_where(recording, &touched)?;
+        if lost.is_empty() {
+            continue;
         }
-        if !parts.is_empty() {
-            let exact = if asks("syscalls") && m.lost("tally") == 0 { "; `tallies` are exact" } else { "" };
-            let line = format!("{}: rows not recorded: {}{exact}", recording.path().display(), parts.join(", "));
-            eprintln!("warning: {}", sanitize(&line));
-        }
+        let part =
+            |((stream, reason), n): (&(String, String), &u64)| format!("{} {stream} ({reason})", format::count(*n));
+        let parts: Vec<String> = lost.iter().map(part).collect();
+        let whole = recording.metadata().lost("tally") == 0;
+        let exact = if asks(Kind::Syscall) && whole { "; `tallies` are exact" } else { "" };
+        let line = format!("{}: rows not recorded: {}{exact}", recording.path().display(), parts.join(", "));
+        eprintln!("warning: {}", sanitize(&line));
     }
+    Ok(())
 }
 
 fn write_answer(mut answer: Answer<'_>, format: Format, out: &mut Output) -> Result<()> {
@@ -414,9 +409,10 @@ fn repl(session: &Session, format: Format) -> Result<ExitCode> {
 }
 
 fn answer_one(session: &Session, statement: &str, format: Format) -> Result<()> {
-    warn_of_losses(session, statement);
     let mut out = Output::stdout();
-    write_answer(session.query(statement)?, format, &mut out)?;
+    let answer = session.query(statement)?;
+    warn_of_losses(session)?;
+    write_answer(answer, format, &mut out)?;
     out.finish()
 }
 

@@ -43,16 +43,16 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = between(1, 4_096))]
     hidden: usize,
     /// Most passes over the data.
-    #[arg(long, value_name = "N", default_value_t = 40, value_parser = between(1, 100_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = between(1, 100_000))]
     epochs: usize,
     /// Passes without getting better after which it ends.
-    #[arg(long, value_name = "N", default_value_t = 6, value_parser = between(1, 100_000))]
+    #[arg(long, value_name = "N", default_value_t = 15, value_parser = between(1, 100_000))]
     patience: usize,
     /// Windows a step.
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = between(1, 1_000_000))]
     batch: usize,
     /// Step of the optimiser at the beginning.
-    #[arg(long, value_name = "X", default_value_t = 3e-3, value_parser = parse_step)]
+    #[arg(long, value_name = "X", default_value_t = 5e-3, value_parser = parse_step)]
     rate: f64,
     /// On the CPU, the same seed gives the same model.
     #[arg(long, value_name = "N", default_value_t = 1)]
@@ -157,8 +157,7 @@ fn check_output(path: &Path, force: bool) -> Result<()> {
 
 /// What of the recordings is not used, or of no use.
 fn notes(prepared: &Prepared, voice: Voice) {
-    let rows = prepared.training.iter().chain(&prepared.validation).flat_map(|s| &s.valid);
-    let (all, masked) = rows.fold((0_u64, 0_u64), |(all, masked), valid| (all + 1, masked + u64::from(!valid)));
+    let (all, masked) = prepared.rows();
     if masked > 0 {
         voice.say(&format!(
             "note: {} of {} samples are masked, for gaps and losses",

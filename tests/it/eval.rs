@@ -63,7 +63,7 @@ fn a_trained_model_is_measured_beside_the_others() {
     let answer: serde_json::Value = serde_json::from_str(&first).unwrap();
     let rows = answer["rows"].as_array().unwrap();
     let names: Vec<&str> = rows.iter().map(|r| r["detector"].as_str().unwrap()).collect();
-    assert_eq!(names, ["random", "l2", "pca", "last-value", "ensemble", "lstm", "ensemble+lstm"]);
+    assert_eq!(names, ["random", "l2", "pca", "last-value", "ensemble", "lstm", "lstm-windows", "ensemble+lstm"]);
     assert!(rows[5..].iter().all(|r| r["vus_pr"].as_f64().unwrap() > 0.6), "{:?}", &rows[5..]);
     assert_eq!(first, osd_ok(args), "the seed is fixed");
 }

@@ -77,6 +77,34 @@ fn each_format_holds_the_alarms_and_the_file_every_score() {
 }
 
 #[test]
+fn recordings_with_labels_say_how_good_each_command_is() {
+    let dir = scene();
+    let args = ["eval", "run.parquet", "quiet.parquet", "--model", "model"];
+    let (code, json, err) = run(dir.path(), &[&args[..], &["--format", "json"]].concat());
+    assert_eq!((code, err.as_str()), (0, ""), "{json}");
+    let answer: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let judges = answer["judges"].as_array().unwrap();
+    let names: Vec<&str> = judges.iter().map(|j| j["judge"].as_str().unwrap()).collect();
+    assert_eq!(names, ["analyze", "score", "score --online", "analyze --model"]);
+    for judge in judges {
+        assert_eq!(
+            (&judge["all"]["n"], &judge["all"]["found"], &judge["false_alarms"]),
+            (&1.into(), &1.into(), &0.into())
+        );
+        assert!(judge["all"]["delay_max_s"].as_f64().unwrap() < 3.0, "{judge}");
+        // Two minutes twice, without the fault and what each needs to warm up.
+        assert!((0.05..0.066).contains(&judge["quiet_hours"].as_f64().unwrap()), "{judge}");
+    }
+    assert_eq!(judges[0]["all"]["called"], serde_json::json!({ "fsync storm": 1 }));
+    let (_, csv, _) = run(dir.path(), &[&args[..3], &["--format", "csv"]].concat());
+    assert_eq!(csv.lines().count(), 3, "without a model one command, its one label and the sum:\n{csv}");
+    let (_, table, _) = run(dir.path(), &args);
+    assert!(table.starts_with("2 recordings, 1 labels, ") && table.contains("false alarms an hour"), "{table}");
+    let (code, _, err) = run(dir.path(), &["eval", "run.parquet", "--half", "even"]);
+    assert!(code == 2 && err.contains("choose series of a corpus\nhint: "), "{err}");
+}
+
+#[test]
 fn the_model_judges_and_the_page_shows_its_score() {
     let dir = scene();
     let (code, out, err) =

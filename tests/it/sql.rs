@@ -163,6 +163,17 @@ fn losses_are_told_where_they_matter() {
     let warnings = |statement: &str| run(dir.path(), &["run.parquet", statement]).2;
     insta::assert_snapshot!(warnings("SELECT count(*) FROM syscalls"), @"warning: run.parquet: rows not recorded: 250 syscall (ring_full); `tallies` are exact");
     assert_eq!(warnings("SELECT count(*) FROM tallies"), "");
+    // By the time that is looked at, too: 250 were lost in one second.
+    let at = run(dir.path(), &["run.parquet", "SELECT ts FROM losses", "--format", "csv"]).1;
+    let at = at.lines().nth(1).unwrap();
+    assert_eq!(warnings(&format!("SELECT count(*) FROM syscalls WHERE ts < '{at}'")), "");
+    assert_eq!(
+        warnings(&format!("SELECT count(*) FROM syscalls WHERE ts > '{at}'::timestamp + interval '1 minute'")),
+        ""
+    );
+    let around =
+        format!("SELECT count(*) FROM syscalls WHERE ts BETWEEN '{at}'::timestamp - interval '1 second' AND '{at}'");
+    assert!(warnings(&around).contains("250 syscall (ring_full)"), "{}", warnings(&around));
 }
 
 #[test]

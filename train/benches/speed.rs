@@ -1,7 +1,7 @@
 //! How fast training is: osd's operation, Burn's own layers and PyTorch, in one run, on the same data sizes and threads. `make bench-train`.
 //!
 //! Two layers of 64 units, 4 metrics, windows of 80, batches of 256: what the other measurements of the project use. Each number is whole
-//! training: making the batch, loss, gradient, clipping, a step of Adam. PyTorch is `benches/pytorch.py`, by the interpreter that
+//! training: making the batch, loss of the forecasts after the last 64 rows of a window, gradient, clipping, a step of Adam. PyTorch is `benches/pytorch.py`, by the interpreter that
 //! OSD_TORCH names; without one its lines say SKIPPED.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
@@ -32,6 +32,8 @@ fn training(chosen: &Chosen, threads: usize, batches: usize) -> f64 {
         batch: BATCH,
         epochs: ROUNDS,
         patience: ROUNDS,
+        // All windows in each pass.
+        repeats: WINDOW,
         windows_per_epoch: windows,
         decay: 1.0,
         threads,

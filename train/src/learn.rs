@@ -5,8 +5,8 @@
 
 use crate::device::Chosen;
 use crate::kernel::{self, Batch, Shape, Workers};
-use crate::network::Network;
-use crate::windows::Windows;
+use crate::network::{Network, Tensors};
+use crate::windows::{Values, Windows};
 use burn::grad_clipping::GradientClippingConfig;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
@@ -36,7 +36,9 @@ pub struct Config {
     pub epochs: usize,
     /// Passes without a better validation loss after which training ends.
     pub patience: usize,
-    /// Most windows of a pass, drawn anew for each; long recordings have more than a pass needs.
+    /// How often a pass forecasts each row, from windows that begin elsewhere, which are drawn anew for each pass.
+    pub repeats: usize,
+    /// Most windows of a pass; long recordings have more than a pass needs.
     pub windows_per_epoch: usize,
     /// Step of the optimiser in the first pass.
     pub rate: f64,
@@ -58,15 +60,30 @@ impl Default for Config {
             hidden: 64,
             layers: 2,
             batch: 64,
-            epochs: 40,
-            patience: 6,
+            epochs: 100,
+            patience: 15,
+            repeats: 8,
             windows_per_epoch: 8_192,
-            rate: 3e-3,
-            decay: 0.95,
+            rate: 5e-3,
+            decay: 0.97,
             clip: 1.0,
             seed: 1,
             threads: 0,
         }
+    }
+}
+
+impl Config {
+    /// Forecasts of a window that count: those after its last four fifths. Were it the last alone, a model could learn where in a window it
+    /// is, instead of what the rows say, and be lost in a stream (`docs/adr/0008-training-on-burn.md`).
+    pub(crate) fn steps(&self) -> usize {
+        self.window - self.window / 5
+    }
+
+    /// Windows of a pass, of `n` that there are.
+    fn windows_of_a_pass(&self, n: usize) -> usize {
+        let wanted = n.saturating_mul(self.repeats).div_ceil(self.steps());
+        wanted.max(4 * self.batch).min(self.windows_per_epoch).min(n)
     }
 }
 
@@ -107,7 +124,7 @@ pub struct Outcome {
     pub epochs: Vec<Epoch>,
     /// Which was best, from 0.
     pub best: usize,
-    /// Windows to learn from, of which a pass takes at most [`Config::windows_per_epoch`].
+    /// Windows to learn from, of which a pass takes some.
     pub windows: usize,
     /// Windows to validate on.
     pub validation_windows: usize,
@@ -161,9 +178,10 @@ impl Trainer {
     /// If there are too few windows, if it was told to stop before the first pass ended, or if the loss is not finite.
     pub fn train(&self, training: &[Segment], validation: &[Segment], metrics: usize) -> Result<Outcome, NotLearnt> {
         let c = &self.config;
-        let shape = Shape { metrics, hidden: c.hidden, layers: c.layers, window: c.window, horizon: c.horizon };
-        let mut windows = Windows::new(training, metrics, c.window, c.horizon);
-        let mut held_out = Windows::new(validation, metrics, c.window, c.horizon);
+        let (window, steps) = (c.window, c.steps());
+        let shape = Shape { metrics, hidden: c.hidden, layers: c.layers, window, steps, horizon: c.horizon };
+        let mut windows = Windows::new(training, shape);
+        let mut held_out = Windows::new(validation, shape);
         if windows.len() < MIN_WINDOWS || held_out.len() == 0 {
             return Err(too_short(windows.len(), held_out.len(), c));
         }
@@ -177,13 +195,15 @@ impl Trainer {
         while epochs.len() < c.epochs && best.as_ref().is_none_or(|(_, _, at)| epochs.len() - at <= c.patience) {
             let begun = Instant::now();
             let rate = c.rate * c.decay.powi(epochs.len() as i32);
-            let each = n.min(c.windows_per_epoch);
+            let each = c.windows_of_a_pass(n);
             windows.shuffle(each, &mut rng);
             let mut sum = 0.0;
             let mut done = 0;
             while done < each {
                 let to = (done + c.batch).min(each);
-                let loss = run.step(&windows, done..to, rate);
+                let mut batch = windows.batch(done..to);
+                batch.disturb(shape, &mut rng);
+                let loss = run.step(batch, rate);
                 if !loss.is_finite() {
                     return Err(diverged(epochs.len()));
                 }
@@ -324,21 +344,22 @@ impl Run {
         }
     }
 
-    fn tensors(&self, (windows, targets): (Vec<f32>, Vec<f32>), device: &Device) -> (Tensor<3>, Tensor<2>) {
-        let (s, rows) = (self.shape, targets.len() / self.shape.outputs());
-        (
-            Tensor::from_data(TensorData::new(windows, [rows, s.window, s.metrics]), device),
-            Tensor::from_data(TensorData::new(targets, [rows, s.outputs()]), device),
-        )
+    fn tensors(&self, values: Values, device: &Device) -> Tensors {
+        let (s, rows) = (self.shape, values.known.len() / self.shape.steps);
+        Tensors {
+            windows: Tensor::from_data(TensorData::new(values.windows, [rows, s.window, s.metrics]), device),
+            targets: Tensor::from_data(TensorData::new(values.targets, [rows, s.steps, s.outputs()]), device),
+            known: Tensor::from_data(TensorData::new(values.known, [rows, s.steps]), device),
+        }
     }
 
     /// One step of the optimiser; the loss before it.
-    fn step(&mut self, windows: &Windows<'_>, which: std::ops::Range<usize>, rate: f64) -> f64 {
-        let (values, targets) = self.tensors(windows.batch(which), &self.device);
+    fn step(&mut self, batch: Values, rate: f64) -> f64 {
+        let batch = self.tensors(batch, &self.device);
         let loss = if self.fused {
-            self.network.fused_loss(values, targets, self.shape, &self.workers)
+            self.network.fused_loss(batch, self.shape, &self.workers)
         } else {
-            self.network.stock_loss(values, targets, self.shape)
+            self.network.stock_loss(batch, self.shape)
         };
         let grads = GradientsParams::from_grads(loss.backward(), &self.network);
         self.network = self.optimiser.step(rate, self.network.clone(), grads);
@@ -357,12 +378,11 @@ impl Run {
             let batch = windows.batch(from..to);
             let loss: f64 = match &network {
                 Some(network) => {
-                    let (values, targets) = self.tensors(batch, &plain);
-                    network.stock_loss(values, targets, self.shape).into_scalar::<f32>().into()
+                    network.stock_loss(self.tensors(batch, &plain), self.shape).into_scalar::<f32>().into()
                 }
                 None => {
-                    let batch = Batch { windows: &batch.0, targets: &batch.1 };
-                    kernel::loss(self.shape, batch, &weights, &self.workers)
+                    let Values { windows, targets, known } = &batch;
+                    kernel::loss(self.shape, Batch { windows, targets, known }, &weights, &self.workers)
                 }
             };
             sum += loss * (to - from) as f64;

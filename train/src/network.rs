@@ -10,6 +10,15 @@ use burn::nn::{GateController, Linear, Lstm, LstmConfig};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::sync::Arc;
 
+/// A batch as tensors: windows `[rows, window, metrics]`, targets `[rows, steps, horizon * metrics]`, and 1 where they are known,
+/// `[rows, steps]`.
+#[derive(Clone, Debug)]
+pub(crate) struct Tensors {
+    pub(crate) windows: Tensor<3>,
+    pub(crate) targets: Tensor<3>,
+    pub(crate) known: Tensor<2>,
+}
+
 /// The weights, all of them.
 #[derive(Module, Debug)]
 pub(crate) struct Network {
@@ -33,40 +42,35 @@ impl Network {
         self.weights.id
     }
 
-    /// Mean loss of a batch by osd's operation, for the CPU: `[1]`. `windows` is `[rows, window, metrics]`, `targets`
-    /// `[rows, horizon * metrics]`.
-    pub(crate) fn fused_loss(
-        &self,
-        windows: Tensor<3>,
-        targets: Tensor<2>,
-        shape: Shape,
-        workers: &Arc<Workers>,
-    ) -> Tensor<1> {
-        op::forecast_loss(windows, targets, self.weights.val(), shape, workers)
+    /// Mean loss of a batch by osd's operation, for the CPU: `[1]`.
+    pub(crate) fn fused_loss(&self, batch: Tensors, shape: Shape, workers: &Arc<Workers>) -> Tensor<1> {
+        op::forecast_loss(batch.windows, batch.targets, batch.known, self.weights.val(), shape, workers)
     }
 
     /// The same by Burn's own layers, for any device.
-    pub(crate) fn stock_loss(&self, windows: Tensor<3>, targets: Tensor<2>, shape: Shape) -> Tensor<1> {
-        let error = self.stock_forecast(windows, shape) - targets;
+    pub(crate) fn stock_loss(&self, batch: Tensors, shape: Shape) -> Tensor<1> {
+        let error = self.stock_forecast(batch.windows, shape) - batch.targets;
         // Huber's loss without a branch: with s = min(|e|, 1), s (|e| - s / 2).
         let size = error.abs();
         let small = size.clone().clamp_max(1.0);
-        (small.clone() * (size - small.mul_scalar(0.5))).mean()
+        let loss = small.clone() * (size - small.mul_scalar(0.5));
+        let known = batch.known.unsqueeze_dim::<3>(2);
+        (loss * known.clone()).sum() / known.sum().mul_scalar(shape.outputs() as f32)
     }
 
-    /// Forecasts `[rows, horizon * metrics]` by Burn's own layers.
-    pub(crate) fn stock_forecast(&self, windows: Tensor<3>, shape: Shape) -> Tensor<2> {
+    /// Forecasts `[rows, steps, horizon * metrics]` by Burn's own layers.
+    fn stock_forecast(&self, windows: Tensor<3>, shape: Shape) -> Tensor<3> {
         let weights = self.weights.val();
         let mut state = windows;
         for layer in 0..shape.layers {
             state = stock_layer(&weights, shape, layer).forward(state, None).0;
         }
-        let [rows, steps, hidden] = state.dims();
-        let last = state.slice([0..rows, steps - 1..steps, 0..hidden]).reshape([rows, hidden]);
+        let [rows, window, hidden] = state.dims();
+        let said = state.slice([0..rows, window - shape.steps..window, 0..hidden]);
         let (matrix, bias) = shape.head();
         let matrix = weights.clone().slice(matrix).reshape([shape.outputs(), hidden]);
-        let bias = weights.slice(bias).reshape([1, shape.outputs()]);
-        last.matmul(matrix.transpose()) + bias
+        let bias = weights.slice(bias).reshape([1, 1, shape.outputs()]);
+        said.matmul(matrix.transpose().unsqueeze::<3>()) + bias
     }
 }
 

@@ -20,10 +20,12 @@ use std::sync::Arc;
 pub(crate) trait ForecastLoss: Backend {
     /// Mean loss of a batch, `[1]`.
     ///
-    /// `windows` is `[rows, window, metrics]`, `targets` `[rows, horizon * metrics]`, `weights` one vector as [`Shape`] has it.
+    /// `windows` is `[rows, window, metrics]`, `targets` `[rows, steps, horizon * metrics]`, `known` `[rows, steps]`, `weights` one
+    /// vector as [`Shape`] has it.
     fn forecast_loss(
         windows: FloatTensor<Self>,
         targets: FloatTensor<Self>,
+        known: FloatTensor<Self>,
         weights: FloatTensor<Self>,
         shape: Shape,
         workers: Arc<Workers>,
@@ -32,11 +34,11 @@ pub(crate) trait ForecastLoss: Backend {
 
 type FlexTensor = FloatTensor<Flex>;
 
-/// Calls `with` on the values of the three tensors.
-fn values<T>([windows, targets, weights]: [&FlexTensor; 3], with: impl FnOnce(Batch<'_>, &[f32]) -> T) -> T {
-    let [windows, targets, weights] = [windows, targets, weights].map(|t| t.to_contiguous());
-    let [windows, targets, weights] = [&windows, &targets, &weights].map(|t| t.as_slice::<f32>().unwrap_or_default());
-    with(Batch { windows, targets }, weights)
+/// Calls `with` on the values of windows, targets, known and weights.
+fn values<T>(tensors: [&FlexTensor; 4], with: impl FnOnce(Batch<'_>, &[f32]) -> T) -> T {
+    let tensors = tensors.map(|t| t.to_contiguous());
+    let [windows, targets, known, weights] = tensors.each_ref().map(|t| t.as_slice::<f32>().unwrap_or_default());
+    with(Batch { windows, targets, known }, weights)
 }
 
 fn vector(values: Vec<f32>) -> FlexTensor {
@@ -48,11 +50,12 @@ impl ForecastLoss for Flex {
     fn forecast_loss(
         windows: FlexTensor,
         targets: FlexTensor,
+        known: FlexTensor,
         weights: FlexTensor,
         shape: Shape,
         workers: Arc<Workers>,
     ) -> FlexTensor {
-        values([&windows, &targets, &weights], |batch, weights| {
+        values([&windows, &targets, &known, &weights], |batch, weights| {
             vector(vec![kernel::loss(shape, batch, weights, &workers) as f32])
         })
     }
@@ -78,12 +81,13 @@ impl<C: CheckpointStrategy> ForecastLoss for Autodiff<Flex, C> {
     fn forecast_loss(
         windows: FloatTensor<Self>,
         targets: FloatTensor<Self>,
+        known: FloatTensor<Self>,
         weights: FloatTensor<Self>,
         shape: Shape,
         workers: Arc<Workers>,
     ) -> FloatTensor<Self> {
         let (weights, node) = weights.into_parts();
-        let tensors = [windows.primitive(), targets.primitive(), &weights];
+        let tensors = [windows.primitive(), targets.primitive(), known.primitive(), &weights];
         match Ready.prepare::<C>([node]).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let (loss, gradient) =
@@ -101,16 +105,17 @@ impl<C: CheckpointStrategy> ForecastLoss for Autodiff<Flex, C> {
 /// Mean loss of a batch on the CPU, `[1]`; see [`ForecastLoss::forecast_loss`].
 pub(crate) fn forecast_loss(
     windows: Tensor<3>,
-    targets: Tensor<2>,
+    targets: Tensor<3>,
+    known: Tensor<2>,
     weights: Tensor<1>,
     shape: Shape,
     workers: &Arc<Workers>,
 ) -> Tensor<1> {
-    let (windows, targets, weights) = (windows.into_dispatch(), targets.into_dispatch(), weights.into_dispatch());
     Tensor::from_dispatch(<Dispatch as ForecastLoss>::forecast_loss(
-        windows,
-        targets,
-        weights,
+        windows.into_dispatch(),
+        targets.into_dispatch(),
+        known.into_dispatch(),
+        weights.into_dispatch(),
         shape,
         Arc::clone(workers),
     ))

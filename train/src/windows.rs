@@ -1,23 +1,36 @@
 //! Windows of segments: which there are, and batches of them.
 
+use crate::kernel::Shape;
 use osd_detect::lstm::Segment;
 use osd_detect::rng::Rng;
+use std::ops::Range;
 
 /// All windows of some segments, by segment and first row.
 pub(crate) struct Windows<'a> {
     segments: &'a [Segment],
     metrics: usize,
     window: usize,
+    steps: usize,
     horizon: usize,
     starts: Vec<(usize, usize)>,
 }
 
+/// Values of some windows, `[rows, window, metrics]`; of what follows each of their last rows, `[rows, steps, horizon * metrics]`; and 1
+/// where all of that is valid, else 0, `[rows, steps]`.
+#[derive(Default)]
+pub(crate) struct Values {
+    pub(crate) windows: Vec<f32>,
+    pub(crate) targets: Vec<f32>,
+    pub(crate) known: Vec<f32>,
+}
+
 impl<'a> Windows<'a> {
     /// Those whose next `horizon` rows are valid; none reaches from one segment into another.
-    pub(crate) fn new(segments: &'a [Segment], metrics: usize, window: usize, horizon: usize) -> Self {
+    pub(crate) fn new(segments: &'a [Segment], shape: Shape) -> Self {
+        let Shape { metrics, window, steps, horizon, .. } = shape;
         let of = |(i, segment): (usize, &'a Segment)| segment.windows(window, horizon).map(move |from| (i, from));
         let starts = segments.iter().enumerate().flat_map(of).collect();
-        Self { segments, metrics, window, horizon, starts }
+        Self { segments, metrics, window, steps, horizon, starts }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -40,18 +53,53 @@ impl<'a> Windows<'a> {
         }
     }
 
-    /// Values of some windows, `[rows, window, metrics]`, and of what follows each, `[rows, horizon * metrics]`.
-    pub(crate) fn batch(&self, which: std::ops::Range<usize>) -> (Vec<f32>, Vec<f32>) {
-        let (mut windows, mut targets) = (vec![], vec![]);
+    /// Some windows, with what follows.
+    pub(crate) fn batch(&self, which: Range<usize>) -> Values {
+        let mut out = Values::default();
         for (segment, from) in &self.starts[which] {
-            let values = &self.segments[*segment].values[from * self.metrics..];
-            let (window, rest) = values.split_at(self.window * self.metrics);
-            windows.extend_from_slice(window);
-            targets.extend_from_slice(&rest[..self.horizon * self.metrics]);
+            let segment = &self.segments[*segment];
+            let values = |rows: Range<usize>| &segment.values[rows.start * self.metrics..rows.end * self.metrics];
+            let end = from + self.window;
+            out.windows.extend_from_slice(values(*from..end));
+            for next in end + 1 - self.steps..=end {
+                let rows = next..next + self.horizon;
+                out.targets.extend_from_slice(values(rows.clone()));
+                out.known.push(f32::from(u8::from(segment.valid[rows].iter().all(|v| *v))));
+            }
         }
-        (windows, targets)
+        out
     }
 }
+
+impl Values {
+    /// Disturbs some of the windows, as an anomaly would: over a span of rows some metrics are off by a constant. What followed stays what
+    /// it was, so the model learns to forecast what is normal whatever is going on, and to find its way back at once.
+    pub(crate) fn disturb(&mut self, shape: Shape, rng: &mut Rng) {
+        let Shape { metrics, window, .. } = shape;
+        for values in self.windows.chunks_exact_mut(window * metrics) {
+            if rng.unit() >= DISTURBED {
+                continue;
+            }
+            let (from, length) = (rng.below(window), 1 + rng.below(window * 2 / 3 + 1));
+            let one = rng.below(metrics);
+            for metric in 0..metrics {
+                let (chosen, size, up) = (rng.unit() < 0.3 || metric == one, rng.unit(), rng.unit() < 0.75);
+                if !chosen {
+                    continue;
+                }
+                // Added before scaling, which is by asinh: what is large hides what is small.
+                let by = ((LARGEST * size * size) as f32).sinh() * if up { 1.0 } else { -1.0 };
+                let rows = values.chunks_exact_mut(metrics).skip(from).take(length);
+                rows.for_each(|row| row[metric] = (row[metric].sinh() + by).asinh());
+            }
+        }
+    }
+}
+
+/// Share of the windows that are disturbed.
+const DISTURBED: f64 = 0.5;
+/// By how much at most, in scaled units: a thousandfold burst, or so. Small ones are more frequent.
+const LARGEST: f64 = 8.0;
 
 #[cfg(test)]
 mod tests {
@@ -67,14 +115,19 @@ mod tests {
     fn no_window_reaches_into_another_segment_or_onto_a_masked_row() {
         let mut segments = [segment(0, 10), segment(50, 10), segment(90, 3)];
         segments[1].valid[7] = false;
-        let mut windows = Windows::new(&segments, 2, 4, 1);
+        let shape = Shape { metrics: 2, hidden: 1, layers: 1, window: 4, steps: 2, horizon: 1 };
+        let mut windows = Windows::new(&segments, shape);
         assert_eq!(windows.len(), 6 + 5);
         windows.shuffle(11, &mut Rng(3));
-        let (values, targets) = windows.batch(0..11);
-        for (window, target) in values.chunks_exact(8).zip(targets.chunks_exact(2)) {
+        let values = windows.batch(0..11);
+        let followed = values.targets.chunks_exact(4).zip(values.known.chunks_exact(2));
+        for (window, (targets, known)) in values.windows.chunks_exact(8).zip(followed) {
             let firsts: Vec<f32> = window.iter().step_by(2).copied().collect();
             assert!(firsts.windows(2).all(|w| w[1] == w[0] + 1.0), "{firsts:?}");
-            assert!(target[0] == firsts[3] + 1.0 && target[1] == 100.0 * target[0] && target[0] != 57.0, "{target:?}");
+            let next = [firsts[3], firsts[3] + 1.0];
+            assert_eq!(targets, [next[0], 100.0 * next[0], next[1], 100.0 * next[1]]);
+            assert_eq!(known, next.map(|k| f32::from(u8::from(k != 57.0))));
+            assert_eq!(known[1], 1.0, "what a window is for is known");
         }
         let mut again: Vec<_> = windows.starts.clone();
         again.sort_unstable();

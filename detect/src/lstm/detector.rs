@@ -12,13 +12,35 @@ pub struct Forecasting {
     learner: Box<dyn Learner + Send + Sync>,
     recipe: Recipe,
     warm_up: usize,
+    windowed: bool,
     learnt: Option<(Scaler, Forecaster, Vec<Moments>)>,
 }
 
 impl Forecasting {
     /// A detector that has learnt nothing. The first `warm_up` rows of what is scored only warm the state.
     pub fn new(name: &'static str, learner: Box<dyn Learner + Send + Sync>, recipe: Recipe, warm_up: usize) -> Self {
-        Self { name, learner, recipe, warm_up, learnt: None }
+        Self { name, learner, recipe, warm_up, windowed: false, learnt: None }
+    }
+
+    /// Forecasts each row from the `warm_up` rows before it and a state of zero, as in training, instead of from all rows before: what the
+    /// stream, which costs that many times less, is measured against.
+    #[must_use]
+    pub fn in_windows(self) -> Self {
+        Self { windowed: true, ..self }
+    }
+
+    fn residuals(&self, forecaster: &Forecaster, segment: &Segment, metrics: usize) -> Table {
+        let mut out = streamed(forecaster, segment, metrics);
+        let window = self.warm_up.max(1);
+        if self.windowed && segment.rows() > window {
+            let starts: Vec<usize> = (0..segment.rows() - window).collect();
+            let forecasts = forecaster.windows(&segment.values, &starts, window, 1);
+            for (start, forecast) in starts.into_iter().zip(forecasts.chunks_exact(forecaster.outputs())) {
+                let at = start + window;
+                distance(&segment.values[at * metrics..(at + 1) * metrics], forecast, out.row_mut(at));
+            }
+        }
+        out
     }
 }
 
@@ -39,15 +61,19 @@ fn segment(table: &Table, scaler: &Scaler) -> Segment {
     segment
 }
 
+/// How far a row is from its forecast, scaled.
+fn distance(row: &[f32], forecast: &[f32], out: &mut [f64]) {
+    out.iter_mut().zip(row.iter().zip(forecast)).for_each(|(r, (a, f))| *r = f64::from((a - f).abs()));
+}
+
 /// Distance of each value from its forecast by the rows before, scaled; 0 in the first row.
-fn residuals(forecaster: &Forecaster, segment: &Segment, metrics: usize) -> Table {
+fn streamed(forecaster: &Forecaster, segment: &Segment, metrics: usize) -> Table {
     let mut out = Table::zeros(segment.rows(), metrics);
     let mut stream = forecaster.stream();
     let mut forecast = vec![0.0; forecaster.outputs()];
     for (at, row) in segment.values.chunks_exact(metrics).enumerate() {
         if at > 0 {
-            let pairs = row.iter().zip(&forecast);
-            out.row_mut(at).iter_mut().zip(pairs).for_each(|(r, (a, f))| *r = f64::from((a - f).abs()));
+            distance(row, &forecast, out.row_mut(at));
         }
         forecaster.push(&mut stream, row, &mut forecast);
     }
@@ -67,7 +93,7 @@ impl Detector for Forecasting {
         let (first, last) = (whole.slice(0..split, metrics), whole.slice(split..train.len(), metrics));
         let lstm = self.learner.learn(&[first], &[last], metrics)?;
         let forecaster = Forecaster::new(&lstm);
-        let residuals = residuals(&forecaster, &whole, metrics);
+        let residuals = self.residuals(&forecaster, &whole, metrics);
         self.learnt = Some((scaler, forecaster, scoring::moments(&residuals.slice(split..train.len()))));
         Ok(())
     }
@@ -76,7 +102,7 @@ impl Detector for Forecasting {
         let none = || Error::Metrics { found: series.columns(), learnt: 0 };
         let (scaler, forecaster, moments) = self.learnt.as_ref().ok_or_else(none)?;
         let series = scorable(series, moments.len())?;
-        let mut residuals = residuals(forecaster, &segment(&series, scaler), moments.len());
+        let mut residuals = self.residuals(forecaster, &segment(&series, scaler), moments.len());
         for at in 0..self.warm_up.min(residuals.len()) {
             residuals.row_mut(at).iter_mut().zip(moments).for_each(|(r, m)| *r = m.mean);
         }
@@ -132,6 +158,22 @@ mod tests {
         // Every value is usual; that it trembles between two of them is not.
         let tremble = |i: usize| if i.is_multiple_of(2) { 8.0 } else { 12.0 };
         check(700..740, 0, |i, row| row[0] = if (700..740).contains(&i) { tremble(i) } else { row[0] });
+    }
+
+    #[test]
+    fn a_stream_and_windows_score_alike() {
+        let with = |windowed: bool| {
+            let learner = Box::new(Reservoir { layers: 2, ..Reservoir::default() });
+            let detector = Forecasting::new("lstm", learner, Recipe::default(), 40);
+            let mut detector = if windowed { detector.in_windows() } else { detector };
+            detector.fit(&series(2_000, 1, |_, _| ())).unwrap();
+            let spike = |i: usize, row: &mut [f64; 2]| row[0] += if i == 700 { 6.0 } else { 0.0 };
+            detector.score(&series(1_200, 2, spike), Sight::Online).unwrap().total
+        };
+        let (stream, windows) = (with(false), with(true));
+        let most = stream.iter().copied().fold(0.0, f64::max);
+        let off = stream.iter().zip(&windows).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+        assert!(off > 0.0 && off < 0.01 * most, "{off} of {most}");
     }
 
     #[test]

@@ -54,12 +54,10 @@ fn run(
         session.wait(next_tick, config, control);
         session.tick(config.follow)?;
         next_tick = (next_tick + config.interval).max(Instant::now());
-        if control.triggered() || std::mem::take(&mut session.target_failed) {
-            shelf.trigger();
-        }
-        shelf.put(&session.writing.closed())?;
-        if shelf.is_due(session.writing.bytes()) {
-            session.turn_over(shelf.next_writer(session.interval_start_ns)?)?;
+        let triggered = control.triggered() | std::mem::take(&mut session.target_failed);
+        let utc_ns = session.interval_start_ns;
+        if let Some(next) = shelf.after_interval(&session.writing, triggered, utc_ns)? {
+            session.turn_over(next)?;
         }
         if Instant::now() >= next_status {
             on_status(&session.status());

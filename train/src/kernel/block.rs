@@ -49,11 +49,11 @@ struct Kept {
 #[derive(Default)]
 pub(crate) struct Scratch {
     layers: Vec<Kept>,
-    /// `[rows, hidden]`: the last layer's last state.
-    last: Vec<f32>,
-    d_last: Vec<f32>,
+    /// `[steps, rows, hidden]`: what the last layer says that counts.
+    said: Vec<f32>,
+    d_said: Vec<f32>,
     d_cell: Vec<f32>,
-    /// `[rows, outputs]`: the forecast, later its gradient.
+    /// `[steps, rows, outputs]`: the forecasts, later their gradient.
     forecast: Vec<f32>,
     zeros: Vec<f32>,
 }
@@ -76,27 +76,24 @@ impl Scratch {
             room(&mut kept.squashed, steps * shape.hidden);
             room(&mut kept.d_seen, steps * shape.joined(l));
         }
-        for buffer in [&mut self.last, &mut self.d_last, &mut self.d_cell] {
-            room(buffer, rows * shape.hidden);
+        for buffer in [&mut self.said, &mut self.d_said] {
+            room(buffer, shape.steps * rows * shape.hidden);
         }
-        room(&mut self.forecast, rows * shape.outputs());
+        room(&mut self.d_cell, rows * shape.hidden);
+        room(&mut self.forecast, shape.steps * rows * shape.outputs());
         room(&mut self.zeros, shape.hidden);
     }
 }
 
-/// The forecasts of `rows` windows, `[rows, outputs]`.
+/// The forecasts of `rows` windows that count, into `scratch.forecast`.
 ///
 /// `windows` is `[rows, window, metrics]`.
-pub(crate) fn forecast<'s>(
-    prepared: &Prepared<'_>,
-    windows: &[f32],
-    rows: usize,
-    scratch: &'s mut Scratch,
-) -> &'s [f32] {
+fn forecast(prepared: &Prepared<'_>, windows: &[f32], rows: usize, scratch: &mut Scratch) {
     let shape = prepared.shape;
     scratch.fit(shape, rows);
     let hidden = shape.hidden;
-    let Scratch { layers, last, zeros, forecast, .. } = scratch;
+    let Scratch { layers, said, zeros, forecast, .. } = scratch;
+    let first = shape.window - shape.steps;
     // In: time-major, beside the state, which begins as zeros.
     let joined = shape.joined(0);
     for (r, window) in windows.chunks_exact(shape.window * shape.metrics).enumerate() {
@@ -121,11 +118,13 @@ pub(crate) fn forecast<'s>(
             let step = &mut kept.gates[t * rows * gates..(t + 1) * rows * gates];
             product([rows, joined, gates], seen, View::rows(&prepared.transposed[l], gates), step, gates);
             let (past, now) = kept.cells.split_at_mut(t * rows * hidden);
+            // What does not count has the place of what counts first.
+            let said = &mut said[t.saturating_sub(first) * rows * hidden..];
             for (r, gates) in step.chunks_exact_mut(gates).enumerate() {
                 let of = r * hidden..(r + 1) * hidden;
                 let before = if t == 0 { &zeros[..hidden] } else { &past[(t - 1) * rows * hidden..][of.clone()] };
                 let squashed = &mut kept.squashed[t * rows * hidden..][of.clone()];
-                let (cell, out) = (&mut now[of.clone()], &mut last[of.clone()]);
+                let (cell, out) = (&mut now[of.clone()], &mut said[of.clone()]);
                 cell::forward(Forward { gates, bias, before, cell, squashed, out });
                 // What it says is seen by itself a step later, and by the layer above now.
                 if t + 1 < shape.window {
@@ -140,11 +139,33 @@ pub(crate) fn forecast<'s>(
     }
     let (matrix, bias) = shape.head();
     let (matrix, outputs) = (View::rows(&prepared.weights[matrix], hidden), shape.outputs());
-    product([rows, hidden, outputs], View::rows(last, hidden), matrix.transposed(), forecast, outputs);
-    for row in forecast[..rows * outputs].chunks_exact_mut(outputs) {
+    let n = shape.steps * rows;
+    product([n, hidden, outputs], View::rows(said, hidden), matrix.transposed(), forecast, outputs);
+    for row in forecast[..n * outputs].chunks_exact_mut(outputs) {
         row.iter_mut().zip(&prepared.weights[bias.clone()]).for_each(|(v, b)| *v += b);
     }
-    &forecast[..rows * outputs]
+}
+
+/// The sum of losses of forecasts that are `[steps, rows, outputs]`, each of which becomes `scale` times its slope.
+fn judge(shape: Shape, batch: Batch<'_>, rows: usize, scale: f32, forecast: &mut [f32]) -> f64 {
+    let (steps, outputs) = (shape.steps, shape.outputs());
+    let mut loss = 0.0;
+    for (at, values) in forecast[..steps * rows * outputs].chunks_exact_mut(outputs).enumerate() {
+        let place = (at % rows) * steps + at / rows;
+        let known = batch.known[place];
+        for (value, target) in values.iter_mut().zip(&batch.targets[place * outputs..]) {
+            let error = *value - target;
+            loss += f64::from(known * Loss::value(error));
+            *value = scale * known * Loss::slope(error);
+        }
+    }
+    loss
+}
+
+/// The sum of losses of a block.
+pub(crate) fn loss(prepared: &Prepared<'_>, batch: Batch<'_>, rows: usize, scratch: &mut Scratch) -> f64 {
+    forecast(prepared, batch.windows, rows, scratch);
+    judge(prepared.shape, batch, rows, 0.0, &mut scratch.forecast)
 }
 
 /// The sum of losses of a block, and the gradient of `scale` times it into `gradient`, which is as long as the weights and overwritten.
@@ -159,24 +180,20 @@ pub(crate) fn loss_and_gradient(
     let shape = prepared.shape;
     forecast(prepared, batch.windows, rows, scratch);
     let (hidden, outputs, gates) = (shape.hidden, shape.outputs(), shape.gates());
-    let Scratch { layers, last, d_last, d_cell, forecast, zeros } = scratch;
-    let mut loss = 0.0;
-    for (value, target) in forecast[..rows * outputs].iter_mut().zip(batch.targets) {
-        let error = *value - target;
-        loss += f64::from(Loss::value(error));
-        *value = scale * Loss::slope(error);
-    }
+    let Scratch { layers, said, d_said, d_cell, forecast, zeros } = scratch;
+    let loss = judge(shape, batch, rows, scale, forecast);
+    let (n, first) = (shape.steps * rows, shape.window - shape.steps);
     let d_forecast = View::rows(forecast, outputs);
     let (matrix, bias) = shape.head();
     let d_matrix = &mut gradient[matrix.clone()];
-    product([outputs, rows, hidden], d_forecast.transposed(), View::rows(last, hidden), d_matrix, hidden);
+    product([outputs, n, hidden], d_forecast.transposed(), View::rows(said, hidden), d_matrix, hidden);
     let d_bias = &mut gradient[bias];
     d_bias.fill(0.0);
-    for row in forecast[..rows * outputs].chunks_exact(outputs) {
+    for row in forecast[..n * outputs].chunks_exact(outputs) {
         d_bias.iter_mut().zip(row).for_each(|(d, v)| *d += v);
     }
     let matrix = View::rows(&prepared.weights[matrix], hidden);
-    product([rows, outputs, hidden], d_forecast, matrix, d_last, hidden);
+    product([n, outputs, hidden], d_forecast, matrix, d_said, hidden);
     for l in (0..shape.layers).rev() {
         let (below, above) = layers.split_at_mut(l + 1);
         let (kept, above) = (&mut below[l], above.first());
@@ -195,7 +212,7 @@ pub(crate) fn loss_and_gradient(
                 let before = if t == 0 { &zeros[..hidden] } else { &past[(t - 1) * rows * hidden..][of.clone()] };
                 let above = match above {
                     Some(above) => &above.d_seen[(t * rows + r) * shape.joined(l + 1)..][..hidden],
-                    None if t + 1 == shape.window => &d_last[of.clone()],
+                    None if t >= first => &d_said[(t - first) * rows * hidden..][of.clone()],
                     None => &zeros[..hidden],
                 };
                 let after =

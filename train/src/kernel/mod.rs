@@ -90,47 +90,55 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A batch: windows `[rows, window, metrics]`, and what followed each, `[rows, horizon * metrics]`.
+/// A batch: windows `[rows, window, metrics]`, what followed each of their last rows, `[rows, steps, horizon * metrics]`, and whether that
+/// is known, 1 or 0, `[rows, steps]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Batch<'a> {
     pub(crate) windows: &'a [f32],
     pub(crate) targets: &'a [f32],
+    pub(crate) known: &'a [f32],
 }
 
 impl<'a> Batch<'a> {
     fn rows(&self, shape: Shape) -> usize {
-        self.targets.len() / shape.outputs()
+        self.known.len() / shape.steps
+    }
+
+    /// One by the numbers that are forecast and known.
+    fn scale(&self, shape: Shape) -> f64 {
+        let known: f64 = self.known.iter().map(|k| f64::from(*k)).sum();
+        1.0 / (known * shape.outputs() as f64).max(1.0)
     }
 
     fn block(&self, shape: Shape, block: usize) -> (Self, usize) {
         let rows = (self.rows(shape) - block * BLOCK).min(BLOCK);
         let of = |all: &'a [f32], width: usize| &all[block * BLOCK * width..][..rows * width];
         let windows = of(self.windows, shape.window * shape.metrics);
-        (Self { windows, targets: of(self.targets, shape.outputs()) }, rows)
+        let targets = of(self.targets, shape.steps * shape.outputs());
+        (Self { windows, targets, known: of(self.known, shape.steps) }, rows)
     }
 }
 
-/// Mean loss of a batch over rows and outputs.
+/// Mean loss of a batch over all that is forecast and known.
 pub(crate) fn loss(shape: Shape, batch: Batch<'_>, weights: &[f32], workers: &Workers) -> f64 {
     let prepared = Prepared::new(shape, weights);
     let blocks = batch.rows(shape).div_ceil(BLOCK);
     let sums = workers.each(blocks, |block, scratch| {
         let (part, rows) = batch.block(shape, block);
-        let forecast = block::forecast(&prepared, part.windows, rows, scratch);
-        forecast.iter().zip(part.targets).map(|(f, t)| f64::from(Loss::value(f - t))).sum::<f64>()
+        block::loss(&prepared, part, rows, scratch)
     });
-    sums.into_iter().sum::<f64>() / batch.targets.len() as f64
+    sums.into_iter().sum::<f64>() * batch.scale(shape)
 }
 
 /// Mean loss of a batch, and its gradient by the weights.
 pub(crate) fn loss_and_gradient(shape: Shape, batch: Batch<'_>, weights: &[f32], workers: &Workers) -> (f64, Vec<f32>) {
     let prepared = Prepared::new(shape, weights);
     let blocks = batch.rows(shape).div_ceil(BLOCK);
-    let scale = 1.0 / batch.targets.len() as f32;
+    let scale = batch.scale(shape);
     let parts = workers.each(blocks, |block, scratch| {
         let (part, rows) = batch.block(shape, block);
         let mut gradient = vec![0.0; weights.len()];
-        let loss = block::loss_and_gradient(&prepared, part, rows, scale, scratch, &mut gradient);
+        let loss = block::loss_and_gradient(&prepared, part, rows, scale as f32, scratch, &mut gradient);
         (loss, gradient)
     });
     let mut total = (0.0, vec![0.0; weights.len()]);
@@ -138,5 +146,5 @@ pub(crate) fn loss_and_gradient(shape: Shape, batch: Batch<'_>, weights: &[f32],
         total.0 += loss;
         total.1.iter_mut().zip(gradient).for_each(|(t, g)| *t += g);
     }
-    (total.0 / batch.targets.len() as f64, total.1)
+    (total.0 * scale, total.1)
 }

@@ -24,8 +24,10 @@ pub(crate) struct Shape {
     pub(crate) hidden: usize,
     /// Layers.
     pub(crate) layers: usize,
-    /// Rows that a forecast is made from.
+    /// Rows of a window.
     pub(crate) window: usize,
+    /// Forecasts of a window that count: those after its last `steps` rows. The rows before only warm the state.
+    pub(crate) steps: usize,
     /// Rows forecast.
     pub(crate) horizon: usize,
 }

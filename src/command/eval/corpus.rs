@@ -1,5 +1,6 @@
-//! `osd eval`: how good the detectors are, on public corpora with labelled anomalies.
+//! Detectors on public corpora with labelled anomalies: series of numbers.
 
+use super::{Args, Format, Half};
 use crate::failure::{Failure, Result};
 use osd_datasets::corpus::{Corpus, Known};
 use osd_datasets::evaluate::{self, NabRow, Row};
@@ -10,89 +11,8 @@ use osd_detect::metrics::Evaluation;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Measure the detectors on public corpora with labelled anomalies.
-///
-/// Beside osd's own there are always a random score and the cheap baselines. Thresholds come from normal data and the stated rate of
-/// false alarms, never from labels; what did look at the labels is called oracle. Definitions, what is biased, and where to get the
-/// corpora: docs/evaluation.md.
-#[derive(clap::Args)]
-#[command(after_help = EXAMPLES)]
-pub(crate) struct Args {
-    /// nab, smd, asd, jumpstarter, or a folder laid out like one of them.
-    corpus: String,
-    /// Folder that holds NAB, SMD, ASD and JumpStarter; without it OSD_DATASETS.
-    #[arg(long, value_name = "DIR")]
-    datasets: Option<PathBuf>,
-    /// Only series whose name contains this.
-    #[arg(long, value_name = "TEXT")]
-    series: Option<String>,
-    /// Every other series: `even` is what parameters were chosen on, `odd` the rest.
-    #[arg(long, value_enum)]
-    half: Option<Half>,
-    /// False alarms allowed on normal data, as N/h, N/d or N/w.
-    #[arg(long, value_name = "RATE", default_value = "1/d", value_parser = parse_rate)]
-    false_alarms: f64,
-    /// Scores know only what came before (NAB: always).
-    #[arg(long)]
-    online: bool,
-    /// Time between points of a folder's series, where the files do not say.
-    #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::format::parse_duration)]
-    interval: u64,
-    /// Also train an LSTM for each series, alone and as a member of the ensemble: a minute or so each.
-    #[cfg(feature = "train")]
-    #[arg(long)]
-    lstm: bool,
-    /// Seed of the LSTM.
-    #[cfg(feature = "train")]
-    #[arg(long, value_name = "N", default_value_t = 1, requires = "lstm")]
-    seed: u64,
-    /// How to write the answer.
-    #[arg(long, value_enum, default_value = "table")]
-    format: Format,
-}
-
-const EXAMPLES: &str = "EXAMPLES:
-  osd eval nab --datasets ~/corpora          NAB's three profiles, beside the published leaderboard
-  osd eval smd                               per machine and mean, beside the baselines
-  osd eval asd --half odd --format csv       the machines that nothing was tuned on
-  osd eval smd --lstm                        beside a trained model, too
-  osd eval ./mine --interval 10s             your own: train/NAME.csv, test/NAME.csv, test_label/NAME.csv";
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Format {
-    /// For people.
-    Table,
-    /// Every measure, one line a series and detector.
-    Csv,
-    /// Every measure, as an object with `rows`.
-    Json,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Half {
-    /// The first, third, fifth ... by name.
-    Even,
-    /// The others.
-    Odd,
-}
-
-/// `2/h` → 2 an hour.
-fn parse_rate(text: &str) -> std::result::Result<f64, String> {
-    let hours = |unit| match unit {
-        "h" => Some(1.0),
-        "d" => Some(24.0),
-        "w" => Some(168.0),
-        _ => None,
-    };
-    let parts = text.split_once('/').and_then(|(n, unit)| Some((n.trim().parse::<f64>().ok()?, hours(unit.trim())?)));
-    match parts {
-        Some((n, hours)) if n.is_finite() && n > 0.0 => Ok(n / hours),
-        _ => Err("write how many in what time: 1/h, 2/d or 1/w".to_owned()),
-    }
-}
-
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let corpus = open(args)?;
+pub(super) fn run(args: &Args, corpus: &str) -> Result<ExitCode> {
+    let corpus = open(args, corpus)?;
     let parity = args.half.map(|half| usize::from(half == Half::Odd));
     let contains = |name: &str| args.series.as_ref().is_none_or(|s| name.contains(s.as_str()));
     let wanted = |i: usize, name: &str| parity.is_none_or(|p| i % 2 == p) && contains(name);
@@ -109,15 +29,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let sight = if args.online { Sight::Online } else { Sight::Offline };
+    let per_hour = args.false_alarms.unwrap_or(1.0 / 24.0);
     let mut rows = vec![];
     for (_, name) in corpus.names().iter().enumerate().filter(|(i, n)| wanted(*i, n)) {
-        rows.extend(evaluate::machine(&corpus.read(name)?, sight, args.false_alarms, &|day| trained(args, day))?);
+        rows.extend(evaluate::machine(&corpus.read(name)?, sight, per_hour, &|day| trained(args, day))?);
     }
     show(&rows, args.format);
     Ok(ExitCode::SUCCESS)
 }
 
-/// The LSTM, alone and as one more member of the ensemble; trained once for both.
+/// The LSTM as a stream, window by window, and as one more member of the ensemble; trained once for all three.
 #[cfg(feature = "train")]
 fn trained(args: &Args, period: usize) -> Vec<evaluate::Boxed> {
     use osd_detect::{ensemble::Ensemble, lstm::Forecasting, scoring::Recipe};
@@ -131,8 +52,9 @@ fn trained(args: &Args, period: usize) -> Vec<evaluate::Boxed> {
         last: std::sync::Mutex::default(),
     });
     let shared = || Box::new(Shared(std::sync::Arc::clone(&learner)));
-    let lstm = || Box::new(Forecasting::new("lstm", shared(), Recipe::default(), learner.window));
-    vec![lstm(), Box::new(Ensemble::with_trained(period, lstm(), 1.0))]
+    let lstm = |name| Forecasting::new(name, shared(), Recipe::default(), learner.window);
+    let joined = Ensemble::with_trained(period, Box::new(lstm("lstm")), 1.0);
+    vec![Box::new(lstm("lstm")), Box::new(lstm("lstm-windows").in_windows()), Box::new(joined)]
 }
 
 #[cfg(not(feature = "train"))]
@@ -173,9 +95,9 @@ impl Learner for Shared {
     }
 }
 
-fn open(args: &Args) -> Result<Corpus> {
-    let Some(known) = Known::ALL.into_iter().find(|k| k.name() == args.corpus) else {
-        return Ok(Corpus::open(args.corpus.as_ref(), args.interval as f64 / 1e9)?);
+fn open(args: &Args, corpus: &str) -> Result<Corpus> {
+    let Some(known) = Known::ALL.into_iter().find(|k| k.name() == corpus) else {
+        return Ok(Corpus::open(corpus.as_ref(), args.interval as f64 / 1e9)?);
     };
     let root = args.datasets.clone().or_else(|| std::env::var_os("OSD_DATASETS").map(PathBuf::from)).ok_or_else(|| {
         Failure::new(format!("where is {}?", known.folder()))
@@ -322,17 +244,5 @@ fn show_nab(rows: &[NabRow], format: Format) {
             }
             println!("NAB takes the threshold that is best for the corpus, for every detector: an oracle.");
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_rate;
-
-    #[test]
-    fn rates_are_read_as_written() {
-        assert_eq!(parse_rate("1/h"), Ok(1.0));
-        assert_eq!(parse_rate("12/d"), Ok(0.5));
-        assert!(parse_rate("1").is_err() && parse_rate("0/h").is_err() && parse_rate("1/y").is_err());
     }
 }
