@@ -107,9 +107,9 @@ pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
 }
 
 /// `1/h`, `2/d`, `0.5/min`; per hour.
-#[cfg(any(feature = "analyze", feature = "model", test))]
+#[cfg(any(feature = "analyze", feature = "model", feature = "eval", test))]
 pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
-    let advice = || "write it as 1/h, 2/d or 0.1/h".to_owned();
+    let advice = || "write how many in what time: 1/h, 2/d or 1/w".to_owned();
     let (number, unit) = text.split_once('/').unwrap_or((text, "h"));
     let per_hour = match unit.trim() {
         "h" | "hour" => 1.0,
@@ -162,6 +162,8 @@ mod tests {
     fn rates_are_per_hour() {
         assert_eq!(parse_rate("1/h"), Ok(1.0));
         assert_eq!(parse_rate("24/d"), Ok(1.0));
+        assert_eq!(parse_rate("12/d"), Ok(0.5));
+        assert!(parse_rate("1/y").is_err());
         assert_eq!(parse_rate("2"), Ok(2.0));
         assert!(parse_rate("0/h").is_err());
         assert!(parse_rate("1/fortnight").is_err());

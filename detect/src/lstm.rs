@@ -16,7 +16,7 @@ mod forward;
 mod lanes;
 mod reservoir;
 
-pub use detector::Forecasting;
+pub use detector::{Forecasting, distance};
 pub use forward::{Forecaster, Path, Stream};
 pub use reservoir::Reservoir;
 

@@ -23,8 +23,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// The newest model format this crate writes, and the newest it reads.
-pub const FORMAT_VERSION: u32 = 1;
+/// The model format that this crate writes and reads. Version 1 knew nothing of familiar values, and its weights got lost in a stream.
+pub const FORMAT_VERSION: u32 = 2;
 
 /// A recording that a model was trained on.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -118,7 +118,7 @@ impl Model {
         if lstm.metrics != prepared.features.len() {
             return Err(unfit(format!("{} metrics for {} features", lstm.metrics, prepared.features.len())));
         }
-        let normal = score::normal(&lstm, prepared, &prepared.features)?;
+        let normal = score::normal(&lstm, prepared)?;
         let id = weights::id(&lstm);
         Ok(Self { config, lstm, scaler: prepared.scaler.clone(), normal, id })
     }
@@ -223,6 +223,9 @@ fn read_config(path: &Path) -> Result<Config> {
         // Before anything else of it is looked at: a later format may mean anything by it.
         Some(found) if found > u64::from(FORMAT_VERSION) => {
             return Err(Error::NewerFormat { path: path.to_owned(), found, max: FORMAT_VERSION });
+        }
+        Some(found) if found < u64::from(FORMAT_VERSION) => {
+            return Err(Error::OlderFormat { path: path.to_owned(), found, wanted: FORMAT_VERSION });
         }
         Some(_) => {}
     }

@@ -123,6 +123,16 @@ pub enum Error {
         /// The newest known.
         max: u32,
     },
+    /// Written by an osd whose models meant something else.
+    #[error("{}: model format v{found} is of an older osd, and this one reads v{wanted}", .path.display())]
+    OlderFormat {
+        /// The model.
+        path: PathBuf,
+        /// Its version.
+        found: u64,
+        /// The one that is read.
+        wanted: u32,
+    },
     /// A file of the model cannot be what osd wrote.
     #[error("{}: {detail}", .path.display())]
     Damaged {
@@ -183,6 +193,9 @@ impl Error {
             }
             Self::NotAModel { .. } => "give the folder that `osd train -o DIR` wrote".to_owned(),
             Self::NewerFormat { .. } => "upgrade osd".to_owned(),
+            Self::OlderFormat { .. } => {
+                "train it again with `osd train`, on the recordings that its config.json names".to_owned()
+            }
             Self::Damaged { .. } => "copy the model again, or train it again with `osd train`".to_owned(),
             Self::Scores { .. } => return None,
         })

@@ -7,13 +7,14 @@
 //! The state begins at zero. Until [`crate::Config::window`] rows have passed nothing is judged: at the beginning, and again after a gap
 //! as long as that.
 
+use crate::alarms;
 use crate::artifact::Model;
 use crate::features::{self, Feature, Series};
 use crate::prepare::{self, Prepared};
 use crate::{Error, Result};
 use osd_detect::alarm_rate::AlarmRate;
 use osd_detect::detector::Sight;
-use osd_detect::lstm::{Forecaster, Lstm, Segment};
+use osd_detect::lstm::{Forecaster, Lstm, Segment, distance};
 use osd_detect::scoring::{self, Moments, Recipe};
 use osd_detect::series::Table;
 use osd_recording::Recording;
@@ -119,7 +120,7 @@ pub struct Scored {
     pub warm_up: usize,
 }
 
-/// A time that alarms: see [`Scored::alarms`].
+/// A time that alarms.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Alarm {
     /// First to last and one.
@@ -129,9 +130,6 @@ pub struct Alarm {
     /// The metric with the largest share.
     pub metric: usize,
 }
-
-/// Quiet rows that part two alarms, as in [`osd_detect::alarm_rate`].
-pub const JOIN: usize = osd_detect::alarm_rate::RUN - 1;
 
 impl Scored {
     /// Whether a row alarms.
@@ -144,66 +142,26 @@ impl Scored {
         self.rate.per_hour(score, self.series.grid.seconds(1))
     }
 
-    /// The alarms, in order: runs of judged rows that alarm, without a pause of more than [`JOIN`] rows that do not.
-    ///
-    /// The kernel makes a loud event alarm before it begins and after it is over, and joins it with what comes next. So of each run those
-    /// stretches of loud rows, which exceed the threshold by themselves, are alarms that would also be if there were nothing else; what
-    /// would not is an echo, such as the model finding its way back. Where nothing would, the run as a whole is one alarm.
+    /// The alarms, in order, cut as [`crate::alarms`] says.
     pub fn alarms(&self) -> Vec<Alarm> {
-        let runs = self.join((0..self.total.len()).filter(|r| self.anomalous(*r)), JOIN);
-        let of = |run: Range<usize>| {
-            let loud = run.clone().filter(|r| self.judged[*r] && self.raw(*r) >= self.threshold);
-            let stretches = self.join(loud, self.recipe.kernel.ceil() as usize);
-            let alone: Vec<Alarm> = stretches
-                .iter()
-                .filter_map(|rows| {
-                    let peak = self.alone(rows);
-                    (peak >= self.threshold).then(|| self.alarm(rows.clone(), peak))
-                })
-                .collect();
-            if !alone.is_empty() {
-                return alone;
-            }
-            let peak = self.total[run.clone()].iter().copied().fold(0.0, f64::max);
-            let rows = match (stretches.first(), stretches.last()) {
-                (Some(first), Some(last)) => first.start..last.end,
-                _ => run,
-            };
-            vec![self.alarm(rows, peak)]
-        };
-        runs.into_iter().flat_map(of).collect()
-    }
-
-    /// Runs of rows, which are in order, with pauses of at most `pause` rows.
-    fn join(&self, rows: impl Iterator<Item = usize>, pause: usize) -> Vec<Range<usize>> {
-        let mut out: Vec<Range<usize>> = vec![];
-        for row in rows {
-            match out.last_mut() {
-                Some(last) if row - last.end <= pause => last.end = row + 1,
-                _ => out.push(row..row + 1),
-            }
-        }
-        out
-    }
-
-    /// The score of a row without the kernel.
-    fn raw(&self, row: usize) -> f64 {
-        self.parts.row(row).iter().sum()
-    }
-
-    /// The largest score that these rows would give if all others were as normal rows are on average.
-    fn alone(&self, rows: &Range<usize>) -> f64 {
         let quiet = self.features.len() as f64 / std::f64::consts::LN_10;
-        let beside = vec![quiet; 6 * self.recipe.kernel.ceil() as usize];
-        let own: Vec<f64> = rows.clone().map(|r| if self.judged[r] { self.raw(r) } else { quiet }).collect();
-        let score = scoring::smooth(&[&beside[..], &own, &beside].concat(), self.recipe.kernel, self.options.sight);
-        score.into_iter().fold(0.0, f64::max)
-    }
-
-    fn alarm(&self, rows: Range<usize>, peak: f64) -> Alarm {
-        let share = |m: usize| rows.clone().map(|r| self.parts.row(r)[m]).sum::<f64>();
-        let metric = (0..self.features.len()).max_by(|a, b| share(*a).total_cmp(&share(*b))).unwrap_or(0);
-        Alarm { rows, peak, metric }
+        let raw: Vec<f64> = (0..self.total.len())
+            .map(|row| if self.judged[row] { self.parts.row(row).iter().sum() } else { quiet })
+            .collect();
+        let runs = (0..self.total.len()).filter(|r| self.anomalous(*r));
+        let cut = alarms::Cut {
+            raw: &raw,
+            quiet,
+            threshold: self.threshold,
+            kernel: self.recipe.kernel,
+            sight: self.options.sight,
+        };
+        let alarm = |(rows, peak): (Range<usize>, f64)| {
+            let share = |m: usize| rows.clone().map(|r| self.parts.row(r)[m]).sum::<f64>();
+            let metric = (0..self.features.len()).max_by(|a, b| share(*a).total_cmp(&share(*b))).unwrap_or(0);
+            Alarm { rows, peak, metric }
+        };
+        cut.alarms(runs, &self.total).into_iter().map(alarm).collect()
     }
 }
 
@@ -236,7 +194,7 @@ impl Model {
                 judged[at] = i >= window && segment.valid[i];
                 warm_up += usize::from(i < window);
                 let actual = &segment.values[i * metrics..(i + 1) * metrics];
-                residual(actual, forecast, residuals.row_mut(at));
+                distance(actual, forecast, residuals.row_mut(at));
                 temper(actual, &self.normal.moments, &self.normal.familiar, residuals.row_mut(at));
             }
         }
@@ -283,10 +241,6 @@ fn forecasts(forecaster: &Forecaster, segment: &Segment, features: &[&Feature], 
     out
 }
 
-fn residual(actual: &[f32], forecast: &[f32], out: &mut [f64]) {
-    out.iter_mut().zip(actual).zip(forecast).for_each(|((r, a), f)| *r = f64::from((a - f).abs()));
-}
-
 /// A value that training has seen is surprising where it is not expected, but not beyond all bounds: one row of it says little, and many do.
 const FAMILIAR_SD: f64 = 3.72;
 
@@ -318,8 +272,8 @@ const LEVEL_SD: f64 = 0.25;
 const HALF_LIFE: f64 = 20_000.0;
 
 /// What errors and scores are on the validation part. Each segment is run from its beginning, so that the state is warm there.
-pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared, features: &[&Feature]) -> Result<Normal> {
-    let metrics = lstm.metrics;
+pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared) -> Result<Normal> {
+    let (metrics, features) = (lstm.metrics, prepared.features.as_slice());
     let window = prepared.shape.window;
     let forecaster = Forecaster::new(lstm);
     let mut pooled = Table::new(metrics);
@@ -328,7 +282,7 @@ pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared, features: &[&Feature]) ->
         let forecasts = forecasts(&forecaster, segment, features, window);
         let mut residuals = Table::zeros(segment.rows(), metrics);
         let pairs = segment.values.chunks_exact(metrics).zip(forecasts.chunks_exact(metrics));
-        pairs.enumerate().for_each(|(at, (actual, forecast))| residual(actual, forecast, residuals.row_mut(at)));
+        pairs.enumerate().for_each(|(at, (actual, forecast))| distance(actual, forecast, residuals.row_mut(at)));
         let judged: Vec<bool> = (0..segment.rows()).map(|at| at >= window && segment.valid[at]).collect();
         (*split..segment.rows()).filter(|at| judged[*at]).for_each(|at| pooled.push(residuals.row(at)));
         parts.push((residuals, judged, *split));
@@ -385,6 +339,18 @@ mod tests {
         let (w_ih, w_hh, bias) = (vec![0.0; 4 * metrics], vec![0.0; 4], vec![0.0; 4]);
         let layer = Layer { input: metrics, hidden: 1, w_ih, w_hh, b_ih: bias.clone(), b_hh: bias };
         Forecaster::new(&Lstm::new(vec![layer], vec![0.0; metrics], vec![0.0; metrics], metrics, 1).unwrap())
+    }
+
+    #[test]
+    fn what_training_has_seen_is_surprising_up_to_a_bound_and_the_rest_without() {
+        let moments = [Moments { mean: 1.0, sd: 0.5 }; 2];
+        let familiar = [[-1.0, 4.0]; 2];
+        let mut residuals = [9.0, 9.0];
+        temper(&[4.0, 4.1], &moments, &familiar, &mut residuals);
+        assert_eq!(residuals, [1.0 + FAMILIAR_SD * 0.5, 9.0]);
+        let mut small = [0.3, 0.3];
+        temper(&[4.0, 4.1], &moments, &familiar, &mut small);
+        assert_eq!(small, [0.3, 0.3], "what is expected stays so");
     }
 
     #[test]

@@ -101,7 +101,7 @@ fn recordings_with_labels_say_how_good_each_command_is() {
     let (_, table, _) = run(dir.path(), &args);
     assert!(table.starts_with("2 recordings, 1 labels, ") && table.contains("false alarms an hour"), "{table}");
     let (code, _, err) = run(dir.path(), &["eval", "run.parquet", "--half", "even"]);
-    assert!(code == 2 && err.contains("choose series of a corpus\nhint: "), "{err}");
+    assert!(code == 2 && err.contains("--half has no meaning for an evaluation of recordings\nhint: "), "{err}");
 }
 
 #[test]
@@ -164,8 +164,13 @@ fn broken_models_are_refused_with_one_line_and_a_hint() {
     );
     refused(
         dir.path(),
-        |m| fs::write(m.join("config.json"), "{\"format_version\": 2}").unwrap(),
-        "model: model format v2 is newer than this osd reads (v1)",
+        |m| fs::write(m.join("config.json"), "{\"format_version\": 3}").unwrap(),
+        "model: model format v3 is newer than this osd reads (v2)",
+    );
+    refused(
+        dir.path(),
+        |m| fs::write(m.join("config.json"), "{\"format_version\": 1}").unwrap(),
+        "model: model format v1 is of an older osd, and this one reads v2",
     );
     refused(dir.path(), |m| fs::write(m.join("config.json"), "{}").unwrap(), "has no format_version");
     let (code, _, err) = run(dir.path(), &["score", "-m", "run.parquet", "run.parquet"]);

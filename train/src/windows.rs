@@ -112,6 +112,21 @@ mod tests {
     }
 
     #[test]
+    fn disturbed_windows_are_off_over_a_span_and_what_followed_stays() {
+        let values = (0..400).map(|i| (i as f32 / 7.0).sin()).collect();
+        let segments = [Segment { values, valid: vec![true; 200] }];
+        let shape = Shape { metrics: 2, hidden: 1, layers: 1, window: 20, steps: 16, horizon: 1 };
+        let windows = Windows::new(&segments, shape);
+        let (before, mut after) = (windows.batch(0..100), windows.batch(0..100));
+        after.disturb(shape, &mut Rng(1));
+        assert_eq!((&before.targets, &before.known), (&after.targets, &after.known));
+        let changed = |(a, b): (&[f32], &[f32])| a != b;
+        let n = before.windows.chunks_exact(40).zip(after.windows.chunks_exact(40)).filter(|w| changed(*w)).count();
+        assert!((25..=60).contains(&n), "about half, less those whose disturbance is too small for what is there: {n}");
+        assert!(after.windows.iter().all(|v| v.is_finite()));
+    }
+
+    #[test]
     fn no_window_reaches_into_another_segment_or_onto_a_masked_row() {
         let mut segments = [segment(0, 10), segment(50, 10), segment(90, 3)];
         segments[1].valid[7] = false;

@@ -61,8 +61,8 @@ fn segment(table: &Table, scaler: &Scaler) -> Segment {
     segment
 }
 
-/// How far a row is from its forecast, scaled.
-fn distance(row: &[f32], forecast: &[f32], out: &mut [f64]) {
+/// How far a row is from its forecast, metric by metric, in the unit of both; `out` is as long as the row.
+pub fn distance(row: &[f32], forecast: &[f32], out: &mut [f64]) {
     out.iter_mut().zip(row.iter().zip(forecast)).for_each(|(r, (a, f))| *r = f64::from((a - f).abs()));
 }
 

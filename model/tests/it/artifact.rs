@@ -94,8 +94,12 @@ fn weights(change: impl Fn(&mut Vec<u8>)) -> impl Fn(&Path) {
 
 #[test]
 fn a_model_of_another_version_or_none_at_all_is_refused() {
-    check(&replace("config.json", "\"format_version\": 1", "\"format_version\": 7"), "model format v7 is newer");
-    check(&replace("config.json", "\"format_version\": 1", "\"version\": 1"), "has no format_version");
+    check(&replace("config.json", "\"format_version\": 2", "\"format_version\": 7"), "model format v7 is newer");
+    check(
+        &replace("config.json", "\"format_version\": 2", "\"format_version\": 1"),
+        "model format v1 is of an older osd",
+    );
+    check(&replace("config.json", "\"format_version\": 2", "\"version\": 1"), "has no format_version");
     check(&|p| fs::remove_file(p.join("config.json")).unwrap(), "no config.json in it");
     check(&|p| drop(fs::remove_dir_all(p).and_then(|()| fs::write(p, "x"))), "it is a file, and a model is a folder");
     check(&|p| fs::remove_dir_all(p).unwrap(), "cannot open");

@@ -4,9 +4,7 @@ mod corpus;
 #[cfg(feature = "analyze")]
 mod recordings;
 
-#[cfg(not(feature = "analyze"))]
-use crate::failure::Failure;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -38,7 +36,7 @@ pub(crate) struct Args {
     #[arg(long, value_enum)]
     half: Option<Half>,
     /// False alarms allowed on normal data, as N/h, N/d or N/w [default: 1/d; of recordings 1/h].
-    #[arg(long, value_name = "RATE", value_parser = parse_rate)]
+    #[arg(long, value_name = "RATE", value_parser = crate::format::parse_rate)]
     false_alarms: Option<f64>,
     /// Scores know only what came before (NAB: always).
     #[arg(long)]
@@ -85,25 +83,44 @@ enum Half {
     Odd,
 }
 
-/// `2/h` → 2 an hour.
-fn parse_rate(text: &str) -> std::result::Result<f64, String> {
-    let hours = |unit| match unit {
-        "h" => Some(1.0),
-        "d" => Some(24.0),
-        "w" => Some(168.0),
-        _ => None,
-    };
-    let parts = text.split_once('/').and_then(|(n, unit)| Some((n.trim().parse::<f64>().ok()?, hours(unit.trim())?)));
-    match parts {
-        Some((n, hours)) if n.is_finite() && n > 0.0 => Ok(n / hours),
-        _ => Err("write how many in what time: 1/h, 2/d or 1/w".to_owned()),
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    match args.what.as_slice() {
+        [corpus] if !Path::new(corpus).is_file() && !corpus.ends_with(".parquet") => {
+            refuse("of a corpus", &[("--model", args.has_model())])?;
+            corpus::run(args, corpus)
+        }
+        files => {
+            let [series, half, online] = [args.series.is_some(), args.half.is_some(), args.online];
+            let given = [("--series", series), ("--half", half), ("--online", online), ("--lstm", args.has_lstm())];
+            refuse("of recordings", &given)?;
+            of_recordings(args, files)
+        }
     }
 }
 
-pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    match args.what.as_slice() {
-        [corpus] if !Path::new(corpus).is_file() => corpus::run(args, corpus),
-        files => of_recordings(args, files),
+/// An option that would be passed over in silence is an error.
+fn refuse(of: &str, options: &[(&str, bool)]) -> Result<()> {
+    match options.iter().find(|(_, given)| *given) {
+        Some((option, _)) => {
+            Err(Failure::new(format!("{option} has no meaning for an evaluation {of}")).hint("leave it out"))
+        }
+        None => Ok(()),
+    }
+}
+
+impl Args {
+    fn has_model(&self) -> bool {
+        #[cfg(feature = "analyze")]
+        return self.model.is_some();
+        #[cfg(not(feature = "analyze"))]
+        false
+    }
+
+    fn has_lstm(&self) -> bool {
+        #[cfg(feature = "train")]
+        return self.lstm;
+        #[cfg(not(feature = "train"))]
+        false
     }
 }
 
@@ -116,16 +133,4 @@ fn of_recordings(args: &Args, files: &[String]) -> Result<ExitCode> {
 #[cfg(not(feature = "analyze"))]
 fn of_recordings(_: &Args, _: &[String]) -> Result<ExitCode> {
     Err(Failure::new("this osd cannot judge recordings").hint("build it with the feature `analyze`"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::parse_rate;
-
-    #[test]
-    fn rates_are_read_as_written() {
-        assert_eq!(parse_rate("1/h"), Ok(1.0));
-        assert_eq!(parse_rate("12/d"), Ok(0.5));
-        assert!(parse_rate("1").is_err() && parse_rate("0/h").is_err() && parse_rate("1/y").is_err());
-    }
 }

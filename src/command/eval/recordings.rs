@@ -67,24 +67,21 @@ struct Answer {
 }
 
 pub(super) fn run(args: &Args, files: &[&Path]) -> Result<ExitCode> {
-    if args.half.is_some() || args.series.is_some() {
-        return Err(Failure::new("--half and --series choose series of a corpus").hint("name the recordings you want"));
-    }
     let per_hour = args.false_alarms.unwrap_or(1.0);
     let plain = Config { false_alarms_per_hour: per_hour, ..Config::default() };
     let model = args.model.as_deref().map(Model::read).transpose()?;
-    let with_model = model.clone().map(|model| Config { model: Some(model), ..plain.clone() });
+    let with_model = Config { model, ..plain.clone() };
     let mut judges: Vec<Judge> = vec![];
     for file in files {
         let recording = Recording::open(file)?;
         let findings = osd_analyze::analyze(&recording, &plain)?;
         let mut all = vec![windows("analyze", &findings)];
-        if let (Some(model), Some(config)) = (&model, &with_model) {
+        if let Some(model) = &with_model.model {
             for (judge, sight) in [("score", Sight::Offline), ("score --online", Sight::Online)] {
                 let options = Options { sight, false_alarms_per_hour: per_hour, threshold: None };
                 all.push(alarms(judge, &model.score(&recording, options)?));
             }
-            all.push(windows("analyze --model", &osd_analyze::analyze(&recording, config)?));
+            all.push(windows("analyze --model", &osd_analyze::analyze(&recording, &with_model)?));
         }
         for (place, judgement) in all.iter().enumerate() {
             if judges.len() == place {
