@@ -142,7 +142,7 @@ impl Scored {
         self.rate.per_hour(score, self.series.grid.seconds(1))
     }
 
-    /// The alarms, in order, cut as [`crate::alarms`] says.
+    /// The alarms, in order: runs of rows that alarm, cut to what is loud; an echo is none (`alarms.rs`).
     pub fn alarms(&self) -> Vec<Alarm> {
         let quiet = self.features.len() as f64 / std::f64::consts::LN_10;
         let raw: Vec<f64> = (0..self.total.len())
