@@ -1,14 +1,14 @@
 # The commands of a fresh machine. `make demo` and `make test` install what is missing (as root, from the distribution's packages),
 # build, and run. Everything is built once, in release mode: what is tested is what ships.
 #
-# Targets: demo test soak bench bench-peers bench-train eval-live build recorder install-deps python clean
+# Targets: demo test soak churn bench bench-peers bench-train eval-live build recorder install-deps python clean
 
 CARGO ?= cargo
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CARGO_TARGET_DIR)/python
 
-.PHONY: help build recorder demo test lint doc unit python soak bench bench-peers bench-train eval-live install-deps clean
+.PHONY: help build recorder demo test lint doc unit python soak churn bench bench-peers bench-train eval-live install-deps clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -83,6 +83,10 @@ bench-train: install-deps
 # Minutes to an hour: what the tests do a few times, done until it would show.
 soak: install-deps
 	OSD_PYTHON=$(VENV)/bin/python OSD_WORKLOAD=$(BIN)/osd-workload $(CARGO) test --release --workspace -- --ignored --nocapture
+
+# Does the recorder's memory stay flat: MINUTES=60 PROCESSES=100000.
+churn: build
+	OSD=$(BIN)/osd scripts/churn.sh
 
 install-deps:
 	scripts/install-deps.sh

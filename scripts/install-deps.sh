@@ -15,6 +15,8 @@ need setpriv util-linux
 need redis-server redis-server
 need redis-benchmark redis-tools
 need chromium chromium
+# Vulkan in software, to test training on a GPU where there is none.
+need /usr/share/vulkan/icd.d/lvp_icd.$(uname -m).json mesa-vulkan-drivers
 # `python3 -m venv` without pip inside is of no use; Debian splits it off.
 python3 -c 'import ensurepip' 2>/dev/null || missing="$missing python3-venv"
 

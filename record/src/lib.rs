@@ -4,12 +4,11 @@
 //! `target` finds or starts the processes; `probes` is the kernel side (load, attach, drain), `call_args` what it is told about
 //! arguments, `passes` stands in for its passes where `/proc` must, `kernel_tallies` reads what it counted; `decode` turns wire records into
 //! typed ones, `resolve` calls into rows; `counts` tallies the calls as they are read; `ledger` keeps who is who and turns running totals into
-//! per-interval rows; `balance` keeps losses and tallies in step; `budget` decides how much to shed and `classes` what first, `spending`
+//! per-interval rows; `losses` says what is missing, in step with the tallies; `budget` decides how much to shed and `classes` what first, `spending`
 //! keeps the account; `blind_spots` says what cannot be seen; `host` reads clocks and `/proc`; `session` is the loop that drives them,
 //! `writing` the thread that encodes and writes. `privilege` gives up what is not needed any more. `procfs` is the same session without
 //! BPF. Nothing here prints: a caller sees [`Status`] and an [`Error`] with a hint.
 
-mod balance;
 mod blind_spots;
 mod budget;
 mod call_args;
@@ -23,6 +22,7 @@ mod host;
 mod kernel_tallies;
 mod labels;
 mod ledger;
+mod losses;
 mod passes;
 pub mod preflight;
 mod privilege;

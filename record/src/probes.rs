@@ -4,7 +4,7 @@ use crate::call_args::call_args;
 use crate::decode::{self, Call, Life};
 use crate::error::{Error, Result};
 use crate::kernel_tallies::KernelTallies;
-use crate::{host, passes};
+use crate::{host, losses, passes};
 use osd_bpf::libbpf_rs::btf::Btf;
 use osd_bpf::libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use osd_bpf::libbpf_rs::{self, Iter, Link, MapCore, MapFlags, libbpf_sys};
@@ -325,7 +325,7 @@ impl Probes {
     ///
     /// # Errors
     /// [`Error::Bpf`] if a map or program cannot be asked.
-    pub(crate) fn read_losses(&self) -> Result<Losses> {
+    pub(crate) fn read_losses(&self) -> Result<losses::Totals> {
         let mut totals = Vec::new();
         for (i, (stream, reason)) in wire::LOSSES.iter().enumerate() {
             totals.push((*stream, *reason, self.read_loss(i as u32)?));
@@ -361,9 +361,6 @@ impl Probes {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
 }
-
-/// Running totals by stream and reason, always in the same order.
-pub(crate) type Losses = Vec<(&'static str, &'static str, u64)>;
 
 /// How often the kernel refused to run a program because it was running on that processor already. What it should have seen then is
 /// in no count, so this is one.

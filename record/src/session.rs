@@ -4,7 +4,6 @@
 //! At the end: programs off, rings drained, last pass, last tallies. So a call is in the tallies if and only if it is in the events or
 //! among the losses. The end of an interval is the same without the first step: what the rings hold at that moment is counted in it.
 
-use crate::balance::hold_back;
 use crate::blind_spots::blind_spots;
 use crate::budget::{Prices, Spent};
 use crate::call_args;
@@ -15,8 +14,9 @@ use crate::decode::{Call, ExecText, Life};
 use crate::error::{Error, Result};
 use crate::host::{self, HostMeter};
 use crate::ledger::{Interval, Ledger};
+use crate::losses::Losses;
 use crate::privilege::Keep;
-use crate::probes::{Knobs, Losses, Probes};
+use crate::probes::{Knobs, Probes};
 use crate::resolve::Resolver;
 use crate::roads::Roads;
 use crate::shelf::{self, Shelf};
@@ -64,7 +64,7 @@ fn run(
     session.writing.keep()?;
     let mut next_status = Instant::now() + Duration::from_secs(1);
     loop {
-        let deadline = session.next_tick();
+        let deadline = session.next_tick;
         session.drain_until(deadline, control)?;
         if Instant::now() >= deadline {
             session.tick()?;
@@ -101,20 +101,15 @@ struct Session {
     began: Instant,
     next_tick: Instant,
     interval_start_ns: i64,
-    last_losses: Losses,
+    losses: Losses,
     counts: Counts,
     /// Calls of a process whose fork record has not been read yet.
     waiting: Vec<Call>,
     n_events: u64,
-    n_lost: u64,
-    n_shed: u64,
     spending: Option<Spending>,
     /// Events, and those with a path, when the last interval ended.
     counted: (u64, u64),
-    /// Calls lost in this interval while the writer was behind.
-    behind: u64,
     next_clock: Instant,
-    truncated_argv: u64,
     /// A process that was named ended badly.
     target_failed: bool,
     timed_out: bool,
@@ -186,17 +181,13 @@ impl Session {
             began: now,
             next_tick: now,
             interval_start_ns: 0,
-            last_losses: Vec::new(),
+            losses: Losses::default(),
             counts: Counts::default(),
             waiting: Vec::new(),
             n_events: 0,
-            n_lost: 0,
-            n_shed: 0,
             spending,
             counted: (0, 0),
-            behind: 0,
             next_clock: now + Duration::from_secs(5),
-            truncated_argv: 0,
             target_failed: false,
             timed_out: false,
             settled: false,
@@ -275,10 +266,6 @@ impl Session {
         self.writing.describe(&self.metadata)
     }
 
-    fn next_tick(&self) -> Instant {
-        self.next_tick
-    }
-
     fn over(&mut self, config: &Config) -> bool {
         self.timed_out = config.duration.is_some_and(|d| self.began.elapsed() >= d);
         let too_big = config.max_bytes.is_some_and(|max| self.writing.bytes() >= max);
@@ -334,7 +321,7 @@ impl Session {
         let Some(parcel) = self.writing.offer(parcel)? else { return Ok(()) };
         let before = self.probes.calls_lost()?;
         self.writing.send(parcel)?;
-        self.behind += self.probes.calls_lost()? - before;
+        self.losses.while_behind(self.probes.calls_lost()? - before);
         Ok(())
     }
 
@@ -353,7 +340,7 @@ impl Session {
                     rows.push(self.ledger.arrived(&l, ProcessEvent::Fork, ExecText::default(), &self.clock).into());
                 }
                 Life::Exec(l, text) => {
-                    self.truncated_argv += u64::from(text.cut);
+                    self.losses.argv_cut(text.cut);
                     rows.push(self.ledger.execed(&l, text, &self.clock).into());
                 }
                 Life::Exit(l) => {
@@ -460,40 +447,17 @@ impl Session {
         }
     }
 
-    /// Writes down what was lost in the interval. Gives the calls that were shed, by class.
-    /// Writes down what was lost in the interval. Of its calls, `tallied` have a tally and no row.
+    /// Writes down what was lost in the interval. Of its calls, `tallied` have a tally and no row. Gives the calls that were shed, by class.
     fn note_losses(&mut self, dur_ns: u64, tallied: u64, rows: &mut Vec<Row>) -> Result<[u64; N_CLASSES]> {
-        let mut totals = self.probes.read_losses()?;
-        if self.metadata.syscalls == "events" && !self.ending {
-            hold_back(&mut totals, &self.last_losses, tallied);
+        let totals = self.probes.read_losses()?;
+        let tallied = (self.metadata.syscalls == "events" && !self.ending).then_some(tallied);
+        let (lost, shed) = self.losses.interval(totals, tallied);
+        for (stream, reason, count) in lost {
+            let loss = LossTotal { stream: stream.to_owned(), reason: reason.to_owned(), count };
+            self.metadata.add_loss(&loss);
+            let (ts_ns, LossTotal { stream, reason, count }) = (self.interval_start_ns, loss);
+            rows.push(Loss { ts_ns, dur_ns, stream, reason, count }.into());
         }
-        let last = self.last_losses.iter().map(|(_, _, n)| *n).chain(std::iter::repeat(0));
-        let mut counted: Vec<_> =
-            totals.iter().zip(last).map(|((stream, reason, now), last)| (*stream, *reason, now - last)).collect();
-        counted.push(("argv", "truncated", std::mem::take(&mut self.truncated_argv)));
-        let mut shed = [0; N_CLASSES];
-        for (of_class, (.., n)) in shed.iter_mut().zip(counted.extract_if(.., |l| (l.0, l.1) == ("syscall", "shed"))) {
-            *of_class = n;
-        }
-        counted.push(("syscall", "shed", shed.iter().sum()));
-        if let Some((.., n)) = counted.iter_mut().find(|l| (l.0, l.1) == ("syscall", "ring_full")) {
-            self.n_lost += *n;
-            let behind = self.behind.min(*n);
-            self.behind -= behind;
-            *n -= behind;
-            counted.push(("syscall", "writer_behind", behind));
-        }
-        self.n_shed += shed.iter().sum::<u64>();
-        for (stream, reason, count) in counted.into_iter().filter(|(_, _, n)| *n > 0) {
-            let (stream, reason) = (stream.to_owned(), reason.to_owned());
-            let sums = &mut self.metadata.losses;
-            match sums.iter_mut().find(|l| l.stream == stream && l.reason == reason) {
-                Some(sum) => sum.count += count,
-                None => sums.push(LossTotal { stream: stream.clone(), reason: reason.clone(), count }),
-            }
-            rows.push(Loss { ts_ns: self.interval_start_ns, dur_ns, stream, reason, count }.into());
-        }
-        self.last_losses = totals;
         Ok(shed)
     }
 
@@ -501,8 +465,8 @@ impl Session {
         Status {
             elapsed: self.began.elapsed(),
             events: self.n_events,
-            lost: self.n_lost,
-            shed: self.n_shed,
+            lost: self.losses.n_lost(),
+            shed: self.losses.n_shed(),
             overhead: self.spending.as_ref().map(Spending::overhead),
             bytes: self.writing.bytes(),
             processes: self.ledger.n_live(),

@@ -2,12 +2,14 @@
 //! System calls have their own way to pages (`call_group.rs`); all other kinds go through the library's.
 
 use crate::chunk::Chunk;
+use crate::data_file::DataFile;
 use crate::schema::{self, Kind, Type};
 use arrow_array::{ArrayRef, RecordBatch, new_null_array};
 use parquet::arrow::ArrowSchemaConverter;
 use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
+use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use parquet::file::writer::SerializedFileWriter;
 use parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescPtr};
@@ -72,7 +74,7 @@ impl Group {
     }
 
     /// Writes the group into `file`.
-    pub(crate) fn finish<W: Write + Send>(self, file: &mut SerializedFileWriter<W>) -> Result<()> {
+    pub(crate) fn finish<W: Write + Send>(self, file: &mut DataFile<W>) -> Result<RowGroupMetaData> {
         let own = self.columns.into_iter().map(|column| column.map(|c| Own::Library(Box::new(c)))).collect();
         write_group(file, own, self.rows)
     }
@@ -86,29 +88,29 @@ enum Own {
 
 /// Writes columns that are chunks already, each at its place in the schema, as a row group of `rows` rows.
 pub(crate) fn write_chunks<W: Write + Send>(
-    file: &mut SerializedFileWriter<W>,
+    file: &mut DataFile<W>,
     chunks: Vec<(usize, Chunk)>,
     rows: usize,
-) -> Result<()> {
+) -> Result<RowGroupMetaData> {
     let mut own: Vec<Option<Own>> = schema::COLUMNS.iter().map(|_| None).collect();
     chunks.into_iter().for_each(|(i, chunk)| own[i] = Some(Own::Made(Box::new(chunk))));
     write_group(file, own, rows)
 }
 
 /// Writes a row group. The fifty columns that are not of its kind are nulls.
-fn write_group<W: Write + Send>(file: &mut SerializedFileWriter<W>, own: Vec<Option<Own>>, rows: usize) -> Result<()> {
-    let columns: Vec<ColumnDescPtr> = file.schema_descr().columns().to_vec();
-    let mut group = file.next_row_group()?;
-    for (own, column) in own.into_iter().zip(&columns) {
-        match own {
-            Some(Own::Library(writer)) => writer.close()?.append_to_row_group(&mut group)?,
-            Some(Own::Made(chunk)) => chunk.append(column, rows, &mut group)?,
-            None => Chunk::nulls(column, rows)?.append(column, rows, &mut group)?,
-        }
-    }
-    group.close()?;
-    file.flush()?;
-    Ok(())
+fn write_group<W: Write + Send>(
+    file: &mut DataFile<W>,
+    own: Vec<Option<Own>>,
+    rows: usize,
+) -> Result<RowGroupMetaData> {
+    let columns: Vec<ColumnDescPtr> = file.schema().columns().to_vec();
+    file.add(|group| {
+        own.into_iter().zip(&columns).try_for_each(|(own, column)| match own {
+            Some(Own::Library(writer)) => writer.close()?.append_to_row_group(group),
+            Some(Own::Made(chunk)) => chunk.append(column, rows, group),
+            None => Chunk::nulls(column, rows)?.append(column, rows, group),
+        })
+    })
 }
 
 /// The Parquet schema of a recording.
@@ -117,8 +119,8 @@ pub(crate) fn parquet_schema() -> Result<SchemaDescPtr> {
 }
 
 /// A Parquet file in the making.
-pub(crate) fn file_writer<W: Write + Send>(sink: W) -> Result<SerializedFileWriter<W>> {
-    SerializedFileWriter::new(sink, parquet_schema()?.root_schema_ptr(), Arc::new(properties()))
+pub(crate) fn data_file<W: Write + Send>(sink: W) -> Result<DataFile<W>> {
+    DataFile::new(sink, parquet_schema()?, Arc::new(properties()))
 }
 
 /// Encodings by what a column holds. Times differ little from row to row (delta); durations do not repeat, so a dictionary

@@ -3,7 +3,7 @@
 //! Each part begins by introducing the processes that were running; in the whole only the first introduction of each stays.
 
 use crate::schema::Kind;
-use crate::{Closed, Error, LossTotal, Metadata, Query, Recording, Result, Writer, WriterOptions};
+use crate::{Closed, Error, Metadata, Query, Recording, Result, Writer, WriterOptions};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, UInt64Type};
 use arrow_array::{BooleanArray, RecordBatch, StringArray};
@@ -50,20 +50,11 @@ pub fn join(parts: &[Recording], path: &Path, options: WriterOptions) -> Result<
                 })?,
             )?;
         }
-        for loss in &part.metadata().losses {
-            add_loss(&mut metadata.losses, loss);
-        }
+        part.metadata().losses.iter().for_each(|loss| metadata.add_loss(loss));
         let known = metadata.clock.0.last().map_or(i64::MIN, |p| p.boottime_ns);
         metadata.clock.0.extend(part.metadata().clock.0.iter().filter(|p| p.boottime_ns > known));
     }
     writer.close(metadata)
-}
-
-fn add_loss(sums: &mut Vec<LossTotal>, loss: &LossTotal) {
-    match sums.iter_mut().find(|l| l.stream == loss.stream && l.reason == loss.reason) {
-        Some(sum) => sum.count += loss.count,
-        None => sums.push(loss.clone()),
-    }
 }
 
 /// The rows of `batch` without those that say again that a process is running.

@@ -167,4 +167,12 @@ impl Metadata {
     pub fn lost(&self, stream: &str) -> u64 {
         self.losses.iter().filter(|l| l.stream == stream).map(|l| l.count).sum()
     }
+
+    /// Adds to the sum of its class.
+    pub fn add_loss(&mut self, loss: &LossTotal) {
+        match self.losses.iter_mut().find(|l| l.stream == loss.stream && l.reason == loss.reason) {
+            Some(sum) => sum.count += loss.count,
+            None => self.losses.push(loss.clone()),
+        }
+    }
 }

@@ -3,14 +3,16 @@
 //! The sealed row groups are used where they lie; the journals of those still growing are encoded again, in memory, as a tail that
 //! follows them. [`Recording`] reads the two as one file, and [`recover`] writes the tail and a footer, so that they are one.
 
+use crate::data_file::MAGIC;
 use crate::disk::settle;
+use crate::footer::{self, Groups};
 use crate::frame::Frames;
 use crate::group::{self, Group};
 use crate::partial::{self, Journaled, Sealed};
 use crate::schema::Kind;
 use crate::source::Source;
 use crate::sums::{BLOCK, Checker, Summed, Sums};
-use crate::{ClockPoint, Closed, Error, FORMAT_VERSION, Metadata, Query, Recording, Result, WriterOptions, footer};
+use crate::{ClockPoint, Closed, Error, FORMAT_VERSION, Metadata, Query, Recording, Result, WriterOptions};
 use arrow_array::Array;
 use arrow_array::cast::AsArray;
 use arrow_array::types::UInt64Type;
@@ -59,7 +61,7 @@ impl Remains {
         });
 
         let mut described: Vec<RowGroupMetaData> = groups.into_iter().map(|(_, _, group)| group).collect();
-        let at = sums.position.max(4);
+        let at = sums.position.max(MAGIC.len() as u64);
         let (tail, added) = encode_tail(journals, at, described.len()).map_err(bad)?;
         described.extend(added);
         let schema = group::parquet_schema().map_err(bad)?;
@@ -186,19 +188,20 @@ fn encode_tail(
     at: u64,
     n_before: usize,
 ) -> parquet::errors::Result<(Bytes, Vec<RowGroupMetaData>)> {
-    let mut file = group::file_writer(Vec::new())?;
-    let schema = group::parquet_schema()?;
+    let mut file = group::data_file(Vec::new())?;
+    let mut groups = Vec::new();
     let mut growing: Option<(Kind, Group)> = None;
     for ((kind, _), journal) in journals {
         if let Some((_, group)) = growing.take_if(|(k, _)| *k != kind) {
-            group.finish(&mut file)?;
+            groups.push(group.finish(&mut file)?);
         }
         let batches = match journal {
             Journaled::Batches(batches) => batches,
             Journaled::Calls(group) => {
                 let rows = group.rows();
                 if rows > 0 {
-                    group::write_chunks(&mut file, group.finish(schema.columns())?, rows)?;
+                    let chunks = group.finish(file.schema().columns())?;
+                    groups.push(group::write_chunks(&mut file, chunks, rows)?);
                 }
                 continue;
             }
@@ -213,14 +216,12 @@ fn encode_tail(
         }
     }
     if let Some((_, group)) = growing {
-        group.finish(&mut file)?;
+        groups.push(group.finish(&mut file)?);
     }
-    let by = at as i64 - 4;
-    let groups = file.flushed_row_groups().iter().enumerate();
-    let groups =
-        groups.map(|(i, g)| footer::shifted(g.clone(), by, n_before + i)).collect::<parquet::errors::Result<_>>()?;
-    file.flush()?;
-    Ok((Bytes::from(std::mem::take(file.inner_mut())).slice(4..), groups))
+    let by = at as i64 - MAGIC.len() as i64;
+    let groups = groups.into_iter().enumerate().map(|(i, g)| footer::shifted(g, by, n_before + i));
+    let groups = groups.collect::<parquet::errors::Result<_>>()?;
+    Ok((Bytes::from(std::mem::take(file.inner_mut())).slice(MAGIC.len()..), groups))
 }
 
 /// Sums up what the rows of an unfinished recording say and its metadata could not know yet.
@@ -331,11 +332,12 @@ pub fn recover(output: &Path, force: bool) -> Result<Closed> {
     let mut data = Summed::resume(data, &sums);
     let bad = |e| Error::damaged(&dir, e);
     if at == 0 {
-        data.write_all(b"PAR1").map_err(io("recover"))?;
+        data.write_all(MAGIC).map_err(io("recover"))?;
     }
     data.write_all(&tail).map_err(io("recover"))?;
     let schema = group::parquet_schema().map_err(bad)?;
-    let end = footer::encode(&schema, groups, &metadata, &data.sums()).map_err(bad)?;
+    let groups = Groups::of(&schema, groups).map_err(bad)?;
+    let end = groups.encode(&schema, &metadata, &data.sums()).map_err(bad)?;
     data.write_all(&end).map_err(io("recover"))?;
     data.inner().sync_all().map_err(io("recover"))?;
     let bytes = data.position();

@@ -5,24 +5,25 @@
 //! The file grows in a folder beside its own place (see `partial.rs`), with mode 0600, and gets its name when it is closed; without
 //! [`WriterOptions::force`] an existing file is never replaced, not even one that appeared meanwhile.
 
-use crate::batch::{Columnar, to_batch};
-use crate::call_group::CallGroup;
 use crate::calls::Calls;
+use crate::data_file::DataFile;
 use crate::disk::{SyncList, reserve, settle};
-use crate::group::{self, Group};
+use crate::footer::Groups;
+use crate::group;
 use crate::names::Arch;
-use crate::partial::{Journal, Partial, Taken};
-use crate::rows::{Label, Loss, Process, Row, Sample, System, Tally};
+use crate::partial::{Partial, Taken};
+use crate::rows::Row;
 use crate::schema::Kind;
 use crate::sums::Summed;
-use crate::{ClockPoint, Error, FORMAT_VERSION, Metadata, Recording, Result, footer, partial};
+use crate::{ClockPoint, Error, FORMAT_VERSION, Metadata, Recording, Result, partial};
 use arrow_array::RecordBatch;
+use growing::{Growing, Rows};
 use parquet::column::writer::ColumnCloseResult;
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::SchemaDescPtr;
+use parquet::file::metadata::RowGroupMetaData;
 use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use waiting::Waiting;
 
 /// How to write.
 #[derive(Clone, Debug)]
@@ -41,20 +42,10 @@ impl Default for WriterOptions {
     }
 }
 
-/// Rows of a kind that wait to become a batch: enough to encode well, few enough to be forgotten in memory.
-const BATCH_ROWS: usize = 8 * 1024;
-/// Likewise of system calls, which become a page of each column: few enough for a processor's cache, and the page's header hardly counts.
-const PAGE_ROWS: usize = 32 * 1024;
 /// System calls that become a page at a checkpoint already. Fewer are noted in the journal and go on waiting.
 const WORTH_A_PAGE: usize = 8 * 1024;
 /// And they become a page, however few, when noting them again and again has cost so many bytes.
 const PASSING_BYTES: usize = 256 << 10;
-/// A row group of system calls is not larger, full or not: it waits in memory.
-const CALLS_BYTES: usize = 8 << 20;
-/// Nor one of another kind. Where processes come and go several kinds grow side by side, and each column's writer holds as much again.
-const GROUP_BYTES: usize = 2 << 20;
-/// A journal never grows beyond this; its group is sealed instead, full or not.
-const JOURNAL_BYTES: u64 = 48 << 20;
 
 /// What [`Writer::close`] left behind.
 #[derive(Clone, Debug)]
@@ -67,78 +58,16 @@ pub struct Closed {
     pub metadata: Metadata,
 }
 
-#[derive(Default)]
-struct Buffers {
-    samples: Vec<Sample>,
-    tallies: Vec<Tally>,
-    syscalls: Calls,
-    processes: Vec<Process>,
-    systems: Vec<System>,
-    losses: Vec<Loss>,
-    labels: Vec<Label>,
-}
-
-impl Buffers {
-    /// The rows of `kind` as a batch, if there are any; never of system calls, which become pages.
-    fn take(&mut self, kind: Kind, arch: Arch) -> Option<std::result::Result<RecordBatch, arrow_schema::ArrowError>> {
-        fn batch<R: Columnar>(
-            rows: &mut Vec<R>,
-            arch: Arch,
-        ) -> Option<std::result::Result<RecordBatch, arrow_schema::ArrowError>> {
-            (!rows.is_empty()).then(|| to_batch(rows, arch))
-        }
-        match kind {
-            Kind::Sample => batch(&mut self.samples, arch),
-            Kind::Tally => batch(&mut self.tallies, arch),
-            Kind::Syscall => None,
-            Kind::Process => batch(&mut self.processes, arch),
-            Kind::System => batch(&mut self.systems, arch),
-            Kind::Loss => batch(&mut self.losses, arch),
-            Kind::Label => batch(&mut self.labels, arch),
-        }
-    }
-}
-
-/// The row group of one kind that is growing.
-struct Growing {
-    rows: Rows,
-    /// `None` once the folder has no room for it.
-    journal: Option<Journal>,
-    /// How many syncs had been asked for when the journal was begun.
-    n_syncs: u64,
-}
-
-enum Rows {
-    Batches(Group),
-    Calls(Box<CallGroup>),
-}
-
-impl Rows {
-    fn len(&self) -> usize {
-        match self {
-            Self::Batches(group) => group.rows(),
-            Self::Calls(group) => group.rows(),
-        }
-    }
-
-    /// Memory held; also about what they will take in the file.
-    fn bytes(&self) -> usize {
-        match self {
-            Self::Batches(group) => group.bytes(),
-            Self::Calls(group) => group.bytes(),
-        }
-    }
-}
-
 /// A recording being written. Dropping it without [`Writer::close`] removes the unfinished file, unless writing has failed or
 /// [`Writer::keep`] was called: then it stays for `osd recover`.
 pub struct Writer {
     path: PathBuf,
     options: WriterOptions,
     partial: Partial,
-    data: SerializedFileWriter<Summed<File>>,
-    schema: SchemaDescPtr,
-    buffers: Buffers,
+    data: DataFile<Summed<File>>,
+    /// What the footer will say of the row groups in it.
+    groups: Groups,
+    waiting: Waiting,
     /// Of the waiting system calls, how many the journal has.
     n_noted: usize,
     /// Bytes it took to note them.
@@ -176,12 +105,8 @@ impl Writer {
             Taken::Remains => Error::Unfinished { path: path.clone() },
             Taken::Io(source) => io(source),
         })?;
-        let opened = group::file_writer(Summed::new(data)).and_then(|file| {
-            let schema = group::parquet_schema()?;
-            Ok((file, schema))
-        });
-        let (data, schema) = match opened {
-            Ok(opened) => opened,
+        let data = match group::data_file(Summed::new(data)) {
+            Ok(data) => data,
             Err(e) => {
                 let _ = partial.remove();
                 return Err(Error::parquet("create", &path, e));
@@ -192,8 +117,8 @@ impl Writer {
             options,
             partial,
             data,
-            schema,
-            buffers: Buffers::default(),
+            groups: Groups::default(),
+            waiting: Waiting::default(),
             n_noted: 0,
             passing_bytes: 0,
             frame: Vec::new(),
@@ -233,19 +158,7 @@ impl Writer {
     pub fn push(&mut self, row: impl Into<Row>) -> Result<()> {
         let row = row.into();
         let kind = row.kind();
-        let b = &mut self.buffers;
-        let waiting = match row {
-            Row::Sample(r) => add(&mut b.samples, r),
-            Row::Tally(r) => add(&mut b.tallies, r),
-            Row::Syscall(r) => {
-                b.syscalls.push(r);
-                b.syscalls.len()
-            }
-            Row::Process(r) => add(&mut b.processes, r),
-            Row::System(r) => add(&mut b.systems, r),
-            Row::Loss(r) => add(&mut b.losses, r),
-            Row::Label(r) => add(&mut b.labels, r),
-        };
+        let waiting = self.waiting.push(row);
         self.rows[kind as usize] += 1;
         if waiting >= self.most_waiting(kind) { self.batch(kind) } else { Ok(()) }
     }
@@ -258,7 +171,7 @@ impl Writer {
         let most = self.most_waiting(Kind::Syscall);
         let mut from = 0;
         while from < calls.len() {
-            let waiting = &mut self.buffers.syscalls;
+            let waiting = &mut self.waiting.syscalls;
             let to = (from + most.saturating_sub(waiting.len())).min(calls.len());
             waiting.append(calls, from..to);
             self.rows[Kind::Syscall as usize] += (to - from) as u64;
@@ -271,8 +184,7 @@ impl Writer {
     }
 
     fn most_waiting(&self, kind: Kind) -> usize {
-        let most = if kind == Kind::Syscall { PAGE_ROWS } else { BATCH_ROWS };
-        most.min(self.options.rows_per_group)
+        waiting::most(kind).min(self.options.rows_per_group)
     }
 
     /// Where it lies until it is closed.
@@ -283,8 +195,8 @@ impl Writer {
     /// Copies row group `i` of `from`, rows of `kind`, as it is.
     pub(crate) fn copy_group(&mut self, from: &Recording, i: usize, kind: Kind) -> Result<()> {
         let group = &from.parquet().row_groups()[i];
-        let copied = self.data.next_row_group().and_then(|mut to| {
-            for column in group.columns() {
+        let copied = self.data.add(|to| {
+            group.columns().iter().try_for_each(|column| {
                 let close = ColumnCloseResult {
                     bytes_written: column.compressed_size().unsigned_abs(),
                     rows_written: group.num_rows().unsigned_abs(),
@@ -293,14 +205,12 @@ impl Writer {
                     column_index: None,
                     offset_index: None,
                 };
-                to.append_column(&from.chunks(), close)?;
-            }
-            to.close().map(drop)
+                to.append_column(&from.chunks(), close)
+            })
         });
-        let copied = copied.and_then(|()| Ok(self.data.flush()?));
-        self.parquet("join", copied)?;
+        let copied = self.parquet("join", copied)?;
         self.rows[kind as usize] += group.num_rows().unsigned_abs();
-        self.note_sealed(kind)
+        self.note_sealed(kind, copied)
     }
 
     /// Adds rows that are laid out already, in the columns of `kind`.
@@ -317,7 +227,7 @@ impl Writer {
     /// About the size that the file would have if it were closed now, footer and waiting rows aside.
     pub fn bytes_written(&self) -> u64 {
         let growing = self.growing.iter().flatten().map(|g| g.rows.bytes() as u64).sum::<u64>();
-        self.data.bytes_written() as u64 + growing
+        self.data.position() + growing
     }
 
     /// Hands everything pushed so far to the operating system: from here on it survives the death of this process.
@@ -328,7 +238,7 @@ impl Writer {
         for kind in Kind::ALL {
             match kind {
                 Kind::Syscall => {
-                    let waiting = self.buffers.syscalls.len();
+                    let waiting = self.waiting.syscalls.len();
                     self.page(waiting >= WORTH_A_PAGE || self.passing_bytes >= PASSING_BYTES)?;
                 }
                 _ => self.batch(kind)?,
@@ -350,7 +260,7 @@ impl Writer {
         let files = self.io("sync", files)?;
         let obsolete = std::mem::take(&mut self.obsolete);
         self.n_syncs += 1;
-        Ok(SyncList { files, obsolete, data_bytes: self.data.bytes_written() as u64 })
+        Ok(SyncList { files, obsolete, data_bytes: self.data.position() })
     }
 
     /// A [`SyncList`] of this recording is done.
@@ -396,10 +306,7 @@ impl Writer {
         metadata.format_version = FORMAT_VERSION;
         metadata.complete = true;
         metadata.rows = Kind::ALL.into_iter().map(|k| (k.name().to_owned(), self.rows(k))).collect();
-        let groups = self.data.flushed_row_groups().to_vec();
-        let flushed = self.data.flush();
-        self.io("write", flushed)?;
-        let end = footer::encode(&self.schema, groups, &metadata, &self.data.inner().sums());
+        let end = self.groups.encode(self.data.schema(), &metadata, &self.data.inner().sums());
         let end = self.parquet("close", end)?;
         // Past the library, which would write a footer of its own; it is not asked for anything after this.
         let written = self.data.inner_mut().write_all(&end).and_then(|()| {
@@ -440,7 +347,7 @@ impl Writer {
         if kind == Kind::Syscall {
             return self.page(true);
         }
-        let Some(batch) = self.buffers.take(kind, self.options.arch) else { return Ok(()) };
+        let Some(batch) = self.waiting.take(kind, self.options.arch) else { return Ok(()) };
         let batch =
             batch.map_err(|e| Error::Contents { action: "write", path: self.path.clone(), detail: e.to_string() })?;
         self.encode(kind, &batch)
@@ -450,10 +357,7 @@ impl Writer {
     fn growing(&mut self, kind: Kind) -> Result<&mut Growing> {
         let i = kind as usize;
         if self.growing[i].is_none() {
-            let rows = match kind {
-                Kind::Syscall => CallGroup::new().map(|group| Rows::Calls(Box::new(group))).map_err(Into::into),
-                _ => Group::new(kind).map(Rows::Batches),
-            };
+            let rows = Rows::new(kind);
             let rows = self.parquet("write", rows)?;
             let journal = match self.journaling.then(|| self.partial.journal(kind, self.generation[i])) {
                 // Somebody removed the folder: the rest is recorded without a net.
@@ -482,18 +386,18 @@ impl Writer {
 
     /// Puts the waiting system calls into their journal and, if it is to be `lasting`, into their row group as a page.
     fn page(&mut self, lasting: bool) -> Result<()> {
-        let n = self.buffers.syscalls.len();
+        let n = self.waiting.syscalls.len();
         if n == 0 || !lasting && (n == self.n_noted || !self.journaling) {
             return Ok(());
         }
-        self.buffers.syscalls.sort();
+        self.waiting.syscalls.sort();
         self.growing(Kind::Syscall)?;
         let Some(Growing { rows: Rows::Calls(group), journal, .. }) = &mut self.growing[Kind::Syscall as usize] else {
             unreachable!("asked for above")
         };
         let mut journaled = Ok(());
         self.frame.clear();
-        let encoded = group.encode(&self.buffers.syscalls, self.options.arch);
+        let encoded = group.encode(&self.waiting.syscalls, self.options.arch);
         let encoded = encoded.map(|pages| {
             if let Some(journal) = journal {
                 group.note(&pages, lasting, &mut self.frame);
@@ -506,7 +410,7 @@ impl Writer {
         });
         self.io("write", encoded)?;
         if lasting {
-            self.buffers.syscalls.clear();
+            self.waiting.syscalls.clear();
             (self.n_noted, self.passing_bytes) = (0, 0);
         } else {
             self.n_noted = n;
@@ -519,10 +423,7 @@ impl Writer {
     fn seal_if_full(&mut self, kind: Kind) -> Result<()> {
         let i = kind as usize;
         let Some(growing) = &self.growing[i] else { return Ok(()) };
-        let full = growing.rows.len() >= self.rows_per_group(i)
-            || growing.journal.as_ref().is_some_and(|j| j.bytes() >= JOURNAL_BYTES)
-            || growing.rows.bytes() >= if kind == Kind::Syscall { CALLS_BYTES } else { GROUP_BYTES };
-        if full { self.seal(kind) } else { Ok(()) }
+        if growing.is_full(self.rows_per_group(i)) { self.seal(kind) } else { Ok(()) }
     }
 
     /// The longer the recording, the bigger its row groups, so that its footer grows slower than the recording.
@@ -537,19 +438,12 @@ impl Writer {
         let i = kind as usize;
         let Some(growing) = &self.growing[i] else { return Ok(()) };
         // Asked before the group is given away: without room it stays in memory and in its journal.
-        let room = reserve(self.data.inner().inner(), self.data.bytes_written() as u64, growing.rows.bytes() as u64);
+        let room = reserve(self.data.inner().inner(), self.data.position(), growing.rows.bytes() as u64);
         self.io("write", room)?;
         let Some(growing) = self.growing[i].take() else { return Ok(()) };
-        let sealed = match growing.rows {
-            Rows::Batches(group) => group.finish(&mut self.data),
-            Rows::Calls(calls) => {
-                let rows = calls.rows();
-                let chunks = calls.finish(self.schema.columns());
-                chunks.and_then(|chunks| group::write_chunks(&mut self.data, chunks, rows))
-            }
-        };
-        self.parquet("write", sealed)?;
-        self.note_sealed(kind)?;
+        let sealed = growing.rows.finish(&mut self.data);
+        let sealed = self.parquet("write", sealed)?;
+        self.note_sealed(kind, sealed)?;
         if let Some(journal) = growing.journal {
             if growing.n_syncs == self.n_syncs {
                 // All of it is newer than the last sync, so a power cut may take it anyway; and under a storm these are big and many.
@@ -562,17 +456,14 @@ impl Writer {
     }
 
     /// Puts the row group written last into the index.
-    fn note_sealed(&mut self, kind: Kind) -> Result<()> {
+    fn note_sealed(&mut self, kind: Kind, group: RowGroupMetaData) -> Result<()> {
         let i = kind as usize;
-        if let Some(group) = self.data.flushed_row_groups().last() {
-            let thrift = footer::encode_group(&self.schema, group.clone());
-            let thrift = self.parquet("write", thrift)?;
-            let noted = self.partial.sealed(kind, self.generation[i], &thrift, self.data.inner());
-            match noted {
-                // Without journals the index is for nobody.
-                Err(_) if !self.journaling => {}
-                noted => self.io("write", noted)?,
-            }
+        let described = self.groups.push(self.data.schema(), group);
+        let described = self.parquet("write", described)?;
+        match self.partial.sealed(kind, self.generation[i], &described, self.data.inner()) {
+            // Without journals the index is for nobody.
+            Err(_) if !self.journaling => {}
+            noted => self.io("write", noted)?,
         }
         self.generation[i] += 1;
         Ok(())
@@ -597,7 +488,5 @@ impl Drop for Writer {
     }
 }
 
-fn add<R>(buffer: &mut Vec<R>, row: R) -> usize {
-    buffer.push(row);
-    buffer.len()
-}
+mod growing;
+mod waiting;

@@ -16,9 +16,10 @@ fn count(path: &std::path::Path, kind: Kind, name: &str) -> u64 {
 fn a_storm_is_shed_to_keep_to_the_budget_and_what_matters_is_all_there() {
     let Some(place) = Place::new("a_storm_is_shed_to_keep_to_the_budget_and_what_matters_is_all_there") else { return };
     let path = place.path();
+    // Calm costs 1.2 % here, the storm 7 % and with all shed that may be 4 %: the budget lies between with room on both sides.
     let out = record(
         &path,
-        &["--max-overhead", "2%", "--status", "json"],
+        &["--max-overhead", "3%", "--status", "json"],
         &[targets().to_str().unwrap(), "siege", "6", "150"],
     );
     let printed: Vec<u64> = text(&out.stdout).split_whitespace().map(|n| n.parse().unwrap()).collect();
@@ -47,24 +48,23 @@ fn a_storm_is_shed_to_keep_to_the_budget_and_what_matters_is_all_there() {
 
     // Located in time: shed in the storm, and when it is over no more.
     let ns = |text: &str| i64::try_from(text.parse::<jiff::Timestamp>().unwrap().as_nanosecond()).unwrap();
+    let said: Vec<Value> = text(&out.stderr).lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
+    let overheads: Vec<&Value> = said.iter().filter(|v| v["event"] == "status").map(|v| &v["overhead"]).collect();
     let losses = rows(&path, Kind::Loss);
     let last_shed = losses.iter().filter(|r| r["reason"] == "shed").map(|r| ns(&r["ts"])).max().unwrap();
     let calm = metadata.ended_ns - 2_000_000_000;
-    assert!(last_shed < calm, "still shedding {} ns before the end", metadata.ended_ns - last_shed);
+    assert!(last_shed < calm, "still shedding {} ns before the end: {overheads:?}", metadata.ended_ns - last_shed);
     assert!(of(&all, "syscall", "getppid").iter().any(|r| ns(&r["ts"]) > calm), "listed again");
 
     // The budget, as the recorder says once it has found its level.
-    let said: Vec<Value> = text(&out.stderr).lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
-    let overheads: Vec<&Value> =
-        said.iter().filter(|v| v["event"] == "status").skip(3).map(|v| &v["overhead"]).collect();
-    assert!(overheads.len() > 8, "{said:?}");
-    for o in overheads {
-        assert!(o["share"].as_f64().unwrap() <= 0.02 || o["unmet"] == true || o["level"].as_u64() > Some(0), "{o}");
-        assert!(o["level"].as_u64().unwrap() <= 3 && o["allowed"] == 0.02);
+    assert!(overheads.len() > 11, "{said:?}");
+    for o in &overheads[3..] {
+        assert!(o["share"].as_f64().unwrap() <= 0.03 || o["unmet"] == true || o["level"].as_u64() > Some(0), "{o}");
+        assert!(o["level"].as_u64().unwrap() <= 3 && o["allowed"] == 0.03);
     }
     let budget = metadata.self_cost.budget.unwrap();
     assert!(budget.overhead > 0.0 && budget.call_ns.event > 0.0 && budget.slow_down > 0.0, "{budget:?}");
-    assert!(budget.overhead < 0.02 || budget.floor.is_some(), "{budget:?}");
+    assert!(budget.overhead < 0.03 || budget.floor.is_some(), "{budget:?}");
     assert_eq!(budget.level_ns.len(), 4);
     let length = metadata.ended_ns.abs_diff(metadata.started_ns);
     assert!(budget.level_ns.iter().sum::<u64>().abs_diff(length) < length / 100, "{budget:?} in {length}");

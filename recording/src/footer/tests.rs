@@ -21,6 +21,19 @@ fn footer() -> std::ops::Range<usize> {
     end - length..end
 }
 
+#[test]
+fn the_footer_of_any_number_of_row_groups_is_the_librarys() {
+    let schema = crate::group::parquet_schema().unwrap();
+    let some = decode(&SOUND[footer()]).unwrap().row_groups().to_vec();
+    let keys = || vec![KeyValue::new("a".to_owned(), "b".to_owned())];
+    for n in [0, 1, 2, 14, 15, 16, 127, 128, 300] {
+        let groups: Vec<_> = some.iter().cycle().take(n).cloned().collect();
+        let wanted = parquet_bytes(&schema, groups.clone(), keys()).unwrap();
+        let packed = Groups::of(&schema, groups).unwrap();
+        assert!(packed.parquet_bytes(&schema, keys()).unwrap() == wanted, "{n} row groups");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
