@@ -1,14 +1,14 @@
 # The commands of a fresh machine. `make demo` and `make test` install what is missing (as root, from the distribution's packages),
 # build, and run. Everything is built once, in release mode: what is tested is what ships.
 #
-# Targets: demo test soak churn bench bench-peers bench-train eval-live build recorder install-deps python clean
+# Targets: demo test gpu soak churn bench bench-peers bench-train eval-live build recorder install-deps python clean
 
 CARGO ?= cargo
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CARGO_TARGET_DIR)/python
 
-.PHONY: help build recorder demo test lint doc unit python soak churn bench bench-peers bench-train eval-live install-deps clean
+.PHONY: help build recorder demo test lint doc unit python gpu soak churn bench bench-peers bench-train eval-live install-deps clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -79,6 +79,11 @@ bench-train: install-deps
 	$(TORCH)/bin/python -c 'import torch' 2>/dev/null || $(TORCH)/bin/pip install --quiet --disable-pip-version-check torch \
 		|| echo 'PyTorch cannot be installed here' >&2
 	OSD_TORCH=$(TORCH)/bin/python $(CARGO) bench -p osd-train --bench speed
+
+# Training on a GPU, in software where there is none. A build of its own, which few need: `make test` goes without.
+gpu: install-deps
+	$(CARGO) clippy --release -p osd-train --all-targets --features wgpu -- -D warnings
+	$(CARGO) test --release -p osd-train --features wgpu
 
 # Minutes to an hour: what the tests do a few times, done until it would show.
 soak: install-deps

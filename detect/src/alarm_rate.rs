@@ -56,8 +56,9 @@ impl AlarmRate {
         let (start, peaks) = best.filter(|(_, p)| !p.is_empty())?;
         let mut excesses: Vec<f64> = peaks.iter().map(|p| p - start).collect();
         robust::sort(&mut excesses);
-        // On so few peaks neither a hard end nor an infinite variance is believed.
-        let (scale, shape) = threshold::generalised_pareto(&excesses, -0.2, 0.5);
+        // On so few peaks neither a hard end nor an infinite variance is believed: a tail with an end, carried on from minutes to an hour, hits
+        // a score that no threshold may exceed.
+        let (scale, shape) = threshold::generalised_pareto(&excesses, 0.5);
         Some(Self { start, per_point: peaks.len() as f64 / scores.len() as f64, scale, shape, largest })
     }
 
@@ -84,6 +85,7 @@ impl AlarmRate {
     /// Alarms an hour that normal data give at `threshold`; the clusters' own rate for one below where they start.
     pub fn per_hour(&self, threshold: f64, interval_s: f64) -> f64 {
         let z = (threshold - self.start).max(0.0) / self.scale.max(f64::MIN_POSITIVE);
+        // A model may have been written with a tail that ends.
         let beyond =
             if self.shape.abs() < 1e-9 { (-z).exp() } else { (1.0 + self.shape * z).max(0.0).powf(-1.0 / self.shape) };
         self.per_point * beyond * 3_600.0 / interval_s
@@ -200,7 +202,7 @@ mod tests {
         let rate = AlarmRate::fit(&score(10_000, 1)).unwrap();
         for per_hour in [0.01, 0.5, 3.0] {
             let back = rate.per_hour(rate.threshold(per_hour, 1.0), 1.0);
-            assert!((back / per_hour - 1.0).abs() < 1e-6 || rate.shape < 0.0, "{back} {per_hour}");
+            assert!((back / per_hour - 1.0).abs() < 1e-6, "{back} {per_hour}");
         }
         assert!(rate.threshold(0.1, 1.0) > rate.threshold(1.0, 1.0));
     }

@@ -39,7 +39,7 @@ impl Tail {
         if n == 0 {
             return Some(Self { start, share, scale: 0.0, shape: 0.0 });
         }
-        let (scale, shape) = generalised_pareto(&excesses, 0.0, shape_max);
+        let (scale, shape) = generalised_pareto(&excesses, shape_max);
         Some(Self { start, share: n as f64 / sorted.len() as f64, scale, shape })
     }
 
@@ -66,9 +66,9 @@ impl Tail {
     }
 }
 
-/// Scale and shape of ascending `excesses`, at least one, by probability-weighted moments; the shape is kept within the limits, and is 0
-/// (an exponential tail) where there are too few to tell.
-pub(crate) fn generalised_pareto(excesses: &[f64], shape_min: f64, shape_max: f64) -> (f64, f64) {
+/// Scale and shape of ascending `excesses`, at least one, by probability-weighted moments; the shape is kept between 0 (an exponential
+/// tail) and `shape_max`, and is 0 where there are too few to tell.
+pub(crate) fn generalised_pareto(excesses: &[f64], shape_max: f64) -> (f64, f64) {
     let n = excesses.len();
     let count = n as f64;
     let mean = excesses.iter().sum::<f64>() / count;
@@ -78,7 +78,7 @@ pub(crate) fn generalised_pareto(excesses: &[f64], shape_min: f64, shape_max: f6
         let weighted = weighted / count;
         let spread = mean - 2.0 * weighted;
         if spread > 0.0 {
-            shape = (2.0 - mean / spread).clamp(shape_min, shape_max);
+            shape = (2.0 - mean / spread).clamp(0.0, shape_max);
         }
     }
     (mean * (1.0 - shape), shape)

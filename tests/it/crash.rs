@@ -2,6 +2,7 @@
 
 use crate::record::Place;
 use crate::support::{alone, osd, osd_ok, rows, sum, targets, text};
+use osd_detect::rng::Rng;
 use osd_recording::{Kind, Recording};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -77,15 +78,14 @@ fn kill_at_random_moments(times: u64) {
     let place = tempfile::tempdir().unwrap();
     let load = Load::start(&["threads", "2000000000"]);
     let mut worst = 0;
-    let mut seed = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut rng = Rng(1);
     for i in 0..times {
         let path = place.path().join(format!("{i}.parquet"));
         let mut child = recorder(&path, &["-q", "-p", &load.pid(), "--ring-mib", "4"]);
         let folder = place.path().join(format!("{i}.parquet.partial"));
         let written = |n: u32| folder.join(format!("syscall.{n}")).metadata().is_ok_and(|m| m.len() > 0);
         wait_for("the first rows", || written(0) || written(1));
-        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-        std::thread::sleep(Duration::from_millis(seed >> 54));
+        std::thread::sleep(Duration::from_millis(rng.below(1_024) as u64));
         let killed_ns = now_ns();
         child.kill().unwrap();
         child.wait().unwrap();

@@ -1,26 +1,11 @@
 //! Damaged recordings through everything that reads them: an error, or exactly what the sound file gives. Never a panic or a wrong row.
 
 use osd_analyze::Session;
+use osd_detect::rng::Rng;
 use osd_recording::synth::Synth;
 use osd_recording::{Query, Recording};
 use std::path::Path;
 use std::time::{Duration, Instant};
-
-/// SplitMix64.
-struct Rng(u64);
-
-impl Rng {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-}
 
 /// `sound` with something done to it, mostly near its end, where the footer is.
 fn mutate(rng: &mut Rng, sound: &[u8], other: &[u8]) -> Vec<u8> {
@@ -38,7 +23,7 @@ fn mutate(rng: &mut Rng, sound: &[u8], other: &[u8]) -> Vec<u8> {
         3 => {
             let at = place(rng, bytes.len());
             let end = (at + 1 + rng.below(300)).min(bytes.len());
-            bytes[at..end].fill(rng.next() as u8);
+            bytes[at..end].fill(rng.bits() as u8);
         }
         // The footer of another recording, or its data under this footer.
         4 => {
@@ -55,7 +40,7 @@ fn mutate(rng: &mut Rng, sound: &[u8], other: &[u8]) -> Vec<u8> {
         }
         _ => {
             let at = place(rng, bytes.len());
-            let more: Vec<u8> = (0..rng.below(100)).map(|_| rng.next() as u8).collect();
+            let more: Vec<u8> = (0..rng.below(100)).map(|_| rng.bits() as u8).collect();
             bytes.splice(at..at, more);
         }
     }
