@@ -21,6 +21,8 @@ pub(crate) struct DataFile<W: Write> {
     schema: SchemaDescPtr,
     properties: WriterPropertiesPtr,
     n_groups: usize,
+    /// A row group could not be written to its end: nobody knows where in the file the next one would begin.
+    broken: bool,
 }
 
 impl<W: Write + Send> DataFile<W> {
@@ -29,22 +31,26 @@ impl<W: Write + Send> DataFile<W> {
         let mut sink = TrackedWrite::new(sink);
         sink.write_all(MAGIC)?;
         sink.flush()?;
-        Ok(Self { sink, schema, properties, n_groups: 0 })
+        Ok(Self { sink, schema, properties, n_groups: 0, broken: false })
     }
 
-    /// Writes the row group whose columns `fill` writes; its description.
+    /// Writes the row group whose columns `fill` writes; its description. Once that has failed there are no more.
     pub(crate) fn add(
         &mut self,
         fill: impl FnOnce(&mut SerializedRowGroupWriter<'_, W>) -> Result<()>,
     ) -> Result<RowGroupMetaData> {
         let ordinal = i16::try_from(self.n_groups)
             .map_err(|_| ParquetError::General("a Parquet file has no more than 32 768 row groups".into()))?;
+        if std::mem::replace(&mut self.broken, true) {
+            return Err(ParquetError::General("an earlier row group could not be written".into()));
+        }
         let (schema, properties) = (Arc::clone(&self.schema), Arc::clone(&self.properties));
         let mut group = SerializedRowGroupWriter::new(schema, properties, &mut self.sink, ordinal, None);
         fill(&mut group)?;
         let described = group.close()?;
         self.sink.flush()?;
         self.n_groups += 1;
+        self.broken = false;
         Ok(Arc::unwrap_or_clone(described))
     }
 
@@ -64,5 +70,40 @@ impl<W: Write + Send> DataFile<W> {
     /// Past the count of [`Self::position`]: for what ends the file.
     pub(crate) fn inner_mut(&mut self) -> &mut W {
         self.sink.inner_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::chunk::Chunk;
+    use crate::group;
+    use std::io::{self, Write};
+
+    /// Takes the magic, then half of one write, then everything.
+    struct Hiccup(Vec<u8>, u32);
+
+    impl Write for Hiccup {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.1 += 1;
+            match self.1 {
+                2 => self.0.write(&bytes[..bytes.len() / 2]),
+                3 => Err(io::Error::other("for once")),
+                _ => self.0.write(bytes),
+            }
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn after_a_row_group_that_was_cut_short_there_is_no_other_at_a_wrong_place() {
+        let mut file = group::data_file(Hiccup(Vec::new(), 0)).unwrap();
+        let columns = file.schema().columns().to_vec();
+        let mut add =
+            || file.add(|group| columns.iter().try_for_each(|c| Chunk::nulls(c, 3)?.append(c, 3, group))).map(drop);
+        assert!(add().unwrap_err().to_string().contains("for once"));
+        assert!(add().unwrap_err().to_string().contains("an earlier row group"));
     }
 }

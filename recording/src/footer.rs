@@ -36,6 +36,8 @@ pub(crate) struct Groups {
     bytes: Vec<u8>,
     /// Where in a footer they go; the same in each, since only schema and version come before.
     place: usize,
+    /// Bytes that follow them in one without keys.
+    after: usize,
 }
 
 impl Groups {
@@ -48,15 +50,16 @@ impl Groups {
 
     /// Adds one. Gives it as a footer of its own, for the index of an unfinished recording.
     pub(crate) fn push(&mut self, schema: &SchemaDescPtr, group: RowGroupMetaData) -> Result<Vec<u8>> {
-        let without = parquet_bytes(schema, vec![], vec![])?;
         if self.n == 0 {
+            let without = parquet_bytes(schema, vec![], vec![])?;
             let no_rows = group.clone().into_builder().set_num_rows(0).build()?;
             self.place = list_place(&without, &parquet_bytes(schema, vec![no_rows], vec![])?)?;
+            self.after = without.len() - self.place - 1;
         }
         let rows = group.num_rows();
         let mut with = parquet_bytes(schema, vec![group], vec![])?;
         let begins = self.place + number(rows).len();
-        self.bytes.extend(&with[begins..with.len() - (without.len() - self.place - 1)]);
+        self.bytes.extend(&with[begins..with.len() - self.after]);
         self.n += 1;
         self.rows += rows;
         with.truncate(with.len() - END as usize);
