@@ -15,7 +15,9 @@ fail() { printf 'error: %s\nhint: %s\n' "$1" "$2" >&2; exit 2; }
 [ -x "$(command -v "$OSD" || true)" ] || fail "$OSD is not there" "build first: cargo build --release --workspace"
 
 run=$(mktemp -d)
-trap 'rm -rf "$run"' EXIT
+recorder=
+# In the background it does not hear Ctrl-C; asked to end, it ends what it records too.
+trap '[ -z "$recorder" ] || kill "$recorder" 2>/dev/null || true; wait; rm -rf "$run"' EXIT
 cat >"$run/churn.py" <<'PYTHON'
 import subprocess, sys, time
 processes, seconds = int(sys.argv[1]), float(sys.argv[2])

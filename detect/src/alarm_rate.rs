@@ -56,8 +56,8 @@ impl AlarmRate {
         let (start, peaks) = best.filter(|(_, p)| !p.is_empty())?;
         let mut excesses: Vec<f64> = peaks.iter().map(|p| p - start).collect();
         robust::sort(&mut excesses);
-        // On so few peaks neither a hard end nor an infinite variance is believed: a tail with an end, carried on from minutes to an hour, hits
-        // a score that no threshold may exceed.
+        // On so few peaks neither a hard end nor an infinite variance is believed. With an end, a threshold for an hour made of minutes would
+        // stay just below the highest score that the tail holds possible.
         let (scale, shape) = threshold::generalised_pareto(&excesses, 0.5);
         Some(Self { start, per_point: peaks.len() as f64 / scores.len() as f64, scale, shape, largest })
     }

@@ -455,7 +455,7 @@ impl Session {
         for (stream, reason, count) in lost {
             let loss = LossTotal { stream: stream.to_owned(), reason: reason.to_owned(), count };
             self.metadata.add_loss(&loss);
-            let (ts_ns, LossTotal { stream, reason, count }) = (self.interval_start_ns, loss);
+            let (ts_ns, stream, reason) = (self.interval_start_ns, loss.stream, loss.reason);
             rows.push(Loss { ts_ns, dur_ns, stream, reason, count }.into());
         }
         Ok(shed)
