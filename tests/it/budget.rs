@@ -2,9 +2,12 @@
 //! root.
 
 use crate::record::{Place, Rows, assert_counts_hold, of};
-use crate::support::{osd, record, rows, sum, targets, text};
+use crate::support::{options_of_all, osd, record, rows, sum, targets, text};
 use osd_recording::{Kind, Recording};
 use serde_json::Value;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 fn count(path: &std::path::Path, kind: Kind, name: &str) -> u64 {
     let all = rows(path, kind);
@@ -12,17 +15,49 @@ fn count(path: &std::path::Path, kind: Kind, name: &str) -> u64 {
     if kind == Kind::Syscall { named.len() as u64 } else { sum(&named.into_iter().cloned().collect::<Rows>(), "count") }
 }
 
+/// Records `targets.c`'s siege of `seconds` with a budget, until `enough` of its status lines have been seen; stdout of the target and the lines.
+fn besieged(path: &Path, budget: &str, seconds: u32, enough: impl Fn(&[Value]) -> bool) -> (String, Vec<Value>) {
+    let end = path.with_extension("end");
+    let _ = std::fs::remove_file(&end);
+    let mut osd = Command::new(env!("CARGO_BIN_EXE_osd"))
+        .args(["record", "--force", "--max-overhead", budget, "--status", "json", "-o"])
+        .arg(path)
+        .args(options_of_all())
+        .arg("--")
+        .arg(targets())
+        .args(["siege", &seconds.to_string(), "200"])
+        .arg(&end)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said: Vec<Value> = Vec::new();
+    for line in BufReader::new(osd.stderr.take().unwrap()).lines() {
+        said.extend(serde_json::from_str::<Value>(&line.unwrap()).ok().filter(|v| v["event"] == "status"));
+        if enough(&said) && !end.exists() {
+            std::fs::write(&end, "").unwrap();
+        }
+    }
+    let out = osd.wait_with_output().unwrap();
+    assert!(out.status.success(), "{said:?}");
+    (text(&out.stdout).to_owned(), said)
+}
+
 #[test]
 fn a_storm_is_shed_to_keep_to_the_budget_and_what_matters_is_all_there() {
     let Some(place) = Place::new("a_storm_is_shed_to_keep_to_the_budget_and_what_matters_is_all_there") else { return };
     let path = place.path();
-    // Calm costs 1.2 % here, the storm 7 % and with all shed that may be 4 %: the budget lies between with room on both sides.
-    let out = record(
-        &path,
-        &["--max-overhead", "3%", "--status", "json"],
-        &[targets().to_str().unwrap(), "siege", "6", "150"],
-    );
-    let printed: Vec<u64> = text(&out.stdout).split_whitespace().map(|n| n.parse().unwrap()).collect();
+    // What calm costs here and now, by the median of some seconds; the storm is several times that, and the budget lies between.
+    let share = |status: &Value| status["overhead"]["share"].as_f64().unwrap();
+    let (_, said) = besieged(&path, "90%", 0, |said| said.len() > 5);
+    let mut calm: Vec<f64> = said.iter().map(share).collect();
+    calm.sort_by(f64::total_cmp);
+    let allowed = 2.5 * calm[calm.len() / 2].clamp(0.004, 0.02);
+    // After the storm it takes a while to believe in the calm, the longer the oftener it was wrong: the target waits for that.
+    let (printed, said) = besieged(&path, &format!("{:.4}%", allowed * 100.0), 6, |said| {
+        said.len() > 11 && said.iter().rev().take(5).all(|status| status["overhead"]["level"] == 0)
+    });
+    let printed: Vec<u64> = printed.split_whitespace().map(|n| n.parse().unwrap()).collect();
     let [getppid, futex, others] = printed[..] else { panic!("{printed:?}") };
 
     // Counted to the last call, whatever was listed.
@@ -31,7 +66,7 @@ fn a_storm_is_shed_to_keep_to_the_budget_and_what_matters_is_all_there() {
     assert!(count(&path, Kind::Tally, "futex") >= futex);
     let metadata = Recording::open(&path).unwrap().metadata().clone();
     let shed: u64 = metadata.losses.iter().filter(|l| l.reason == "shed").map(|l| l.count).sum();
-    assert!(shed > getppid / 4, "the test must make it shed: {shed} of {getppid}");
+    assert!(shed > getppid / 4, "the test must make it shed: {shed} of {getppid}, calm {calm:?}, storm {said:?}");
     assert_eq!(metadata.lost("syscall"), shed, "nothing else was lost: {:?}", metadata.losses);
 
     // What an investigation asks for is listed, every one.
@@ -48,23 +83,21 @@ fn a_storm_is_shed_to_keep_to_the_budget_and_what_matters_is_all_there() {
 
     // Located in time: shed in the storm, and when it is over no more.
     let ns = |text: &str| i64::try_from(text.parse::<jiff::Timestamp>().unwrap().as_nanosecond()).unwrap();
-    let said: Vec<Value> = text(&out.stderr).lines().filter_map(|l| serde_json::from_str(l).ok()).collect();
-    let overheads: Vec<&Value> = said.iter().filter(|v| v["event"] == "status").map(|v| &v["overhead"]).collect();
+    let overheads: Vec<&Value> = said.iter().map(|v| &v["overhead"]).collect();
     let losses = rows(&path, Kind::Loss);
     let last_shed = losses.iter().filter(|r| r["reason"] == "shed").map(|r| ns(&r["ts"])).max().unwrap();
-    let calm = metadata.ended_ns - 2_000_000_000;
-    assert!(last_shed < calm, "still shedding {} ns before the end: {overheads:?}", metadata.ended_ns - last_shed);
-    assert!(of(&all, "syscall", "getppid").iter().any(|r| ns(&r["ts"]) > calm), "listed again");
+    let last = metadata.ended_ns - 2_000_000_000;
+    assert!(last_shed < last, "still shedding {} ns before the end: {overheads:?}", metadata.ended_ns - last_shed);
+    assert!(of(&all, "syscall", "getppid").iter().any(|r| ns(&r["ts"]) > last), "listed again");
 
     // The budget, as the recorder says once it has found its level.
-    assert!(overheads.len() > 11, "{said:?}");
     for o in &overheads[3..] {
-        assert!(o["share"].as_f64().unwrap() <= 0.03 || o["unmet"] == true || o["level"].as_u64() > Some(0), "{o}");
-        assert!(o["level"].as_u64().unwrap() <= 3 && o["allowed"] == 0.03);
+        assert!(o["share"].as_f64().unwrap() <= allowed || o["unmet"] == true || o["level"].as_u64() > Some(0), "{o}");
+        assert!(o["level"].as_u64().unwrap() <= 3 && (o["allowed"].as_f64().unwrap() - allowed).abs() < 1e-5);
     }
     let budget = metadata.self_cost.budget.unwrap();
     assert!(budget.overhead > 0.0 && budget.call_ns.event > 0.0 && budget.slow_down > 0.0, "{budget:?}");
-    assert!(budget.overhead < 0.03 || budget.floor.is_some(), "{budget:?}");
+    assert!(budget.overhead < allowed || budget.floor.is_some(), "{budget:?}");
     assert_eq!(budget.level_ns.len(), 4);
     let length = metadata.ended_ns.abs_diff(metadata.started_ns);
     assert!(budget.level_ns.iter().sum::<u64>().abs_diff(length) < length / 100, "{budget:?} in {length}");
