@@ -9,11 +9,11 @@
 
 use crate::calls::Calls;
 use crate::chunk::Chunk;
+use crate::column::{Coding, Column, Encoded, Fields, Scratch, put, spell_text, spell_u32, spell_u64};
 use crate::names::Arch;
 use crate::page::Press;
 use crate::rows::errno_of;
 use crate::schema::{Kind, Type};
-use column::{Coding, Column, Encoded, Fields, Scratch, put, spell_text, spell_u32, spell_u64};
 use parquet::errors::{ParquetError, Result};
 use parquet::schema::types::ColumnDescPtr;
 use std::io;
@@ -22,6 +22,9 @@ use std::io;
 const LASTING: u8 = b'P';
 /// A frame's first byte: the next frame has its rows too.
 const PASSING: u8 = b'p';
+
+/// Values in a dictionary.
+const MOST_CODES: u32 = 32 * 1024;
 
 // The columns of a system call, as indices, in the order of the schema.
 const KIND: usize = 0;
@@ -57,7 +60,7 @@ impl CallGroup {
     pub(crate) fn new() -> io::Result<Self> {
         let columns = NAMES.map(|name| {
             let column = Kind::Syscall.columns().find(|c| c.name == name);
-            Column::new(column.map_or(Type::U64, |c| c.ty), !matches!(name, "kind" | "ts"))
+            Column::new(column.map_or(Type::U64, |c| c.ty), !matches!(name, "kind" | "ts"), MOST_CODES)
         });
         Ok(Self { columns, press: Press::new()?, scratch: Scratch::default(), rows: 0, bytes: 0 })
     }
@@ -111,9 +114,7 @@ impl CallGroup {
     pub(crate) fn add(&mut self, pages: Pages) {
         self.rows += pages.rows;
         for (column, new) in self.columns.iter_mut().zip(pages.columns) {
-            self.bytes += new.page.bytes.len() + column.dictionary.len() - column.noted.1;
-            column.noted = (column.n_codes, column.dictionary.len());
-            column.add(new);
+            self.bytes += column.add(new);
         }
     }
 
@@ -121,21 +122,7 @@ impl CallGroup {
     pub(crate) fn note(&self, pages: &Pages, lasting: bool, frame: &mut Vec<u8>) {
         frame.push(if lasting { LASTING } else { PASSING });
         put(frame, pages.rows);
-        for (column, new) in self.columns.iter().zip(&pages.columns) {
-            frame.push(new.encoding as u8);
-            put(frame, new.n_nulls as usize);
-            frame.push(u8::from(column.range.is_some()));
-            let (min, max) = column.range.unwrap_or_default();
-            frame.extend(min.to_le_bytes());
-            frame.extend(max.to_le_bytes());
-            let (codes, bytes) = column.noted;
-            put(frame, (column.n_codes - codes) as usize);
-            put(frame, column.dictionary.len() - bytes);
-            frame.extend(&column.dictionary[bytes..]);
-            put(frame, new.page.uncompressed);
-            put(frame, new.page.bytes.len());
-            frame.extend(&new.page.bytes);
-        }
+        self.columns.iter().zip(&pages.columns).for_each(|(column, new)| column.note(new, frame));
     }
 
     /// Whether a journal that begins with `frame` is one of these.
@@ -176,7 +163,7 @@ impl CallGroup {
         for (name, column) in NAMES.iter().zip(self.columns) {
             let place = schema.iter().position(|c| c.path().parts() == [*name]);
             let place = place.ok_or_else(|| ParquetError::General(format!("no column `{name}`")))?;
-            chunks.push((place, column.finish(&schema[place], &mut self.press)?));
+            chunks.push((place, column.finish(&schema[place], self.rows, &mut self.press)?));
         }
         Ok(chunks)
     }
@@ -187,6 +174,3 @@ fn is_one<T: PartialEq + Copy>(values: &[T]) -> bool {
     let Some(first) = values.first() else { return true };
     values.chunks(256).all(|stretch| stretch.iter().fold(true, |all, v| all & (v == first)))
 }
-
-mod column;
-mod quick_hash;

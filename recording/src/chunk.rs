@@ -17,6 +17,8 @@ pub(crate) struct Chunk {
     pub(crate) dictionary: Option<Page>,
     /// In order, with their headers.
     pub(crate) pages: Vec<Vec<u8>>,
+    /// On these pages, nulls among them: of lists more than rows.
+    pub(crate) n_values: usize,
     /// Of the pages, headers included.
     pub(crate) uncompressed: usize,
     pub(crate) encodings: Vec<Encoding>,
@@ -32,6 +34,7 @@ impl Chunk {
             dictionary: None,
             uncompressed: page.uncompressed,
             pages: vec![page.bytes],
+            n_values: n,
             encodings: vec![Encoding::PLAIN, Encoding::RLE],
             statistics: numbers(column.physical_type(), None, n as u64)?,
             compressed: false,
@@ -52,7 +55,7 @@ impl Chunk {
         let at = dictionary.bytes.len() as i64;
         let metadata = ColumnChunkMetaData::builder(Arc::clone(column))
             .set_encodings(self.encodings)
-            .set_num_values(n as i64)
+            .set_num_values(self.n_values as i64)
             .set_compression(codec)
             .set_total_compressed_size(bytes.len() as i64)
             .set_total_uncompressed_size((self.uncompressed + dictionary.uncompressed) as i64)

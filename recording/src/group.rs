@@ -1,113 +1,228 @@
-//! A row group while it grows: rows are encoded as they come, so that what waits for the group to be full is pages, not rows.
-//! System calls have their own way to pages (`call_group.rs`); all other kinds go through the library's.
+//! A row group while it grows, of any kind but system calls (`call_group.rs`): batches in, pages out, so that what waits for the group to
+//! be full is compressed.
+//!
+//! Rows of these kinds come a few a second. Their values are gathered until they make a page; only then are they looked up in a
+//! dictionary, or found not to repeat.
 
 use crate::chunk::Chunk;
+use crate::column::{Coding, Column, Scratch, spell_u32, spell_u64};
 use crate::data_file::DataFile;
+use crate::page::Press;
 use crate::schema::{self, Kind, Type};
-use arrow_array::{ArrayRef, RecordBatch, new_null_array};
+use arrow_array::cast::AsArray;
+use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
+use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, RecordBatch};
 use parquet::arrow::ArrowSchemaConverter;
-use parquet::arrow::arrow_writer::{ArrowColumnWriter, ArrowRowGroupWriterFactory, compute_leaves};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::{ParquetError, Result};
 use parquet::file::metadata::RowGroupMetaData;
-use parquet::file::properties::{EnabledStatistics, WriterProperties};
-use parquet::file::writer::SerializedFileWriter;
-use parquet::schema::types::{ColumnDescPtr, ColumnPath, SchemaDescPtr};
+use parquet::file::properties::WriterProperties;
+use parquet::schema::types::{ColumnDescPtr, SchemaDescPtr};
 use std::io::Write;
 use std::sync::Arc;
 
+/// So many rows become a page: large enough to compress well, and there are seventy columns that gather them.
+const PAGE_ROWS: usize = 8 * 1024;
+/// Values in a dictionary: 64 KiB of the widest.
+const MOST_CODES: u32 = 8 * 1024;
+
 /// Columns of one kind being encoded, and how many rows.
 pub(crate) struct Group {
-    /// Those of other kinds are made when the group is written.
-    columns: Vec<Option<ArrowColumnWriter>>,
+    kind: Kind,
+    columns: Vec<Gathered>,
+    press: Press,
+    scratch: Scratch,
     rows: usize,
+    /// Of these, on no page yet.
+    waiting: usize,
+    /// Of pages and dictionaries.
+    bytes: usize,
 }
 
-fn encode(column: &mut ArrowColumnWriter, index: usize, values: &ArrayRef) -> Result<()> {
-    let schema = schema::arrow_schema();
-    compute_leaves(schema.field(index), values)?.iter().try_for_each(|leaf| column.write(leaf))
-}
-
-/// A writer for each column that `kind` has. Not for the others: each holds a compressor and a decompressor. Every
-/// column of the format is one Parquet leaf, a list of numbers included.
-fn column_writers(kind: Kind) -> Result<Vec<ArrowColumnWriter>> {
-    let own = kind.arrow_schema();
-    // The library makes them for a file only. What they write goes into another one, where the same columns have more neighbours.
-    let root = ArrowSchemaConverter::new().convert(&own)?.root_schema_ptr();
-    let file = SerializedFileWriter::new(std::io::sink(), root, Arc::new(properties()))?;
-    let n = own.fields().len();
-    let columns = ArrowRowGroupWriterFactory::new(&file, own).create_column_writers(0)?;
-    match columns.len() == n {
-        true => Ok(columns),
-        false => Err(ParquetError::General(format!("{} leaves for {n} columns", columns.len()))),
-    }
+/// A column, and its values that are on no page yet.
+struct Gathered {
+    schema: &'static schema::Column,
+    column: Column,
+    /// A number's bits or a text's code; of a null anything.
+    values: Vec<u64>,
+    /// Definition levels: the highest is a value.
+    levels: Vec<u8>,
+    /// Repetition levels, if it has lists.
+    repeats: Vec<u8>,
+    /// Values on pages, nulls among them.
+    n_paged: usize,
 }
 
 impl Group {
     pub(crate) fn new(kind: Kind) -> Result<Self> {
-        let mut own = column_writers(kind)?.into_iter();
-        let columns = schema::COLUMNS.iter().map(|c| if c.kinds.contains(&kind) { own.next() } else { None });
-        Ok(Self { columns: columns.collect(), rows: 0 })
+        Ok(Self {
+            kind,
+            columns: kind.columns().map(Gathered::new).collect(),
+            press: Press::new()?,
+            scratch: Scratch::default(),
+            rows: 0,
+            waiting: 0,
+            bytes: 0,
+        })
     }
 
     pub(crate) fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Memory held, roughly; also about what the group will take in the file.
+    /// Memory held, roughly; no less than what the group will take in the file.
     pub(crate) fn bytes(&self) -> usize {
-        self.columns.iter().flatten().map(ArrowColumnWriter::get_estimated_total_bytes).sum()
+        let waiting = self.columns.iter().map(|c| c.values.len() * size_of::<u64>() + c.levels.len() + c.repeats.len());
+        self.bytes + waiting.sum::<usize>()
     }
 
     /// Adds rows: a batch with columns of the kind's own, found by name.
     pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
-        for (i, writer) in self.columns.iter_mut().enumerate() {
-            let (Some(writer), column) = (writer, &schema::COLUMNS[i]) else { continue };
-            match batch.column_by_name(column.name) {
-                Some(values) => encode(writer, i, values)?,
-                // Written by an older osd that did not have the column.
-                None => encode(writer, i, &new_null_array(&column.ty.arrow(), batch.num_rows()))?,
-            }
+        for column in &mut self.columns {
+            // Written by an older osd, it may lack some.
+            column.gather(batch.column_by_name(column.schema.name), batch.num_rows())?;
         }
         self.rows += batch.num_rows();
+        self.waiting += batch.num_rows();
+        if self.waiting >= PAGE_ROWS { self.page() } else { Ok(()) }
+    }
+
+    /// Makes a page of each column.
+    fn page(&mut self) -> Result<()> {
+        for column in self.columns.iter_mut().filter(|_| self.waiting > 0) {
+            self.bytes += column.page(&mut self.press, &mut self.scratch)?;
+        }
+        self.waiting = 0;
         Ok(())
     }
 
     /// Writes the group into `file`.
-    pub(crate) fn finish<W: Write + Send>(self, file: &mut DataFile<W>) -> Result<RowGroupMetaData> {
-        let own = self.columns.into_iter().map(|column| column.map(|c| Own::Library(Box::new(c)))).collect();
-        write_group(file, own, self.rows)
+    pub(crate) fn finish<W: Write + Send>(mut self, file: &mut DataFile<W>) -> Result<RowGroupMetaData> {
+        self.page()?;
+        let places = schema::COLUMNS.iter().enumerate().filter(|(_, c)| c.kinds.contains(&self.kind));
+        let mut chunks = Vec::with_capacity(self.columns.len());
+        for ((place, _), own) in places.zip(self.columns) {
+            let chunk = own.column.finish(&file.schema().columns()[place], own.n_paged, &mut self.press)?;
+            chunks.push((place, chunk));
+        }
+        write_chunks(file, chunks, self.rows)
     }
 }
 
-/// A column that a group has values for.
-enum Own {
-    Library(Box<ArrowColumnWriter>),
-    Made(Box<Chunk>),
+impl Gathered {
+    fn new(schema: &'static schema::Column) -> Self {
+        let column = Column::new(schema.ty, !matches!(schema.name, "kind" | "ts"), MOST_CODES);
+        Self { schema, column, values: Vec::new(), levels: Vec::new(), repeats: Vec::new(), n_paged: 0 }
+    }
+
+    /// Adds `n` rows, which are null without values.
+    fn gather(&mut self, values: Option<&ArrayRef>, n: usize) -> Result<()> {
+        let Some(values) = values else {
+            (0..n).for_each(|_| self.put(0, 0, 0));
+            return Ok(());
+        };
+        let known = match self.schema.ty {
+            Type::Text => self.texts(values),
+            Type::Time => self.numbers::<TimestampNanosecondType>(values, |v| v as u64),
+            Type::U64 => self.numbers::<UInt64Type>(values, |v| v),
+            Type::U32 => self.numbers::<UInt32Type>(values, u64::from),
+            Type::I64 => self.numbers::<Int64Type>(values, |v| v as u64),
+            Type::I32 => self.numbers::<Int32Type>(values, |v| u64::from(v as u32)),
+            Type::F64 => self.numbers::<Float64Type>(values, f64::to_bits),
+            Type::Histogram => self.lists(values),
+        };
+        known
+            .ok_or_else(|| ParquetError::General(format!("column `{}` holds {}", self.schema.name, values.data_type())))
+    }
+
+    fn put(&mut self, value: u64, level: u8, repeats: u8) {
+        self.values.push(value);
+        self.levels.push(level);
+        if self.schema.ty == Type::Histogram {
+            self.repeats.push(repeats);
+        }
+    }
+
+    fn numbers<T: ArrowPrimitiveType>(&mut self, values: &ArrayRef, bits: impl Fn(T::Native) -> u64) -> Option<()> {
+        for value in values.as_primitive_opt::<T>()? {
+            self.put(value.map_or(0, &bits), u8::from(value.is_some()), 0);
+        }
+        Some(())
+    }
+
+    fn texts(&mut self, values: &ArrayRef) -> Option<()> {
+        let values = values.as_dictionary_opt::<Int32Type>()?;
+        let texts = values.values().as_string_opt::<i32>()?;
+        let mut codes = vec![None; texts.len()];
+        for key in values.keys() {
+            let Some(key) = key.map(|key| key as usize).filter(|key| texts.is_valid(*key)) else {
+                self.put(0, 0, 0);
+                continue;
+            };
+            let code = match codes[key] {
+                Some(code) => code,
+                None => *codes[key].insert(self.column.code_of_text(texts.value(key))),
+            };
+            self.put(code.into(), 1, 0);
+        }
+        Some(())
+    }
+
+    fn lists(&mut self, values: &ArrayRef) -> Option<()> {
+        for list in values.as_list_opt::<i32>()?.iter() {
+            let Some(list) = list else {
+                self.put(0, 0, 0);
+                continue;
+            };
+            let items = list.as_primitive_opt::<UInt64Type>()?;
+            if items.is_empty() {
+                self.put(0, 1, 0);
+            }
+            for (i, item) in items.iter().enumerate() {
+                self.put(item.unwrap_or_default(), if item.is_some() { 3 } else { 2 }, u8::from(i > 0));
+            }
+        }
+        Some(())
+    }
+
+    /// Makes a page of what waits; how many bytes the column has grown by.
+    fn page(&mut self, press: &mut Press, scratch: &mut Scratch) -> Result<usize> {
+        let Self { column, values, levels, repeats, .. } = self;
+        let n = values.len();
+        let mut coding = Coding { column, press, scratch, n };
+        let value = |i: usize| (levels[i] > 0).then_some(values[i]);
+        let one = levels.iter().all(|l| *l == levels[0]) && values.iter().all(|v| *v == values[0]);
+        let page = match (self.schema.ty, self.schema.name) {
+            (Type::Text, _) => coding.texts(one, value),
+            (Type::Time, _) => coding.deltas(value),
+            (_, "dur_ns" | "total_ns") => coding.streams(value),
+            (Type::U64 | Type::I64 | Type::F64, _) => coding.numbers(one, value, spell_u64),
+            (Type::U32 | Type::I32, _) => coding.numbers(one, value, spell_u32),
+            (Type::Histogram, _) => coding.lists(repeats, levels, values),
+        }?;
+        self.n_paged += n;
+        for room in [&mut self.levels, &mut self.repeats] {
+            room.clear();
+            room.shrink_to(PAGE_ROWS);
+        }
+        self.values.clear();
+        self.values.shrink_to(PAGE_ROWS);
+        Ok(self.column.add(page))
+    }
 }
 
-/// Writes columns that are chunks already, each at its place in the schema, as a row group of `rows` rows.
+/// Writes columns, each at its place in the schema, as a row group of `rows` rows. The fifty columns that are not of its kind are nulls.
 pub(crate) fn write_chunks<W: Write + Send>(
     file: &mut DataFile<W>,
     chunks: Vec<(usize, Chunk)>,
     rows: usize,
 ) -> Result<RowGroupMetaData> {
-    let mut own: Vec<Option<Own>> = schema::COLUMNS.iter().map(|_| None).collect();
-    chunks.into_iter().for_each(|(i, chunk)| own[i] = Some(Own::Made(Box::new(chunk))));
-    write_group(file, own, rows)
-}
-
-/// Writes a row group. The fifty columns that are not of its kind are nulls.
-fn write_group<W: Write + Send>(
-    file: &mut DataFile<W>,
-    own: Vec<Option<Own>>,
-    rows: usize,
-) -> Result<RowGroupMetaData> {
+    let mut own: Vec<Option<Chunk>> = schema::COLUMNS.iter().map(|_| None).collect();
+    chunks.into_iter().for_each(|(i, chunk)| own[i] = Some(chunk));
     let columns: Vec<ColumnDescPtr> = file.schema().columns().to_vec();
     file.add(|group| {
         own.into_iter().zip(&columns).try_for_each(|(own, column)| match own {
-            Some(Own::Library(writer)) => writer.close()?.append_to_row_group(group),
-            Some(Own::Made(chunk)) => chunk.append(column, rows, group),
+            Some(chunk) => chunk.append(column, rows, group),
             None => Chunk::nulls(column, rows)?.append(column, rows, group),
         })
     })
@@ -120,31 +235,12 @@ pub(crate) fn parquet_schema() -> Result<SchemaDescPtr> {
 
 /// A Parquet file in the making.
 pub(crate) fn data_file<W: Write + Send>(sink: W) -> Result<DataFile<W>> {
-    DataFile::new(sink, parquet_schema()?, Arc::new(properties()))
-}
-
-/// Encodings by what a column holds. Times differ little from row to row (delta); durations do not repeat, so a dictionary
-/// only costs memory; everything else repeats (dictionary, run length). Pages and dictionaries are small because each open column
-/// holds one of each, and a host where processes come and go fills them all (ADR 5). System calls do not come here.
-fn properties() -> WriterProperties {
-    let mut properties = WriterProperties::builder()
+    let properties = WriterProperties::builder()
         .set_created_by(concat!("osd version ", env!("CARGO_PKG_VERSION")).to_owned())
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
-        .set_offset_index_disabled(true)
-        .set_data_page_size_limit(64 * 1024)
-        .set_dictionary_page_size_limit(64 * 1024)
-        .set_statistics_enabled(EnabledStatistics::Chunk);
-    for column in schema::COLUMNS {
-        let path = ColumnPath::from(column.name);
-        if column.ty == Type::Time {
-            properties = properties
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
-        } else if matches!(column.name, "dur_ns" | "total_ns") {
-            properties = properties
-                .set_column_dictionary_enabled(path.clone(), false)
-                .set_column_encoding(path, Encoding::BYTE_STREAM_SPLIT);
-        }
-    }
-    properties.build()
+        .set_offset_index_disabled(true);
+    DataFile::new(sink, parquet_schema()?, Arc::new(properties.build()))
 }
+
+#[cfg(test)]
+mod tests;

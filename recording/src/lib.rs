@@ -12,6 +12,7 @@ mod call_group;
 mod calls;
 mod chunk;
 mod clock;
+mod column;
 mod data_file;
 mod disk;
 mod error;

@@ -1,4 +1,4 @@
-//! Parquet pages, made by hand: headers, levels and the four encodings that rows of system calls use.
+//! Parquet pages, made by hand: headers, levels and the four encodings that rows use.
 //!
 //! The library's writers look at every value of every column: hash it, compare it, give it a level. A recorder writes four million rows
 //! a second of which most columns hold one value, and knows the codes of the rest; so what a page of calls costs is decided here. Only
@@ -130,9 +130,9 @@ pub(crate) fn level_run(out: &mut Vec<u8>, n: usize, level: u32) {
     with_length(out, |out| run(out, n, level, 1));
 }
 
-/// Levels 0 and 1.
-pub(crate) fn levels(out: &mut Vec<u8>, levels: &[u32]) {
-    with_length(out, |out| hybrid(out, levels, 1));
+/// Levels up to `max`.
+pub(crate) fn levels(out: &mut Vec<u8>, levels: &[u32], max: usize) {
+    with_length(out, |out| hybrid(out, levels, width_of(max + 1)));
 }
 
 fn with_length(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
@@ -154,7 +154,7 @@ pub(crate) fn run(out: &mut Vec<u8>, n: usize, code: u32, width: u32) {
 /// Codes in the hybrid of runs and packed bits.
 pub(crate) fn hybrid(out: &mut Vec<u8>, codes: &[u32], width: u32) {
     // Shorter ones are cheaper packed than as a run between two packed stretches.
-    const WORTH_A_RUN: usize = 16;
+    const WORTH_A_RUN: usize = 8;
     let (mut packed_from, mut at) = (0, 0);
     while at < codes.len() {
         let code = codes[at];

@@ -11,7 +11,7 @@ use std::io::Write;
 
 /// A row group of system calls is not larger, full or not: it waits in memory.
 const CALLS_BYTES: usize = 8 << 20;
-/// Nor one of another kind. Where processes come and go several kinds grow side by side, and each column's writer holds as much again.
+/// Nor one of another kind. Where processes come and go several kinds grow side by side.
 const GROUP_BYTES: usize = 2 << 20;
 /// A journal never grows beyond this; its group is sealed instead, full or not.
 const JOURNAL_BYTES: u64 = 48 << 20;
@@ -27,7 +27,7 @@ pub(super) struct Growing {
 
 /// Its rows, encoded.
 pub(super) enum Rows {
-    Batches(Group),
+    Batches(Box<Group>),
     Calls(Box<CallGroup>),
 }
 
@@ -48,7 +48,7 @@ impl Rows {
     pub(super) fn new(kind: Kind) -> Result<Self> {
         match kind {
             Kind::Syscall => Ok(Self::Calls(Box::new(CallGroup::new()?))),
-            _ => Group::new(kind).map(Self::Batches),
+            _ => Ok(Self::Batches(Box::new(Group::new(kind)?))),
         }
     }
 
