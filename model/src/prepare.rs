@@ -11,6 +11,7 @@ use osd_detect::scaler::Scaler;
 use osd_detect::series::Table;
 use osd_recording::Recording;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// How recordings are prepared.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,6 +51,24 @@ pub struct Prepared {
     pub constant: Vec<&'static str>,
     /// Every segment whole, and where its validation begins.
     pub(crate) whole: Vec<(Segment, usize)>,
+    /// What they were made from.
+    pub(crate) stretches: Vec<Stretch>,
+}
+
+/// Rows of a recording from a valid one to a valid one, without a long gap.
+#[derive(Clone, Debug)]
+pub(crate) struct Stretch {
+    pub(crate) series: Arc<Series>,
+    pub(crate) rows: Range<usize>,
+    /// Where validation begins.
+    split: usize,
+}
+
+impl Stretch {
+    fn new(series: &Arc<Series>, rows: Range<usize>, shape: Shape) -> Option<Self> {
+        let split = rows.end - (rows.len() as f64 * shape.validation.clamp(0.0, 0.9)) as usize;
+        (rows.len() > shape.window + shape.horizon).then(|| Self { series: Arc::clone(series), rows, split })
+    }
 }
 
 impl Prepared {
@@ -67,59 +86,87 @@ impl Prepared {
 pub fn prepare(recordings: &[Recording], features: &[&'static Feature], shape: Shape) -> Result<Prepared> {
     let first = recordings.first().ok_or(Error::NoRecording)?;
     let interval_ns = first.metadata().interval_ns;
-    let mut stretches: Vec<(Series, Range<usize>, usize)> = vec![];
+    let mut stretches = vec![];
     for recording in recordings {
         check_interval(recording, interval_ns, "the first recording has")?;
-        let series = features::read(recording, features)?;
+        let series = Arc::new(features::read(recording, features)?);
         let wanted = 2 * shape.window + shape.horizon;
         if series.n_valid() < wanted {
             return Err(Error::TooShort { path: recording.path().to_owned(), found: series.n_valid(), wanted });
         }
-        let long =
-            stretches_of(&series.valid, shape.window).into_iter().filter(|s| s.len() > shape.window + shape.horizon);
-        stretches.extend(long.map(|rows| {
-            let split = rows.end - (rows.len() as f64 * shape.validation.clamp(0.0, 0.9)) as usize;
-            (series.clone(), rows, split)
-        }));
+        let all = stretches_of(&series.valid, shape.window).into_iter();
+        stretches.extend(all.filter_map(|rows| Stretch::new(&series, rows, shape)));
     }
-    let mut train = Table::new(features.len());
-    for (series, rows, split) in &stretches {
-        (rows.start..*split).filter(|at| series.valid[*at]).for_each(|at| train.push(series.table.row(at)));
+    let recordings = recordings.iter().map(TrainedOn::of).collect();
+    Prepared::of(stretches, features, interval_ns, shape, recordings)
+}
+
+impl Prepared {
+    fn of(
+        stretches: Vec<Stretch>,
+        features: &[&'static Feature],
+        interval_ns: u64,
+        shape: Shape,
+        recordings: Vec<TrainedOn>,
+    ) -> Result<Self> {
+        let mut train = Table::new(features.len());
+        for Stretch { series, rows, split } in &stretches {
+            (rows.start..*split).filter(|at| series.valid[*at]).for_each(|at| train.push(series.table.row(at)));
+        }
+        let moves = |column| {
+            let mut values = train.column(column);
+            values.next().is_some_and(|first| values.any(|v| v != first))
+        };
+        let constant: Vec<&'static str> =
+            features.iter().enumerate().filter(|(column, _)| !moves(*column)).map(|(_, f)| f.name).collect();
+        if constant.len() == features.len() {
+            return Err(Error::Constant { features: constant.join(", ") });
+        }
+        let floors: Vec<f64> = features.iter().map(|f| f.floor).collect();
+        let scaler = Scaler::fit(&train, &floors);
+        let metrics = features.len();
+        let (mut training, mut validation, mut whole) = (vec![], vec![], vec![]);
+        for stretch in &stretches {
+            let segment = stretch.scaled(&scaler);
+            let split = stretch.split - stretch.rows.start;
+            training.push(segment.slice(0..split, metrics));
+            let before = shape.window.min(split);
+            let mut held_out = segment.slice(split - before..segment.rows(), metrics);
+            held_out.valid[..before].fill(false);
+            validation.push(held_out);
+            whole.push((segment, split));
+        }
+        let features = features.to_vec();
+        Ok(Self { features, interval_ns, shape, scaler, training, validation, recordings, constant, whole, stretches })
     }
-    let moves = |column| {
-        let mut values = train.column(column);
-        values.next().is_some_and(|first| values.any(|v| v != first))
-    };
-    let constant: Vec<&'static str> =
-        features.iter().enumerate().filter(|(column, _)| !moves(*column)).map(|(_, f)| f.name).collect();
-    if constant.len() == features.len() {
-        return Err(Error::Constant { features: constant.join(", ") });
+
+    /// Two halves, each prepared as if the other were not there; `None` if there is too little of one.
+    pub fn halves(&self, by: Halves) -> Option<[Self; 2]> {
+        let shape = self.shape;
+        let half = |second: bool| {
+            let stretches = self.stretches.iter().filter_map(|stretch| {
+                let Stretch { series, rows, .. } = stretch;
+                let place = self.recordings.iter().position(|r| r.recording_id == series.recording_id)?;
+                let middle = usize::midpoint(rows.start, rows.end);
+                match by {
+                    Halves::Recordings => (place % 2 == usize::from(second)).then(|| stretch.clone()),
+                    Halves::Time if second => Stretch::new(series, middle..rows.end, shape),
+                    Halves::Time => Stretch::new(series, rows.start..middle, shape),
+                }
+            });
+            Self::of(stretches.collect(), &self.features, self.interval_ns, shape, self.recordings.clone()).ok()
+        };
+        Some([half(false)?, half(true)?])
     }
-    let floors: Vec<f64> = features.iter().map(|f| f.floor).collect();
-    let scaler = Scaler::fit(&train, &floors);
-    let mut prepared = Prepared {
-        features: features.to_vec(),
-        interval_ns,
-        shape,
-        scaler,
-        training: vec![],
-        validation: vec![],
-        recordings: recordings.iter().map(TrainedOn::of).collect(),
-        constant,
-        whole: vec![],
-    };
-    for (series, rows, split) in stretches {
-        let segment = scaled(&series, rows.clone(), &prepared.scaler);
-        let split = split - rows.start;
-        let metrics = prepared.features.len();
-        prepared.training.push(segment.slice(0..split, metrics));
-        let before = shape.window.min(split);
-        let mut validation = segment.slice(split - before..segment.rows(), metrics);
-        validation.valid[..before].fill(false);
-        prepared.validation.push(validation);
-        prepared.whole.push((segment, split));
-    }
-    Ok(prepared)
+}
+
+/// How data are halved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Halves {
+    /// Every other recording: what is scored later is another recording, too.
+    Recordings,
+    /// The first and the second half of each.
+    Time,
 }
 
 /// Whether `recording` has the interval wanted.
@@ -147,6 +194,12 @@ pub(crate) fn stretches_of(valid: &[bool], longest_gap: usize) -> Vec<Range<usiz
         }
     }
     out
+}
+
+impl Stretch {
+    pub(crate) fn scaled(&self, scaler: &Scaler) -> Segment {
+        scaled(&self.series, self.rows.clone(), scaler)
+    }
 }
 
 /// Rows of a series as a segment. A row that is not valid holds what the last valid one held.

@@ -15,6 +15,7 @@ use crate::{Error, Result};
 use osd_detect::alarm_rate::AlarmRate;
 use osd_detect::detector::Sight;
 use osd_detect::lstm::{Forecaster, Lstm, Segment, distance};
+use osd_detect::robust;
 use osd_detect::scoring::{self, Moments, Recipe};
 use osd_detect::series::Table;
 use osd_recording::Recording;
@@ -144,7 +145,7 @@ impl Scored {
 
     /// The alarms, in order: runs of rows that alarm, cut to what is loud; an echo is none (`alarms.rs`).
     pub fn alarms(&self) -> Vec<Alarm> {
-        let quiet = self.features.len() as f64 / std::f64::consts::LN_10;
+        let quiet = quiet(self.features.len());
         let raw: Vec<f64> = (0..self.total.len())
             .map(|row| if self.judged[row] { self.parts.row(row).iter().sum() } else { quiet })
             .collect();
@@ -265,6 +266,14 @@ fn scores(
     recipe.score(residuals, moments, sight)
 }
 
+/// The score of so many metrics on average in normal rows: -log10 of a probability is 1/ln 10 on average.
+fn quiet(metrics: usize) -> f64 {
+    metrics as f64 / std::f64::consts::LN_10
+}
+
+/// Halves of normal data are no longer alike if the median score is so many times the normal one.
+const STRANGE: f64 = 2.0;
+
 /// Least standard deviation of a level's residual, in spreads: how little it moved in a few runs says little of the next.
 const LEVEL_SD: f64 = 0.25;
 
@@ -327,6 +336,65 @@ pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared) -> Result<Normal> {
         online,
         offline,
     })
+}
+
+impl Model {
+    /// Fits the tails of normal scores anew, on scores of rows that the scoring model has never seen: each of `lstms` was learnt from one
+    /// of `halves` ([`Prepared::halves`]) and scores the other. That is all of the data, where the validation part is a quarter and
+    /// has already said when to stop; what is rarer than a minute apart shows in no quarter of a few minutes.
+    ///
+    /// Whether it was done: one half may be of a night and the other of a day, and no model of one can tell what is normal in the other.
+    ///
+    /// # Errors
+    /// If the weights do not fit, or too little is left to fit on; then nothing has changed.
+    pub fn calibrate(&mut self, halves: &[Prepared; 2], lstms: [Lstm; 2]) -> Result<bool> {
+        let recipe = self.normal.recipe();
+        let mut totals: [Vec<f64>; 2] = Default::default();
+        let [first, second] = lstms;
+        for (lstm, half, other) in [(first, &halves[0], &halves[1]), (second, &halves[1], &halves[0])] {
+            let model = Self::new(lstm, half, self.config.seed)?;
+            // What never changes in this half and does in the other: it would be the whole score and upset every forecast, and the model of
+            // both knows better. So it is not shown here.
+            let frozen = (0..half.features.len()).filter(|m| half.constant.contains(&half.features[*m].name));
+            let frozen: Vec<(usize, f32)> = frozen.map(|m| (m, model.normal.familiar[m][0] as f32)).collect();
+            let forecaster = Forecaster::new(&model.lstm);
+            for stretch in &other.stretches {
+                let mut segment = stretch.scaled(&model.scaler);
+                for row in segment.values.chunks_exact_mut(half.features.len()) {
+                    frozen.iter().for_each(|(m, value)| row[*m] = *value);
+                }
+                let (residuals, judged) = model.residuals(&forecaster, &segment, &half.features);
+                for (sight, totals) in [Sight::Online, Sight::Offline].into_iter().zip(&mut totals) {
+                    let scores = scores(&mut residuals.clone(), &judged, &model.normal.moments, &recipe, sight).total;
+                    totals.extend(scores.into_iter().zip(&judged).filter(|(_, judged)| **judged).map(|(s, _)| s));
+                }
+            }
+        }
+        let [online, offline] = totals;
+        let points = online.len();
+        let median = robust::median(&online).unwrap_or(f64::INFINITY);
+        if median > STRANGE * quiet(self.lstm.metrics) {
+            return Ok(false);
+        }
+        let fit = |totals: &[f64]| AlarmRate::fit(totals).ok_or(Error::NoThreshold { points, needed: MIN_POINTS });
+        (self.normal.online, self.normal.offline) = (fit(&online)?, fit(&offline)?);
+        self.normal.points = points;
+        Ok(true)
+    }
+
+    /// The residuals of a segment, and which of its rows are judged.
+    fn residuals(&self, forecaster: &Forecaster, segment: &Segment, features: &[&Feature]) -> (Table, Vec<bool>) {
+        let metrics = features.len();
+        let forecasts = forecasts(forecaster, segment, features, self.config.window);
+        let mut residuals = Table::zeros(segment.rows(), metrics);
+        let pairs = segment.values.chunks_exact(metrics).zip(forecasts.chunks_exact(metrics));
+        for (at, (actual, forecast)) in pairs.enumerate() {
+            distance(actual, forecast, residuals.row_mut(at));
+            temper(actual, &self.normal.moments, &self.normal.familiar, residuals.row_mut(at));
+        }
+        let judged = (0..segment.rows()).map(|at| at >= self.config.window && segment.valid[at]).collect();
+        (residuals, judged)
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Result, sanitize};
 use crate::format;
-use osd_model::prepare::{Prepared, Shape, prepare};
+use osd_model::prepare::{Halves, Prepared, Shape, prepare};
 use osd_model::{Model, features};
 use osd_recording::Recording;
 use osd_report::{Learning, learning_png};
@@ -17,7 +17,8 @@ use std::sync::{Arc, OnceLock};
 /// Learn what is normal from recordings, and write a model that `osd score` and `osd analyze --model` use.
 ///
 /// An LSTM learns to forecast the next sample of each metric; what it cannot forecast later is unusual. The last quarter of each recording
-/// is kept from it: it says when to stop, and what its errors are like on normal data. Ctrl-C stops, and writes the best so far.
+/// is kept from it: it says when to stop, and what its errors are like on normal data. Then two more models learn from half of the data each and
+/// score the other half: that sets the thresholds. Ctrl-C stops, and writes the best so far.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -112,17 +113,43 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         voice.say(&format!("warning: {warning}"));
     }
     voice.say(&format!("device: {}", chosen.name));
-    let trainer = Trainer::new(config(args), chosen.clone())
-        .stop_by(stop_on_signals())
-        .on_progress(move |progress| voice.progress(&progress));
-    let outcome = trainer.train(&prepared.training, &prepared.validation, features.len());
+    let stop = stop_on_signals();
+    let trainer = |config, what| {
+        let told = move |progress: Progress<'_>| voice.progress(what, &progress);
+        Trainer::new(config, chosen.clone()).stop_by(Arc::clone(&stop)).on_progress(told)
+    };
+    let outcome = trainer(config(args), "").train(&prepared.training, &prepared.validation, features.len());
     voice.over();
     let outcome = outcome.map_err(|e| e.hint.iter().fold(Failure::new(&e.reason), |f, hint| f.hint(hint)))?;
-    let model = Model::new(outcome.lstm.clone(), &prepared, args.seed)?;
-    let metrics = metrics(args, &outcome, &chosen, &prepared);
+    let mut model = Model::new(outcome.lstm.clone(), &prepared, args.seed)?;
+    let config = Config { epochs: outcome.best + 1, ..config(args) };
+    let calibrated = calibrate(&mut model, &prepared, |half, what| {
+        let trained = trainer(config.clone(), what).train(&half.training, &half.validation, features.len());
+        voice.over();
+        trained.ok().filter(|trained| !trained.stopped)
+    });
+    if calibrated.is_none() && !stop.load(Ordering::Relaxed) {
+        voice.say("note: thresholds are by the validation part alone: half of the data was too little to learn from");
+    }
+    let metrics = metrics(args, &outcome, &chosen, &prepared, calibrated);
     model.save(&args.output, &metrics, &[("loss.png", curve(&outcome, &chosen, &prepared))], args.force)?;
     voice.say(&summary(args, &outcome, &prepared));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sets the thresholds by models of one half of the data each, which score the other half; how it was halved, if that was possible.
+fn calibrate(
+    model: &mut Model,
+    prepared: &Prepared,
+    train: impl Fn(&Prepared, &'static str) -> Option<Outcome>,
+) -> Option<Halves> {
+    [Halves::Recordings, Halves::Time].into_iter().find(|by| {
+        let Some(halves) = prepared.halves(*by) else { return false };
+        let learnt = |i: usize, what| train(&halves[i], what).map(|outcome| outcome.lstm);
+        let first = learnt(0, "thresholds, 1 of 2: ");
+        let lstms = first.and_then(|first| Some([first, learnt(1, "thresholds, 2 of 2: ")?]));
+        lstms.is_some_and(|lstms| matches!(model.calibrate(&halves, lstms), Ok(true)))
+    })
 }
 
 fn config(args: &Args) -> Config {
@@ -207,7 +234,7 @@ impl Voice {
         }
     }
 
-    fn progress(self, p: &Progress<'_>) {
+    fn progress(self, what: &str, p: &Progress<'_>) {
         if !self.live {
             return;
         }
@@ -220,7 +247,7 @@ impl Voice {
             .map_or_else(String::new, |e| format!(", loss {:.4}, validation {:.4}", e.loss, e.validation));
         let _ = write!(
             std::io::stderr(),
-            "\r\x1b[K[{}{}] pass {} of at most {}{losses}, {} windows/s, {} left at most (Ctrl-C keeps the best so far)",
+            "\r\x1b[K{what}[{}{}] pass {} of at most {}{losses}, {} windows/s, {} left at most (Ctrl-C keeps the best so far)",
             "=".repeat(filled),
             " ".repeat(BAR - filled.min(BAR)),
             p.epochs.len() + 1,
@@ -256,7 +283,13 @@ fn curve(outcome: &Outcome, chosen: &Chosen, prepared: &Prepared) -> Vec<u8> {
 }
 
 /// `metrics.json`.
-fn metrics(args: &Args, outcome: &Outcome, chosen: &Chosen, prepared: &Prepared) -> serde_json::Value {
+fn metrics(
+    args: &Args,
+    outcome: &Outcome,
+    chosen: &Chosen,
+    prepared: &Prepared,
+    calibrated: Option<Halves>,
+) -> serde_json::Value {
     let epochs: Vec<_> = outcome
         .epochs
         .iter()
@@ -267,6 +300,11 @@ fn metrics(args: &Args, outcome: &Outcome, chosen: &Chosen, prepared: &Prepared)
         "epochs": epochs,
         "best_epoch": outcome.best,
         "stopped": outcome.stopped,
+        "thresholds_by": match calibrated {
+            Some(Halves::Recordings) => "halves of the recordings",
+            Some(Halves::Time) => "halves of each recording",
+            None => "validation",
+        },
         "windows": outcome.windows,
         "validation_windows": outcome.validation_windows,
         "windows_per_s": outcome.windows_per_s,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod artifact;
+mod calibration;
 mod features;
 mod scores;
 mod server;
