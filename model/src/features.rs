@@ -55,8 +55,8 @@ pub static ALL: [Feature; 13] = [
     rate("read", "bytes/s", &["read_bytes"], 65_536.0),
     rate("faults", "faults/s", &["minor_faults", "major_faults"], 20.0),
     rate("ctx", "switches/s", &["ctx_voluntary", "ctx_involuntary"], 20.0),
-    level("threads", "threads", &["n_threads"], 1.0),
-    level("fds", "fds", &["n_fds"], 1.0),
+    level("threads", "threads", &["n_threads"], 4.0),
+    level("fds", "fds", &["n_fds"], 8.0),
 ];
 
 /// What a model sees unless told otherwise.

@@ -125,11 +125,6 @@ impl CallGroup {
         self.columns.iter().zip(&pages.columns).for_each(|(column, new)| column.note(new, frame));
     }
 
-    /// Whether a journal that begins with `frame` is one of these.
-    pub(crate) fn wrote(frame: &[u8]) -> bool {
-        frame.first().is_some_and(|tag| [LASTING, PASSING].contains(tag))
-    }
-
     /// The group as the whole frames of its journal have it.
     pub(crate) fn replay(frames: impl Iterator<Item = Vec<u8>>) -> io::Result<Self> {
         let mut group = Self::new()?;
@@ -147,8 +142,11 @@ impl CallGroup {
     }
 
     fn replay_one(&mut self, frame: &[u8]) -> io::Result<()> {
-        let odd = || io::Error::new(io::ErrorKind::InvalidData, "a frame that is whole and makes no sense");
-        let mut bytes = Fields(frame.get(1..).unwrap_or_default());
+        let odd = || {
+            io::Error::new(io::ErrorKind::InvalidData, "a frame that is whole and makes no sense, or of another osd")
+        };
+        let (tag, body) = frame.split_first().ok_or_else(odd)?;
+        let mut bytes = Fields(if [LASTING, PASSING].contains(tag) { body } else { return Err(odd()) });
         let mut pages = Pages { rows: bytes.size().ok_or_else(odd)?, columns: Vec::new() };
         for column in &mut self.columns {
             pages.columns.push(column.replay(&mut bytes).ok_or_else(odd)?);

@@ -104,6 +104,16 @@ impl Column {
         self.n_codes - 1
     }
 
+    /// How far its dictionary is: codes and bytes.
+    pub(crate) fn mark(&self) -> (u32, usize) {
+        (self.n_codes, self.dictionary.len())
+    }
+
+    /// What the dictionary has grown by since `mark`, spelt as in the dictionary.
+    pub(crate) fn since(&self, mark: (u32, usize)) -> &[u8] {
+        &self.dictionary[mark.1..]
+    }
+
     /// After a page of `n` values, when before it there were so many codes: whether the page stands. What hardly repeats is not looked
     /// up again, and if that was the first page the dictionary is not worth keeping.
     fn reconsider(&mut self, n: usize, codes_before: u32) -> bool {
@@ -138,7 +148,7 @@ impl Column {
     /// Adds the page that was encoded last; how many bytes the column has grown by.
     pub(crate) fn add(&mut self, new: Encoded) -> usize {
         let grown = new.page.bytes.len() + self.dictionary.len() - self.noted.1;
-        self.noted = (self.n_codes, self.dictionary.len());
+        self.noted = self.mark();
         self.n_nulls += new.n_nulls;
         self.uncompressed += new.page.uncompressed;
         self.pages.push(new.page.bytes);
@@ -158,8 +168,9 @@ impl Column {
         frame.extend(max.to_le_bytes());
         let (codes, bytes) = self.noted;
         put(frame, (self.n_codes - codes) as usize);
-        put(frame, self.dictionary.len() - bytes);
-        frame.extend(&self.dictionary[bytes..]);
+        let grown = self.since((codes, bytes));
+        put(frame, grown.len());
+        frame.extend(grown);
         put(frame, new.page.uncompressed);
         put(frame, new.page.bytes.len());
         frame.extend(&new.page.bytes);
@@ -236,6 +247,11 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn size(&mut self) -> Option<usize> {
         Some(u32::from_le_bytes(self.take(4)?.try_into().ok()?) as usize)
+    }
+
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
+        let length = self.size()?;
+        std::str::from_utf8(self.take(length)?).ok()
     }
 }
 

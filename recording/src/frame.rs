@@ -89,33 +89,6 @@ impl Iterator for Frames {
     }
 }
 
-/// The payloads of a file's frames, one after the other.
-pub(crate) struct Payloads {
-    frames: Frames,
-    current: io::Cursor<Vec<u8>>,
-}
-
-impl Payloads {
-    pub(crate) fn open(path: &Path) -> io::Result<Self> {
-        Ok(Self { frames: Frames::open(path)?, current: io::Cursor::default() })
-    }
-}
-
-impl Read for Payloads {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        loop {
-            let n = self.current.read(buffer)?;
-            if n > 0 || buffer.is_empty() {
-                return Ok(n);
-            }
-            match self.frames.next() {
-                Some(payload) => self.current = io::Cursor::new(payload),
-                None => return Ok(0),
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -43,7 +43,7 @@ pub(crate) struct Group {
 struct Gathered {
     schema: &'static schema::Column,
     column: Column,
-    /// A number's bits or a text's code; of a null anything.
+    /// A number's bits or a text's code; 0 of a null.
     values: Vec<u64>,
     /// Definition levels: the highest is a value.
     levels: Vec<u8>,
@@ -51,6 +51,8 @@ struct Gathered {
     repeats: Vec<u8>,
     /// Values on pages, nulls among them.
     n_paged: usize,
+    /// As far as frames have it: values, and the dictionary.
+    noted: (usize, (u32, usize)),
 }
 
 impl Group {
@@ -76,14 +78,22 @@ impl Group {
         self.bytes + waiting.sum::<usize>()
     }
 
-    /// Adds rows: a batch with columns of the kind's own, found by name.
-    pub(crate) fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+    /// Adds rows: a batch with columns of the kind's own, found by name. Appends to `frame`, if there is one, what a journal needs to have
+    /// them.
+    pub(crate) fn add(&mut self, batch: &RecordBatch, frame: Option<&mut Vec<u8>>) -> Result<()> {
         for column in &mut self.columns {
             // Written by an older osd, it may lack some.
             column.gather(batch.column_by_name(column.schema.name), batch.num_rows())?;
         }
-        self.rows += batch.num_rows();
-        self.waiting += batch.num_rows();
+        if let Some(frame) = frame {
+            self.note(batch.num_rows(), frame);
+        }
+        self.gathered(batch.num_rows())
+    }
+
+    fn gathered(&mut self, rows: usize) -> Result<()> {
+        self.rows += rows;
+        self.waiting += rows;
         if self.waiting >= PAGE_ROWS { self.page() } else { Ok(()) }
     }
 
@@ -112,7 +122,15 @@ impl Group {
 impl Gathered {
     fn new(schema: &'static schema::Column) -> Self {
         let column = Column::new(schema.ty, !matches!(schema.name, "kind" | "ts"), MOST_CODES);
-        Self { schema, column, values: Vec::new(), levels: Vec::new(), repeats: Vec::new(), n_paged: 0 }
+        Self {
+            schema,
+            column,
+            values: Vec::new(),
+            levels: Vec::new(),
+            repeats: Vec::new(),
+            n_paged: 0,
+            noted: (0, (0, 0)),
+        }
     }
 
     /// Adds `n` rows, which are null without values.
@@ -201,6 +219,7 @@ impl Gathered {
             (Type::Histogram, _) => coding.lists(repeats, levels, values),
         }?;
         self.n_paged += n;
+        self.noted.0 = 0;
         for room in [&mut self.levels, &mut self.repeats] {
             room.clear();
             room.shrink_to(PAGE_ROWS);
@@ -242,5 +261,6 @@ pub(crate) fn data_file<W: Write + Send>(sink: W) -> Result<DataFile<W>> {
     DataFile::new(sink, parquet_schema()?, Arc::new(properties.build()))
 }
 
+mod journal;
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,7 @@ mod clock;
 mod column;
 mod data_file;
 mod disk;
+mod encoded;
 mod error;
 mod footer;
 mod frame;

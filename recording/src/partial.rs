@@ -2,22 +2,18 @@
 //!
 //! - `data`: the Parquet file so far, without its footer: sealed row groups.
 //! - `index`: frames that say what `data` holds: the metadata, clock points, one entry a row group with sums of the data up to it.
-//! - `KIND.N`: the journal of the N-th row group of a kind, the one that is still growing: the same rows in frames, as Arrow IPC; of
-//!   system calls, of which there are many, as the pages that are to be in `data` (see `call_group.rs`).
+//! - `KIND.N`: the journal of the N-th row group of a kind, the one that is still growing: the same rows in frames, as their columns gathered
+//!   them (`group/journal.rs`); of system calls, of which there are many, as the pages that are to be in `data` (`call_group.rs`).
 //!
 //! A row is in a journal or in a sealed row group from the moment its batch is written, so what `kill -9` can take is what was not
 //! handed over yet. A journal is deleted only after its row group is known to be on the disk itself, so a power cut takes no more than
 //! what was written since the last [`Partial::sync_list`] was done. Reading it all back is `recover.rs`.
 
-use crate::call_group::CallGroup;
-use crate::frame::{FrameFile, Frames, Payloads};
+use crate::encoded::Rows;
+use crate::frame::{FrameFile, Frames};
 use crate::schema::Kind;
 use crate::sums::Summed;
 use crate::{ClockPoint, Metadata};
-use arrow_array::RecordBatch;
-use arrow_ipc::MetadataVersion;
-use arrow_ipc::reader::StreamReader;
-use arrow_ipc::writer::{IpcWriteOptions, StreamWriter};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;
 use std::fs::File;
@@ -137,7 +133,7 @@ impl Partial {
 
     pub(crate) fn journal(&self, kind: Kind, generation: u32) -> io::Result<Journal> {
         let path = self.dir.join(format!("{}.{generation}", kind.name()));
-        Ok(Journal { file: FrameFile::new(create_private(&path)?), path, stream: None })
+        Ok(Journal { file: FrameFile::new(create_private(&path)?), path })
     }
 
     /// Takes the folder away.
@@ -150,7 +146,6 @@ impl Partial {
 pub(crate) struct Journal {
     file: FrameFile,
     path: PathBuf,
-    stream: Option<StreamWriter<Vec<u8>>>,
 }
 
 impl Journal {
@@ -166,47 +161,15 @@ impl Journal {
         self.file.bytes()
     }
 
-    /// Adds what a [`CallGroup`] wants noted.
-    pub(crate) fn append_frame(&mut self, frame: &[u8]) -> io::Result<()> {
+    /// Adds what a group wants noted.
+    pub(crate) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
         self.file.append(&[frame])
     }
-
-    /// Adds a batch; the stream's schema goes before the first.
-    pub(crate) fn append(&mut self, batch: &RecordBatch) -> io::Result<()> {
-        let stream = match &mut self.stream {
-            Some(stream) => stream,
-            None => {
-                let options = IpcWriteOptions::try_new(8, false, MetadataVersion::V5).map_err(io::Error::other)?;
-                let stream = StreamWriter::try_new_with_options(Vec::new(), &batch.schema(), options);
-                self.stream.insert(stream.map_err(io::Error::other)?)
-            }
-        };
-        stream.write(batch).map_err(io::Error::other)?;
-        self.file.append(&[stream.get_ref()])?;
-        let buffer = stream.get_mut();
-        buffer.clear();
-        // A burst should not keep its megabytes for the rest of the recording.
-        buffer.shrink_to(1 << 20);
-        Ok(())
-    }
 }
 
-/// What a journal holds, as far as it is whole.
-pub(crate) enum Journaled {
-    Batches(Vec<RecordBatch>),
-    Calls(Box<CallGroup>),
-}
-
-/// Reads a journal.
-pub(crate) fn read_journal(path: &Path) -> io::Result<Journaled> {
-    // A recorder before ADR 5 wrote calls as batches too.
-    if Frames::open(path)?.next().is_some_and(|frame| CallGroup::wrote(&frame)) {
-        return Ok(Journaled::Calls(Box::new(CallGroup::replay(Frames::open(path)?)?)));
-    }
-    let payloads = Payloads::open(path)?;
-    // An empty journal has no schema yet.
-    let Ok(stream) = StreamReader::try_new(payloads, None) else { return Ok(Journaled::Batches(Vec::new())) };
-    Ok(Journaled::Batches(stream.map_while(Result::ok).collect()))
+/// What a journal of `kind` holds, as far as it is whole.
+pub(crate) fn read_journal(kind: Kind, path: &Path) -> io::Result<Rows> {
+    Rows::replay(kind, Frames::open(path)?)
 }
 
 /// Whether a living process writes into `dir`.

@@ -5,10 +5,11 @@
 
 use crate::data_file::MAGIC;
 use crate::disk::settle;
+use crate::encoded::Rows;
 use crate::footer::{self, Groups};
 use crate::frame::Frames;
-use crate::group::{self, Group};
-use crate::partial::{self, Journaled, Sealed};
+use crate::group;
+use crate::partial::{self, Sealed};
 use crate::schema::Kind;
 use crate::source::Source;
 use crate::sums::{BLOCK, Checker, Summed, Sums};
@@ -36,7 +37,7 @@ pub(crate) struct Remains {
 
 /// Kind, generation and description of a sealed row group.
 type Placed = (Kind, u32, RowGroupMetaData);
-type Journals = BTreeMap<(Kind, u32), Journaled>;
+type Journals = BTreeMap<(Kind, u32), Rows>;
 
 impl Remains {
     /// Reads the folder `dir`. Writes nothing, and does not mind that a recorder is still at work there.
@@ -78,7 +79,7 @@ fn read_journals(dir: &Path) -> std::io::Result<Journals> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         if let Some(name) = partial::journal_name(&entry.file_name()) {
-            match partial::read_journal(&entry.path()) {
+            match partial::read_journal(name.0, &entry.path()) {
                 Ok(journal) => drop(journals.insert(name, journal)),
                 Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
                 Err(e) => return Err(e),
@@ -190,33 +191,8 @@ fn encode_tail(
 ) -> parquet::errors::Result<(Bytes, Vec<RowGroupMetaData>)> {
     let mut file = group::data_file(Vec::new())?;
     let mut groups = Vec::new();
-    let mut growing: Option<(Kind, Group)> = None;
-    for ((kind, _), journal) in journals {
-        if let Some((_, group)) = growing.take_if(|(k, _)| *k != kind) {
-            groups.push(group.finish(&mut file)?);
-        }
-        let batches = match journal {
-            Journaled::Batches(batches) => batches,
-            Journaled::Calls(group) => {
-                let rows = group.rows();
-                if rows > 0 {
-                    let chunks = group.finish(file.schema().columns())?;
-                    groups.push(group::write_chunks(&mut file, chunks, rows)?);
-                }
-                continue;
-            }
-        };
-        // Generations of a kind follow one another in the map and become one group.
-        for batch in batches.iter().filter(|b| b.num_rows() > 0) {
-            let (_, group) = match &mut growing {
-                Some(growing) => growing,
-                None => growing.insert((kind, Group::new(kind)?)),
-            };
-            group.add(batch)?;
-        }
-    }
-    if let Some((_, group)) = growing {
-        groups.push(group.finish(&mut file)?);
+    for rows in journals.into_values().filter(|rows| rows.len() > 0) {
+        groups.push(rows.finish(&mut file)?);
     }
     let by = at as i64 - MAGIC.len() as i64;
     let groups = groups.into_iter().enumerate().map(|(i, g)| footer::shifted(g, by, n_before + i));

@@ -8,6 +8,7 @@
 use crate::calls::Calls;
 use crate::data_file::DataFile;
 use crate::disk::{SyncList, reserve, settle};
+use crate::encoded::Rows;
 use crate::footer::Groups;
 use crate::group;
 use crate::names::Arch;
@@ -17,7 +18,7 @@ use crate::schema::Kind;
 use crate::sums::Summed;
 use crate::{ClockPoint, Error, FORMAT_VERSION, Metadata, Recording, Result, partial};
 use arrow_array::RecordBatch;
-use growing::{Growing, Rows};
+use growing::Growing;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::RowGroupMetaData;
 use std::fs::File;
@@ -373,12 +374,19 @@ impl Writer {
 
     /// Puts a batch into the growing row group of its kind, and into its journal.
     fn encode(&mut self, kind: Kind, batch: &RecordBatch) -> Result<()> {
-        let Growing { rows: Rows::Batches(group), journal, .. } = self.growing(kind)? else {
-            unreachable!("system calls come as pages")
+        self.growing(kind)?;
+        let Some(Growing { rows: Rows::Gathered(group), journal, .. }) = &mut self.growing[kind as usize] else {
+            unreachable!("asked for above; system calls come as pages")
         };
+        self.frame.clear();
         // Encoded first: if the journal then finds the disk full, the rows are in memory and only the net is gone.
-        let encoded = group.add(batch);
-        let journaled = journal.as_mut().map_or(Ok(()), |j| j.append(batch));
+        let encoded = group.add(batch, journal.is_some().then_some(&mut self.frame));
+        let journaled = match (journal, &encoded) {
+            (Some(journal), Ok(())) => journal.append(&self.frame),
+            _ => Ok(()),
+        };
+        // A burst should not keep its megabytes for the rest of the recording.
+        self.frame.shrink_to(1 << 20);
         self.parquet("write", encoded)?;
         self.io("write", journaled)?;
         self.seal_if_full(kind)
@@ -401,7 +409,7 @@ impl Writer {
         let encoded = encoded.map(|pages| {
             if let Some(journal) = journal {
                 group.note(&pages, lasting, &mut self.frame);
-                journaled = journal.append_frame(&self.frame);
+                journaled = journal.append(&self.frame);
             }
             // Whatever the journal says: if the disk is full, the rows are in memory and only the net is gone.
             if lasting {

@@ -86,15 +86,13 @@ fn the_folder_as_it_was_is_read_whole() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
-    /// Of the index and the journals of calls. The other journals are Arrow's, whose decoder trusts what has the right checksum.
     #[test]
     fn frames_with_other_bytes_are_refused_or_read_within_bounds(
         which in any::<prop::sample::Index>(),
         frame in any::<prop::sample::Index>(),
         edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
     ) {
-        let own = files(|name| name == "index" || name.starts_with("syscall."));
-        read_changed(own[which.index(own.len())], |frames| {
+        read_changed(which.index(SOUND.framed.len()), |frames| {
             if frames.is_empty() {
                 return;
             }
