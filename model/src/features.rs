@@ -11,6 +11,7 @@ use arrow_array::{Array, RecordBatch};
 use osd_detect::grid::Grid;
 use osd_detect::series::Table;
 use osd_recording::{Kind, Query, Recording};
+use parquet::file::statistics::Statistics;
 use std::collections::HashMap;
 
 /// One number of each interval.
@@ -59,8 +60,31 @@ pub static ALL: [Feature; 13] = [
     level("fds", "fds", &["n_fds"], 8.0),
 ];
 
-/// What a model sees unless told otherwise.
+/// What a model sees unless told otherwise, and `fds` where they could be counted: see [`usual`].
 pub const DEFAULT: [&str; 6] = ["cpu", "rss", "net_rx", "net_tx", "syscalls", "runq"];
+
+/// Share of samples without the number of open files up to which it is one of what a model sees.
+const UNCOUNTED: f64 = 0.01;
+
+/// The names of [`DEFAULT`], and `fds` if nearly every sample of every recording has it. Whoever may not look into a process, or was
+/// recorded with hundreds of others, has none; the last sample of a process that ended never has.
+pub fn usual(recordings: &[Recording]) -> Vec<&'static str> {
+    let counted = |recording: &Recording| {
+        let parquet = recording.parquet();
+        let place = parquet.file_metadata().schema_descr().columns().iter().position(|c| c.name() == "n_fds");
+        let samples =
+            recording.row_groups().iter().zip(parquet.row_groups()).filter(|(g, _)| g.kind == Some(Kind::Sample));
+        let (mut rows, mut nulls) = (0, 0);
+        for (_, group) in samples {
+            let statistics = place.and_then(|i| group.columns().get(i)?.statistics());
+            rows += group.num_rows() as u64;
+            nulls += statistics.and_then(Statistics::null_count_opt).unwrap_or(group.num_rows() as u64);
+        }
+        nulls as f64 <= UNCOUNTED * rows as f64
+    };
+    let fds = (!recordings.is_empty() && recordings.iter().all(counted)).then_some("fds");
+    DEFAULT.into_iter().chain(fds).collect()
+}
 
 /// The features of these names, in this order.
 ///

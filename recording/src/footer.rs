@@ -66,6 +66,11 @@ impl Groups {
         Ok(with)
     }
 
+    /// About how long the footer will be.
+    pub(crate) fn footer_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
     /// The footer, ready to be written after the data.
     pub(crate) fn encode(&self, schema: &SchemaDescPtr, metadata: &Metadata, sums: &Sums) -> Result<Vec<u8>> {
         let json = serde_json::to_string(metadata).map_err(|e| ParquetError::General(e.to_string()))?;

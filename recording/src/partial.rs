@@ -9,6 +9,7 @@
 //! handed over yet. A journal is deleted only after its row group is known to be on the disk itself, so a power cut takes no more than
 //! what was written since the last [`Partial::sync_list`] was done. Reading it all back is `recover.rs`.
 
+use crate::disk::reserve;
 use crate::encoded::Rows;
 use crate::frame::{FrameFile, Frames};
 use crate::schema::Kind;
@@ -53,6 +54,7 @@ pub(crate) struct Partial {
     /// Locked while this process lives: that is how a dead recorder is told from a busy one.
     index: FrameFile,
     n_whole: usize,
+    spare: Option<File>,
 }
 
 /// Why there is no folder to write in.
@@ -91,7 +93,26 @@ impl Partial {
         let index = create_private(&dir.join("index"))?;
         index.try_lock().map_err(|_| Taken::Busy)?;
         let data = create_private(&dir.join("data"))?;
-        Ok((Self { dir, index: FrameFile::new(index), n_whole: 0 }, data))
+        let spare = Some(create_private(&dir.join("spare"))?);
+        let partial = Self { dir, index: FrameFile::new(index), n_whole: 0, spare };
+        if let Err(e) = partial.keep_room(0) {
+            let _ = partial.remove();
+            return Err(e.into());
+        }
+        Ok((partial, data))
+    }
+
+    /// Sees to it that there is room for a footer of about `footer_bytes`, and for what the last row groups take beyond their journals.
+    pub(crate) fn keep_room(&self, footer_bytes: u64) -> io::Result<()> {
+        const LAST_GROUPS: u64 = 256 << 10;
+        self.spare.as_ref().map_or(Ok(()), |spare| reserve(spare, 0, LAST_GROUPS + footer_bytes + footer_bytes / 4))
+    }
+
+    /// Gives that room up: it is needed.
+    pub(crate) fn give_room(&mut self) {
+        if self.spare.take().is_some() {
+            let _ = std::fs::remove_file(self.dir.join("spare"));
+        }
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -192,7 +213,7 @@ pub(crate) fn remove(dir: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
-        if name == "data" || name == "index" || journal_name(&name).is_some() {
+        if name == "data" || name == "index" || name == "spare" || journal_name(&name).is_some() {
             std::fs::remove_file(entry.path())?;
         }
     }

@@ -284,10 +284,11 @@ impl Writer {
         self.keep = true;
     }
 
-    /// The disk is full: gives up the journals, whose rows are in memory too, so that there is room to close what was recorded. A crash
-    /// from here on takes what was not sealed.
+    /// The disk is full: gives up what was kept free for that, and the journals, whose rows are in memory too, so that there is room to
+    /// close what was recorded. A crash from here on takes what was not sealed.
     pub fn make_room(&mut self) {
         self.journaling = false;
+        self.partial.give_room();
         let journals = self.growing.iter_mut().flatten().filter_map(|g| g.journal.take());
         self.obsolete.extend(journals.map(|j| j.path().to_owned()));
         for path in self.obsolete.drain(..) {
@@ -460,7 +461,8 @@ impl Writer {
                 self.obsolete.push(journal.path().to_owned());
             }
         }
-        Ok(())
+        let room = self.partial.keep_room(self.groups.footer_bytes());
+        self.io("write", room)
     }
 
     /// Puts the row group written last into the index.

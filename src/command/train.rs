@@ -31,8 +31,8 @@ pub(crate) struct Args {
     /// Replace a model that is there.
     #[arg(long)]
     force: bool,
-    /// Metrics to learn, by name, with commas between.
-    #[arg(long, value_name = "NAMES", value_delimiter = ',', default_values_t = features::DEFAULT.map(str::to_owned))]
+    /// Metrics to learn, by name, with commas between [default: cpu,rss,net_rx,net_tx,syscalls,runq, and fds where they could be counted].
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     features: Vec<String>,
     /// Samples that a forecast is made from.
     #[arg(long, value_name = "N", default_value_t = 80, value_parser = between(1, 100_000))]
@@ -97,9 +97,13 @@ fn parse_step(text: &str) -> std::result::Result<f64, String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let features = features::named(&args.features)?;
+    // Before anything is read: a name that is wrong is told at once.
+    let mut features = if args.features.is_empty() { vec![] } else { features::named(&args.features)? };
     check_output(&args.output, args.force)?;
     let recordings = args.recordings.iter().map(Recording::open).collect::<osd_recording::Result<Vec<_>>>()?;
+    if features.is_empty() {
+        features = features::named(&features::usual(&recordings))?;
+    }
     let shape = Shape { window: args.window, horizon: args.horizon, ..Shape::default() };
     let prepared = prepare(&recordings, &features, shape)?;
     let voice = Voice { quiet: args.quiet, live: !args.quiet && std::io::stderr().is_terminal() };
@@ -339,7 +343,7 @@ fn summary(args: &Args, outcome: &Outcome, prepared: &Prepared) -> String {
             1 => "one recording".to_owned(),
             n => format!("{n} recordings"),
         },
-        args.features.join(", "),
+        prepared.features.iter().map(|f| f.name).collect::<Vec<_>>().join(", "),
         format::count(outcome.windows as u64),
         outcome.epochs.len(),
         format::duration((seconds * 1e9) as u64),

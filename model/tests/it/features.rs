@@ -4,6 +4,7 @@ use crate::server::{HZ, S, Server};
 use osd_model::Error;
 use osd_model::features::{self, named, read};
 use osd_model::prepare::{Shape, prepare};
+use osd_recording::Recording;
 use osd_recording::rows::{Loss, Unseen};
 use osd_recording::synth::START_NS;
 
@@ -116,4 +117,26 @@ fn names_of_features_are_checked() {
     assert_eq!(message(&["cpu", "speed"]), "no feature is called `speed`");
     assert_eq!(message(&["cpu", "cpu"]), "features: `cpu` is there twice");
     assert!(matches!(named::<&str>(&[]), Err(Error::Features { .. })));
+}
+
+#[test]
+fn open_files_are_one_of_the_usual_where_they_could_be_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let record = |name: &str, uncounted: fn(usize) -> bool| {
+        let change = move |row: usize, s: &mut osd_recording::rows::Sample| {
+            s.n_fds = s.n_fds.filter(|_| !uncounted(row));
+            true
+        };
+        drop(Server { change: &change, ..Server::default() }.write(&dir.path().join(name)));
+    };
+    record("whole", |_| false);
+    record("last", |row| row == 1_199);
+    record("half", |row| row % 2 == 0);
+    record("none", |_| true);
+    let with = |names: &[&str]| {
+        let recordings: Vec<_> = names.iter().map(|n| Recording::open(dir.path().join(n)).unwrap()).collect();
+        features::usual(&recordings).contains(&"fds")
+    };
+    assert!(with(&["whole", "last"]));
+    assert!(!with(&["whole", "half"]) && !with(&["whole", "none"]) && !with(&[]));
 }
