@@ -60,7 +60,8 @@ impl CallGroup {
     pub(crate) fn new() -> io::Result<Self> {
         let columns = NAMES.map(|name| {
             let column = Kind::Syscall.columns().find(|c| c.name == name);
-            Column::new(column.map_or(Type::U64, |c| c.ty), !matches!(name, "kind" | "ts"), MOST_CODES)
+            let (ty, nullable) = column.map_or((Type::U64, true), |c| (c.ty, c.is_nullable()));
+            Column::new(ty, nullable, MOST_CODES)
         });
         Ok(Self { columns, press: Press::new()?, scratch: Scratch::default(), rows: 0, bytes: 0 })
     }

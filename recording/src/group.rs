@@ -121,7 +121,7 @@ impl Group {
 
 impl Gathered {
     fn new(schema: &'static schema::Column) -> Self {
-        let column = Column::new(schema.ty, !matches!(schema.name, "kind" | "ts"), MOST_CODES);
+        let column = Column::new(schema.ty, schema.is_nullable(), MOST_CODES);
         Self {
             schema,
             column,

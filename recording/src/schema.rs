@@ -114,6 +114,13 @@ pub struct Column {
     pub kinds: &'static [Kind],
 }
 
+impl Column {
+    /// Whether a row may be without a value.
+    pub fn is_nullable(&self) -> bool {
+        !matches!(self.name, "kind" | "ts")
+    }
+}
+
 const fn column(name: &'static str, ty: Type, kinds: &'static [Kind]) -> Column {
     Column { name, ty, kinds }
 }
@@ -208,7 +215,7 @@ pub static COLUMNS: &[Column] = &[
 /// The Arrow schema of a recording. `kind` and `ts` are never null, everything else may be.
 pub fn arrow_schema() -> SchemaRef {
     static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
-        let fields = COLUMNS.iter().enumerate().map(|(i, c)| Field::new(c.name, c.ty.arrow(), i >= 2));
+        let fields = COLUMNS.iter().map(|c| Field::new(c.name, c.ty.arrow(), c.is_nullable()));
         Arc::new(Schema::new(fields.collect::<Vec<_>>()))
     });
     Arc::clone(&SCHEMA)

@@ -50,7 +50,7 @@ impl Group {
             self.columns[place].replay(rows, &mut bytes)?;
         }
         for (column, _) in self.columns.iter_mut().zip(replayed).filter(|(_, replayed)| !replayed) {
-            if !column.nullable() {
+            if !column.schema.is_nullable() {
                 return None;
             }
             column.gather(None, rows).ok()?;
@@ -60,10 +60,6 @@ impl Group {
 }
 
 impl Gathered {
-    fn nullable(&self) -> bool {
-        !matches!(self.schema.name, "kind" | "ts")
-    }
-
     /// The level of an entry that has a value.
     fn full(&self) -> u8 {
         if self.schema.ty == Type::Histogram { 3 } else { 1 }
@@ -82,7 +78,7 @@ impl Gathered {
                 frame.extend(levels);
                 frame.extend(&self.repeats[from..]);
             }
-            // One bit an entry would be too much: nearly always all have a value, or none.
+            // Nearly always all have a value, or none.
             _ => match levels.first() {
                 Some(first) if levels.iter().all(|l| l == first) => frame.push(*first),
                 _ => {
@@ -143,7 +139,7 @@ impl Gathered {
 
     /// Whether levels are those of so many rows.
     fn check(&self, rows: usize, levels: &[u8], repeats: &[u8]) -> Option<()> {
-        let known = levels.iter().all(|l| *l <= self.full() && (*l == self.full() || self.nullable()));
+        let known = levels.iter().all(|l| *l <= self.full() && (*l == self.full() || self.schema.is_nullable()));
         let lists = self.schema.ty != Type::Histogram || {
             // An item that is not the first follows an item; a list without any has one entry.
             let follows = |i: usize| levels[i] >= 2 && i > 0 && levels[i - 1] >= 2;
