@@ -242,6 +242,17 @@ fn forecasts(forecaster: &Forecaster, segment: &Segment, features: &[&Feature], 
     out
 }
 
+/// How far each row of a segment is from its forecast, and which rows are judged.
+fn residuals(forecaster: &Forecaster, segment: &Segment, features: &[&Feature], window: usize) -> (Table, Vec<bool>) {
+    let metrics = features.len();
+    let forecasts = forecasts(forecaster, segment, features, window);
+    let mut residuals = Table::zeros(segment.rows(), metrics);
+    let pairs = segment.values.chunks_exact(metrics).zip(forecasts.chunks_exact(metrics));
+    pairs.enumerate().for_each(|(at, (actual, forecast))| distance(actual, forecast, residuals.row_mut(at)));
+    let judged = (0..segment.rows()).map(|at| at >= window && segment.valid[at]).collect();
+    (residuals, judged)
+}
+
 /// A value that training has seen is surprising where it is not expected, but not beyond all bounds: one row of it says little, and many do.
 const FAMILIAR_SD: f64 = 3.72;
 
@@ -250,6 +261,12 @@ fn temper(actual: &[f32], moments: &[Moments], familiar: &[[f64; 2]], residuals:
         if (familiar[m][0]..=familiar[m][1]).contains(&f64::from(actual[m])) {
             *r = r.min(moments[m].mean + FAMILIAR_SD * moments[m].sd);
         }
+    }
+}
+
+fn temper_all(segment: &Segment, moments: &[Moments], familiar: &[[f64; 2]], residuals: &mut Table) {
+    for (at, row) in segment.values.chunks_exact(moments.len()).enumerate() {
+        temper(row, moments, familiar, residuals.row_mut(at));
     }
 }
 
@@ -288,11 +305,7 @@ pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared) -> Result<Normal> {
     let mut pooled = Table::new(metrics);
     let mut parts: Vec<(Table, Vec<bool>, usize)> = vec![];
     for (segment, split) in &prepared.whole {
-        let forecasts = forecasts(&forecaster, segment, features, window);
-        let mut residuals = Table::zeros(segment.rows(), metrics);
-        let pairs = segment.values.chunks_exact(metrics).zip(forecasts.chunks_exact(metrics));
-        pairs.enumerate().for_each(|(at, (actual, forecast))| distance(actual, forecast, residuals.row_mut(at)));
-        let judged: Vec<bool> = (0..segment.rows()).map(|at| at >= window && segment.valid[at]).collect();
+        let (residuals, judged) = residuals(&forecaster, segment, features, window);
         (*split..segment.rows()).filter(|at| judged[*at]).for_each(|at| pooled.push(residuals.row(at)));
         parts.push((residuals, judged, *split));
     }
@@ -312,9 +325,7 @@ pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared) -> Result<Normal> {
         }
     }
     for ((segment, _), (residuals, ..)) in prepared.whole.iter().zip(&mut parts) {
-        for (at, row) in segment.values.chunks_exact(metrics).enumerate() {
-            temper(row, &moments, &familiar, residuals.row_mut(at));
-        }
+        temper_all(segment, &moments, &familiar, residuals);
     }
     let recipe = Recipe { half_life: HALF_LIFE, ..Recipe::default() };
     let fit = |sight| {
@@ -363,7 +374,8 @@ impl Model {
                 for row in segment.values.chunks_exact_mut(half.features.len()) {
                     frozen.iter().for_each(|(m, value)| row[*m] = *value);
                 }
-                let (residuals, judged) = model.residuals(&forecaster, &segment, &half.features);
+                let (mut residuals, judged) = residuals(&forecaster, &segment, &half.features, half.shape.window);
+                temper_all(&segment, &model.normal.moments, &model.normal.familiar, &mut residuals);
                 for (sight, totals) in [Sight::Online, Sight::Offline].into_iter().zip(&mut totals) {
                     let scores = scores(&mut residuals.clone(), &judged, &model.normal.moments, &recipe, sight).total;
                     totals.extend(scores.into_iter().zip(&judged).filter(|(_, judged)| **judged).map(|(s, _)| s));
@@ -380,20 +392,6 @@ impl Model {
         (self.normal.online, self.normal.offline) = (fit(&online)?, fit(&offline)?);
         self.normal.points = points;
         Ok(true)
-    }
-
-    /// The residuals of a segment, and which of its rows are judged.
-    fn residuals(&self, forecaster: &Forecaster, segment: &Segment, features: &[&Feature]) -> (Table, Vec<bool>) {
-        let metrics = features.len();
-        let forecasts = forecasts(forecaster, segment, features, self.config.window);
-        let mut residuals = Table::zeros(segment.rows(), metrics);
-        let pairs = segment.values.chunks_exact(metrics).zip(forecasts.chunks_exact(metrics));
-        for (at, (actual, forecast)) in pairs.enumerate() {
-            distance(actual, forecast, residuals.row_mut(at));
-            temper(actual, &self.normal.moments, &self.normal.familiar, residuals.row_mut(at));
-        }
-        let judged = (0..segment.rows()).map(|at| at >= self.config.window && segment.valid[at]).collect();
-        (residuals, judged)
     }
 }
 
