@@ -4,6 +4,7 @@
 //! - `index`: frames that say what `data` holds: the metadata, clock points, one entry a row group with sums of the data up to it.
 //! - `KIND.N`: the journal of the N-th row group of a kind, the one that is still growing: the same rows in frames, as their columns gathered
 //!   them (`group/journal.rs`); of system calls, of which there are many, as the pages that are to be in `data` (`call_group.rs`).
+//! - `spare`: nothing, with room for it: that is given up to close the recording when the disk is full.
 //!
 //! A row is in a journal or in a sealed row group from the moment its batch is written, so what `kill -9` can take is what was not
 //! handed over yet. A journal is deleted only after its row group is known to be on the disk itself, so a power cut takes no more than
@@ -54,6 +55,7 @@ pub(crate) struct Partial {
     /// Locked while this process lives: that is how a dead recorder is told from a busy one.
     index: FrameFile,
     n_whole: usize,
+    /// None once its room was needed.
     spare: Option<File>,
 }
 
@@ -111,7 +113,7 @@ impl Partial {
     /// Gives that room up: it is needed.
     pub(crate) fn give_room(&mut self) {
         if self.spare.take().is_some() {
-            let _ = std::fs::remove_file(self.dir.join("spare"));
+            give_room(&self.dir);
         }
     }
 
@@ -191,6 +193,11 @@ impl Journal {
 /// What a journal of `kind` holds, as far as it is whole.
 pub(crate) fn read_journal(kind: Kind, path: &Path) -> io::Result<Rows> {
     Rows::replay(kind, Frames::open(path)?)
+}
+
+/// Gives up the room that a dead recorder kept in `dir`.
+pub(crate) fn give_room(dir: &Path) {
+    let _ = std::fs::remove_file(dir.join("spare"));
 }
 
 /// Whether a living process writes into `dir`.

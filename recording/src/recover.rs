@@ -302,6 +302,7 @@ pub fn recover(output: &Path, force: bool) -> Result<Closed> {
     let remains = Remains::read(&dir)?;
     let (sums, tail, groups) = (remains.sums.clone(), remains.tail.clone(), remains.parquet.row_groups().to_vec());
     let metadata = Recording::from_remains(&dir, remains)?.metadata().clone();
+    partial::give_room(&dir);
     let mut data = File::options().read(true).write(true).open(dir.join("data")).map_err(io("recover"))?;
     let at = sums.position;
     data.set_len(at).and_then(|()| data.seek(SeekFrom::Start(at))).map_err(io("recover"))?;

@@ -7,7 +7,7 @@
 
 use crate::calls::Calls;
 use crate::data_file::DataFile;
-use crate::disk::{SyncList, reserve, settle};
+use crate::disk::{SyncList, reserve};
 use crate::encoded::Rows;
 use crate::footer::Groups;
 use crate::group;
@@ -18,11 +18,11 @@ use crate::schema::Kind;
 use crate::sums::Summed;
 use crate::{ClockPoint, Error, FORMAT_VERSION, Metadata, Recording, Result, partial};
 use arrow_array::RecordBatch;
+pub use closing::Closed;
 use growing::Growing;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::RowGroupMetaData;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use waiting::Waiting;
 
@@ -47,17 +47,6 @@ impl Default for WriterOptions {
 const WORTH_A_PAGE: usize = 8 * 1024;
 /// And they become a page, however few, when noting them again and again has cost so many bytes.
 const PASSING_BYTES: usize = 256 << 10;
-
-/// What [`Writer::close`] left behind.
-#[derive(Clone, Debug)]
-pub struct Closed {
-    /// The file.
-    pub path: PathBuf,
-    /// Its size.
-    pub bytes: u64,
-    /// The metadata as written: row counts and `complete` filled in.
-    pub metadata: Metadata,
-}
 
 /// A recording being written. Dropping it without [`Writer::close`] removes the unfinished file, unless writing has failed or
 /// [`Writer::keep`] was called: then it stays for `osd recover`.
@@ -296,54 +285,6 @@ impl Writer {
         }
     }
 
-    /// Seals what is growing, writes the footer, and gives the file its name.
-    ///
-    /// `metadata.rows`, `format_version` and `complete` are filled in here.
-    ///
-    /// # Errors
-    /// [`Error::Exists`] if another file took the name meanwhile, [`Error::Io`] if the disk refuses: the recording then stays unfinished
-    /// in its folder.
-    pub fn close(mut self, mut metadata: Metadata) -> Result<Closed> {
-        Kind::ALL.into_iter().try_for_each(|kind| self.batch(kind).and_then(|()| self.seal(kind)))?;
-        metadata.format_version = FORMAT_VERSION;
-        metadata.complete = true;
-        metadata.rows = Kind::ALL.into_iter().map(|k| (k.name().to_owned(), self.rows(k))).collect();
-        let end = self.groups.encode(self.data.schema(), &metadata, &self.data.inner().sums());
-        let end = self.parquet("close", end)?;
-        // Past the library, which would write a footer of its own; it is not asked for anything after this.
-        let written = self.data.inner_mut().write_all(&end).and_then(|()| {
-            let data = self.data.inner();
-            // Gives back what was reserved and not needed.
-            data.inner().set_len(data.position()).and_then(|()| data.inner().sync_all())
-        });
-        self.io("close", written)?;
-        let bytes = self.data.inner().position();
-        self.keep = true;
-        match settle(&self.partial.data_path(), &self.path, self.options.force) {
-            // Somebody removed the folder; the open file is all there is, and all that is needed.
-            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => self.settle_copy()?,
-            other => other?,
-        }
-        let _ = self.partial.remove();
-        Ok(Closed { path: self.path.clone(), bytes, metadata })
-    }
-
-    /// Gives the data its name by way of a copy.
-    fn settle_copy(&mut self) -> Result<()> {
-        use std::io::{Seek, SeekFrom};
-        let mut name = self.path.as_os_str().to_owned();
-        name.push(format!(".{}.copy", std::process::id()));
-        let copy_path = PathBuf::from(name);
-        let copied = partial::create_private(&copy_path).and_then(|mut copy| {
-            let mut data = self.data.inner().inner();
-            data.seek(SeekFrom::Start(0))?;
-            std::io::copy(&mut data, &mut copy)?;
-            copy.sync_all()
-        });
-        self.io("close", copied)?;
-        settle(&copy_path, &self.path, self.options.force)
-    }
-
     /// Turns the waiting rows of `kind` into a batch or page of its row group.
     fn batch(&mut self, kind: Kind) -> Result<()> {
         if kind == Kind::Syscall {
@@ -498,5 +439,6 @@ impl Drop for Writer {
     }
 }
 
+mod closing;
 mod growing;
 mod waiting;

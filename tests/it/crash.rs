@@ -197,6 +197,37 @@ fn a_full_disk_ends_with_a_closed_file_that_holds_what_fitted() {
     assert_eq!(std::fs::read_dir(&disk.0).unwrap().count(), 1, "the folder is gone");
 }
 
+/// Somebody else takes every last byte: what was kept free is enough for the end of a recording, and to recover a killed one.
+#[test]
+fn a_disk_that_others_fill_still_takes_the_end_of_a_recording() {
+    let Some(place) = Place::new("a_disk_that_others_fill_still_takes_the_end_of_a_recording") else { return };
+    for killed in [false, true] {
+        let disk = Mount::tmpfs(&place.dir.path().join(format!("disk-{killed}")), "size=8M");
+        let path = disk.0.join("r.parquet");
+        let load = Load::run(Command::new("sh").args(["-c", "while sleep 0.05; do :; done"]));
+        let mut child = recorder(&path, &["-q", "-p", &load.pid()]);
+        wait_for("the first rows", || {
+            disk.0.join("r.parquet.partial/sample.0").metadata().is_ok_and(|m| m.len() > 10_000)
+        });
+        // A byte at a time in the end, so that there is nothing left at all.
+        let mut other = std::fs::File::create(disk.0.join("other")).unwrap();
+        for length in [1 << 16, 1 << 12, 1] {
+            while std::io::Write::write_all(&mut other, &vec![0; length]).is_ok() {}
+        }
+        if killed {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            osd_ok(["recover", path.to_str().unwrap()]);
+        } else {
+            signal(&child, libc::SIGINT);
+            let (code, said) = finish(child);
+            assert!(code == Some(0) || said.contains("the disk is full"), "{said}");
+        }
+        let recording = Recording::open(&path).unwrap();
+        assert!(recording.metadata().complete != killed && recording.metadata().rows["sample"] > 10);
+    }
+}
+
 /// The kernel refuses to remount read-only while files are open for writing; what does turn a file system read-only under a recorder is
 /// an error of the disk, which ext4 lets one pretend.
 #[test]
