@@ -145,7 +145,7 @@ impl Scored {
 
     /// The alarms, in order: runs of rows that alarm, cut to what is loud; an echo is none (`alarms.rs`).
     pub fn alarms(&self) -> Vec<Alarm> {
-        let quiet = quiet(self.features.len());
+        let quiet = scoring::quiet(self.features.len());
         let raw: Vec<f64> = (0..self.total.len())
             .map(|row| if self.judged[row] { self.parts.row(row).iter().sum() } else { quiet })
             .collect();
@@ -270,7 +270,7 @@ fn temper_all(segment: &Segment, moments: &[Moments], familiar: &[[f64; 2]], res
     }
 }
 
-/// Scores residuals; rows that are not judged say neither good nor bad.
+/// Scores residuals, those of rows that are judged.
 fn scores(
     residuals: &mut Table,
     judged: &[bool],
@@ -278,14 +278,8 @@ fn scores(
     recipe: &Recipe,
     sight: Sight,
 ) -> osd_detect::detector::Scores {
-    let means: Vec<f64> = moments.iter().map(|m| m.mean).collect();
-    (0..residuals.len()).filter(|r| !judged[*r]).for_each(|r| residuals.row_mut(r).copy_from_slice(&means));
+    (0..residuals.len()).filter(|r| !judged[*r]).for_each(|r| residuals.row_mut(r).fill(f64::NAN));
     recipe.score(residuals, moments, sight)
-}
-
-/// The score of so many metrics on average in normal rows: -log10 of a probability is 1/ln 10 on average.
-fn quiet(metrics: usize) -> f64 {
-    metrics as f64 / std::f64::consts::LN_10
 }
 
 /// Halves of normal data are no longer alike if the median score is so many times the normal one.
@@ -294,8 +288,8 @@ const STRANGE: f64 = 2.0;
 /// Least standard deviation of a level's residual, in spreads: how little it moved in a few runs says little of the next.
 const LEVEL_SD: f64 = 0.25;
 
-/// Rows after which half of what validation said about residuals is replaced by the stream.
-const HALF_LIFE: f64 = 20_000.0;
+/// Rows after which half of what validation said about residuals is replaced by the stream, within bounds: some windows.
+const HALF_LIFE: f64 = 600.0;
 
 /// What errors and scores are on the validation part. Each segment is run from its beginning, so that the state is warm there.
 pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared) -> Result<Normal> {
@@ -385,7 +379,7 @@ impl Model {
         let [online, offline] = totals;
         let points = online.len();
         let median = robust::median(&online).unwrap_or(f64::INFINITY);
-        if median > STRANGE * quiet(self.lstm.metrics) {
+        if median > STRANGE * scoring::quiet(self.lstm.metrics) {
             return Ok(false);
         }
         let fit = |totals: &[f64]| AlarmRate::fit(totals).ok_or(Error::NoThreshold { points, needed: MIN_POINTS });
