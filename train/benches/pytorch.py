@@ -52,6 +52,32 @@ def main():
 
         print("training", threads, fastest(train))
         print("scoring", threads, fastest(score))
+    if torch.cuda.is_available():
+        graphics()
+
+
+def graphics():
+    """Training on the card by batch size, the data there already, products in PyTorch's default precision (TF32 in cuDNN's LSTM)."""
+    print(f"{torch.cuda.get_device_name()}, CUDA {torch.version.cuda}, cuDNN {torch.backends.cudnn.version()}")
+    card = torch.device("cuda")
+    for batch in (64, 256, 1024, 4096, 16384):
+        torch.manual_seed(1)
+        model = Forecaster().to(card)
+        optimiser = torch.optim.Adam(model.parameters(), lr=1e-3)
+        loss = torch.nn.HuberLoss()
+        x = torch.randn(BATCHES, batch, WINDOW, METRICS, device=card)
+        y = torch.randn(BATCHES, batch, STEPS, METRICS, device=card)
+
+        def train():
+            for k in range(BATCHES):
+                optimiser.zero_grad()
+                value = loss(model(x[k], STEPS), y[k])
+                value.backward()
+                torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+                optimiser.step()
+                value.item()  # as osd does, which tells the loss
+
+        print("gpu", batch, fastest(train) * batch / BATCH)
 
 
 if __name__ == "__main__":

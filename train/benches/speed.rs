@@ -1,8 +1,9 @@
 //! How fast training is: osd's operation, Burn's own layers and PyTorch, in one run, on the same data sizes and threads. `make bench-train`.
 //!
 //! Two layers of 64 units, 4 metrics, windows of 80, batches of 256: what the other measurements of the project use. Each number is whole
-//! training: making the batch, loss of the forecasts after the last 64 rows of a window, gradient, clipping, a step of Adam. PyTorch is `benches/pytorch.py`, by the interpreter that
-//! OSD_TORCH names; without one its lines say SKIPPED.
+//! training: making the batch, loss of the forecasts after the last 64 rows of a window, gradient, clipping, a step of Adam. PyTorch is
+//! `benches/pytorch.py`, by the interpreter that OSD_TORCH names; without one its lines say SKIPPED. Built with the feature `wgpu`, where
+//! there is a GPU, it also says from which batch on that pays.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
 use osd_detect::lstm::{Forecaster, Segment};
@@ -15,6 +16,8 @@ use std::time::Instant;
 const METRICS: usize = 4;
 const WINDOW: usize = 80;
 const BATCH: usize = 256;
+/// Of a GPU.
+const BATCHES: [usize; 5] = [64, 256, 1_024, 4_096, 16_384];
 /// Fastest of so many rounds: another program can only make one slower.
 const ROUNDS: usize = 3;
 
@@ -25,11 +28,11 @@ fn segment(windows: usize) -> Segment {
 }
 
 /// Training windows a second.
-fn training(chosen: &Chosen, threads: usize, batches: usize) -> f64 {
-    let windows = batches * BATCH;
+fn training(chosen: &Chosen, threads: usize, batch: usize, batches: usize) -> f64 {
+    let windows = batches * batch;
     let config = Config {
         window: WINDOW,
-        batch: BATCH,
+        batch,
         epochs: ROUNDS,
         patience: ROUNDS,
         // All windows in each pass.
@@ -86,7 +89,7 @@ fn pytorch() -> Result<BTreeMap<(String, usize), f64>, String> {
 }
 
 fn main() {
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(2);
+    let threads = all_threads().min(2);
     let cpu = choose(Wanted::Cpu);
     let peers = pytorch();
     println!("2 layers, hidden 64, {METRICS} metrics, window {WINDOW}, batch {BATCH}; windows/s, fastest of {ROUNDS}");
@@ -107,14 +110,45 @@ fn main() {
         );
     };
     // Burn's CPU backend is built without threads of its own.
-    let stock = training(&cpu.clone().with_stock_layers(), 1, 2);
+    let stock = training(&cpu.clone().with_stock_layers(), 1, BATCH, 2);
     for n in 1..=threads {
-        line("training", n, training(&cpu, n, 16), (n == 1).then_some(stock));
+        line("training", n, training(&cpu, n, BATCH, 16), (n == 1).then_some(stock));
     }
     for n in 1..=threads {
         line("scoring", n, scoring(n), None);
     }
+    graphics(peers.as_ref().ok());
     if let Err(why) = peers {
         println!("SKIPPED PyTorch: {why}");
     }
+}
+
+/// From which batch on a GPU pays. Nothing is said of one that is software: it shows nothing but the processor.
+fn graphics(peers: Option<&BTreeMap<(String, usize), f64>>) {
+    let gpu = choose(Wanted::Auto);
+    if !gpu.gpu {
+        println!("SKIPPED GPU: {}", choose(Wanted::Gpu).warning.unwrap_or_else(|| "only software".to_owned()));
+        return;
+    }
+    println!(
+        "\n{}: windows/s of whole training, fastest of {ROUNDS}; the CPU with {} threads",
+        gpu.name,
+        all_threads()
+    );
+    println!("{:>9} {:>10} {:>12} {:>10} {:>12} {:>12}", "batch", "osd", "Burn's own", "CPU", "PyTorch", "osd/PyTorch");
+    for batch in BATCHES {
+        // Windows enough that the CPU takes a second or so, and steps enough that the first does not count for much.
+        let batches = (16_384 / batch).clamp(2, 16);
+        let osd = training(&gpu, 0, batch, batches);
+        let burn = training(&gpu.clone().with_stock_layers(), 0, batch, 2);
+        let cpu = training(&choose(Wanted::Cpu), 0, batch, batches);
+        let torch = peers.and_then(|p| p.get(&("gpu".to_owned(), batch)).copied());
+        let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.0}"));
+        let ratio = torch.map_or_else(|| "-".to_owned(), |v| format!("{:.2}", osd / v));
+        println!("{batch:>9} {osd:>10.0} {burn:>12.0} {cpu:>10.0} {:>12} {ratio:>12}", number(torch));
+    }
+}
+
+fn all_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }

@@ -18,7 +18,7 @@ pub enum Wanted {
 #[derive(Clone, Debug)]
 pub struct Chosen {
     pub(crate) device: Device,
-    /// Whether osd's own operation is there; Burn's layers do it otherwise.
+    /// Whether by osd's own operation, where the device has it; Burn's layers do it otherwise.
     pub(crate) fused: bool,
     /// Whether it is a GPU.
     pub gpu: bool,
@@ -87,7 +87,7 @@ mod gpu {
             if sum == 64.0 { Ok((device, name)) } else { Err(format!("{name} computes 64 as {sum}")) }
         };
         match std::thread::spawn(ask).join() {
-            Ok(Ok((device, name))) => Ok(Chosen { device, fused: false, gpu: true, name, warning: None }),
+            Ok(Ok((device, name))) => Ok(Chosen { device, fused: true, gpu: true, name, warning: None }),
             Ok(Err(why)) => Err(why),
             Err(_) => Err("the Vulkan driver failed".to_owned()),
         }

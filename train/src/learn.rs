@@ -4,8 +4,9 @@
 //! bit, whatever the number of threads. (On another kind of processor the products may round differently.)
 
 use crate::device::Chosen;
-use crate::kernel::{self, Batch, Shape, Workers};
+use crate::kernel::{Shape, Workers};
 use crate::network::{Network, Tensors};
+use crate::op;
 use crate::windows::{Values, Windows};
 use burn::grad_clipping::GradientClippingConfig;
 use burn::optim::{AdamConfig, GradientsParams, ModuleOptimizer};
@@ -189,7 +190,7 @@ impl Trainer {
         held_out.thin(c.windows_per_epoch / 4);
         let mut rng = Rng(c.seed);
         let mut run = Run::new(c, &self.chosen, shape, shape.initial(&mut rng));
-        let mut best: Option<(f64, Vec<f32>, usize)> = None;
+        let mut best: Option<(f64, Network, usize)> = None;
         let mut epochs: Vec<Epoch> = vec![];
         let mut pace = Pace::default();
         while epochs.len() < c.epochs && best.as_ref().is_none_or(|(_, _, at)| epochs.len() - at <= c.patience) {
@@ -197,17 +198,16 @@ impl Trainer {
             let rate = c.rate * c.decay.powi(epochs.len() as i32);
             let each = c.windows_of_a_pass(n);
             windows.shuffle(each, &mut rng);
-            let mut sum = 0.0;
+            let mut sum = Sum::default();
             let mut done = 0;
             while done < each {
                 let to = (done + c.batch).min(each);
                 let mut batch = windows.batch(done..to);
                 batch.disturb(shape, &mut rng);
-                let loss = run.step(batch, rate);
-                if !loss.is_finite() {
+                sum.add(run.step(batch, rate), to - done);
+                if !sum.read.is_finite() {
                     return Err(diverged(epochs.len()));
                 }
-                sum += loss * (to - done) as f64;
                 done = to;
                 if self.stop.load(Ordering::Relaxed) {
                     break;
@@ -219,12 +219,12 @@ impl Trainer {
             if self.stop.load(Ordering::Relaxed) && (best.is_some() || done * 10 < each) {
                 break;
             }
-            let loss = run.validate(&held_out);
-            if !loss.is_finite() {
+            let (sum, loss) = (sum.all(), run.validate(&held_out));
+            if !(sum.is_finite() && loss.is_finite()) {
                 return Err(diverged(epochs.len()));
             }
             if best.as_ref().is_none_or(|(least, ..)| loss < *least) {
-                best = Some((loss, run.network.weights(), epochs.len()));
+                best = Some((loss, run.network.clone(), epochs.len()));
             }
             let seconds = begun.elapsed().as_secs_f64();
             epochs.push(Epoch { loss: sum / done as f64, validation: loss, rate, seconds });
@@ -232,11 +232,11 @@ impl Trainer {
                 break;
             }
         }
-        let Some((_, weights, at)) = best else {
+        let Some((_, network, at)) = best else {
             let reason = "stopped before anything was learnt".to_owned();
             return Err(NotLearnt { reason, hint: None });
         };
-        let lstm = shape.to_lstm(&weights).map_err(|e| NotLearnt { reason: e.to_string(), hint: None })?;
+        let lstm = shape.to_lstm(&network.weights()).map_err(|e| NotLearnt { reason: e.to_string(), hint: None })?;
         Ok(Outcome {
             lstm,
             epochs,
@@ -313,6 +313,38 @@ impl Pace {
     }
 }
 
+/// The sum of the losses of batches. They are read some at a time: a GPU that has to tell each has nothing to do in between.
+#[derive(Default)]
+struct Sum {
+    read: f64,
+    waiting: Vec<(Tensor<1>, usize)>,
+}
+
+impl Sum {
+    /// Most that wait: by so many steps a loss that is not finite is seen too late.
+    const MOST: usize = 8;
+
+    fn add(&mut self, loss: Tensor<1>, windows: usize) {
+        self.waiting.push((loss, windows));
+        if self.waiting.len() == Self::MOST {
+            self.read();
+        }
+    }
+
+    fn read(&mut self) {
+        let (losses, windows): (Vec<_>, Vec<_>) = std::mem::take(&mut self.waiting).into_iter().unzip();
+        if !losses.is_empty() {
+            let losses = Tensor::cat(losses, 0).into_data();
+            self.read += losses.iter::<f32>().zip(windows).map(|(l, n)| f64::from(l) * n as f64).sum::<f64>();
+        }
+    }
+
+    fn all(mut self) -> f64 {
+        self.read();
+        self.read
+    }
+}
+
 /// The network with what trains it.
 struct Run {
     network: Network,
@@ -340,7 +372,7 @@ impl Run {
             shape,
             workers: Arc::new(Workers::new(threads)),
             batch: config.batch,
-            fused: chosen.fused,
+            fused: chosen.fused && op::fits(&chosen.device, shape),
         }
     }
 
@@ -353,40 +385,31 @@ impl Run {
         }
     }
 
-    /// One step of the optimiser; the loss before it.
-    fn step(&mut self, batch: Values, rate: f64) -> f64 {
-        let batch = self.tensors(batch, &self.device);
-        let loss = if self.fused {
-            self.network.fused_loss(batch, self.shape, &self.workers)
+    fn loss(&self, network: &Network, batch: Tensors) -> Tensor<1> {
+        if self.fused {
+            network.fused_loss(batch, self.shape, &self.workers)
         } else {
-            self.network.stock_loss(batch, self.shape)
-        };
+            network.stock_loss(batch, self.shape)
+        }
+    }
+
+    /// One step of the optimiser; the loss before it, which a GPU may still be at.
+    fn step(&mut self, batch: Values, rate: f64) -> Tensor<1> {
+        let loss = self.loss(&self.network, self.tensors(batch, &self.device));
         let grads = GradientsParams::from_grads(loss.backward(), &self.network);
         self.network = self.optimiser.step(rate, self.network.clone(), grads);
-        loss.into_scalar::<f32>().into()
+        loss.inner()
     }
 
     /// Mean loss of all.
     fn validate(&self, windows: &Windows<'_>) -> f64 {
-        let weights = self.network.weights();
-        let plain = self.device.clone().inner();
-        let network = (!self.fused).then(|| Network::new(weights.clone(), &plain));
-        let mut sum = 0.0;
+        let (network, plain) = (self.network.plain(), self.device.clone().inner());
         let step = self.batch.max(256);
+        let mut sum = Sum::default();
         for from in (0..windows.len()).step_by(step) {
             let to = (from + step).min(windows.len());
-            let batch = windows.batch(from..to);
-            let loss: f64 = match &network {
-                Some(network) => {
-                    network.stock_loss(self.tensors(batch, &plain), self.shape).into_scalar::<f32>().into()
-                }
-                None => {
-                    let Values { windows, targets, known } = &batch;
-                    kernel::loss(self.shape, Batch { windows, targets, known }, &weights, &self.workers)
-                }
-            };
-            sum += loss * (to - from) as f64;
+            sum.add(self.loss(&network, self.tensors(windows.batch(from..to), &plain)), to - from);
         }
-        sum / windows.len() as f64
+        sum.all() / windows.len() as f64
     }
 }

@@ -2,9 +2,11 @@
 //!
 //! The only crate that sees Burn. It takes [segments](osd_detect::lstm::Segment) and gives an [`osd_detect::lstm::Lstm`], which scoring
 //! uses without any of this. [`Trainer`] is the loop, [`choose`] the device. Below lie `network` (the module, by Burn's own layers and by
-//! osd's operation), `op` (the operation in Burn's dispatch) and `kernel` (what it does).
+//! osd's operation), `op` (the operation in Burn's dispatch), and what it does: `kernel` on a CPU, `gpu` on a GPU.
 
 mod device;
+#[cfg(feature = "wgpu")]
+mod gpu;
 mod kernel;
 mod learn;
 mod network;

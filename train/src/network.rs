@@ -1,7 +1,7 @@
 //! The forecaster as a module of Burn: one vector of weights, and two ways from it to a loss.
 //!
-//! On the CPU the loss is osd's own operation ([`crate::op`]). Everywhere else, and as what the operation is tested against, it is built
-//! of Burn's stock `nn::Lstm` and `nn::Linear`, whose matrices are slices of the same vector.
+//! The loss is osd's own operation ([`crate::op`]). For a model too large for that on a GPU, and as what the operation is tested against,
+//! it is built of Burn's stock `nn::Lstm` and `nn::Linear`, whose matrices are slices of the same vector.
 
 use crate::kernel::{Shape, Workers};
 use crate::op;
@@ -31,6 +31,11 @@ impl Network {
         Self { weights: Param::from_data(TensorData::new(weights, [n]), device) }
     }
 
+    /// The same weights, where nothing is recorded for a way back.
+    pub(crate) fn plain(&self) -> Self {
+        Self { weights: Param::initialized(self.weights.id, self.weights.val().inner()) }
+    }
+
     /// The weights, off the device.
     pub(crate) fn weights(&self) -> Vec<f32> {
         self.weights.val().into_data().iter::<f32>().collect()
@@ -42,7 +47,7 @@ impl Network {
         self.weights.id
     }
 
-    /// Mean loss of a batch by osd's operation, for the CPU: `[1]`.
+    /// Mean loss of a batch by osd's operation: `[1]`.
     pub(crate) fn fused_loss(&self, batch: Tensors, shape: Shape, workers: &Arc<Workers>) -> Tensor<1> {
         op::forecast_loss(batch.windows, batch.targets, batch.known, self.weights.val(), shape, workers)
     }

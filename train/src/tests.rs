@@ -209,22 +209,50 @@ fn gpu(test: &str) -> Option<crate::Chosen> {
     None
 }
 
+/// Besides [`SHAPES`]: one row; more units than a cube has threads; layers, widths and rows that are no multiple of anything; and so many
+/// rows that they are worked on in parts, by cubes of two blocks.
+#[cfg(feature = "wgpu")]
+const MORE_SHAPES: [(Shape, usize); 5] = [
+    (Shape { metrics: 2, hidden: 64, layers: 2, window: 10, steps: 8, horizon: 1 }, 1),
+    (Shape { metrics: 5, hidden: 300, layers: 2, window: 4, steps: 3, horizon: 2 }, 6),
+    (Shape { metrics: 3, hidden: 33, layers: 3, window: 7, steps: 6, horizon: 2 }, 13),
+    (Shape { metrics: 150, hidden: 9, layers: 1, window: 5, steps: 4, horizon: 3 }, 34),
+    (Shape { metrics: 1, hidden: 5, layers: 2, window: 3, steps: 2, horizon: 1 }, 4_203),
+];
+
 #[cfg(feature = "wgpu")]
 #[test]
-fn a_gpu_gives_the_loss_of_the_cpu() {
-    let Some(gpu) = gpu("a_gpu_gives_the_loss_of_the_cpu") else { return };
-    let shape = Shape { metrics: 3, hidden: 8, layers: 2, window: 10, steps: 8, horizon: 1 };
-    let loss = |device: &Device| {
-        let mut rng = Rng(4);
-        let network = Network::new(shape.initial(&mut rng), device);
-        let batch = tensors(shape, 32, device, &mut rng);
-        descend(network.stock_loss(batch, shape), &network)
-    };
-    let (here, gradient) = loss(&Device::flex().autodiff());
-    let (there, on_gpu) = loss(&gpu.device.clone().autodiff());
-    assert!((here - there).abs() < 1e-5 * here, "{here} {there}");
-    let off = distance(&on_gpu, &gradient);
-    assert!(off < 1e-3, "{off}");
+fn a_gpu_gives_the_loss_and_the_gradient_of_the_cpu() {
+    let Some(gpu) = gpu("a_gpu_gives_the_loss_and_the_gradient_of_the_cpu") else { return };
+    for (shape, rows) in SHAPES.into_iter().chain(MORE_SHAPES) {
+        assert!(crate::op::fits(&gpu.device, shape), "{shape:?}");
+        let workers = Arc::new(Workers::new(2));
+        let network = |device: &Device| {
+            let mut rng = Rng(4);
+            let network = Network::new(shape.initial(&mut rng), device);
+            (network, tensors(shape, rows, device, &mut rng))
+        };
+        let at = |device: Device| {
+            let (network, batch) = network(&device.autodiff());
+            descend(network.fused_loss(batch, shape, &workers), &network)
+        };
+        let ((here, gradient), (there, on_gpu)) = (at(Device::flex()), at(gpu.device.clone()));
+        assert!((here - there).abs() < 1e-5 * here, "{shape:?} {rows}: {here} {there}");
+        let off = distance(&on_gpu, &gradient);
+        assert!(off < 1e-4, "{shape:?} {rows}: {off}");
+        let (network, batch) = network(&gpu.device);
+        let alone: f32 = network.fused_loss(batch, shape, &workers).into_scalar();
+        assert!((here - alone).abs() < 1e-5 * here, "{shape:?} {rows}: {here} {alone}");
+    }
+}
+
+/// What is too large for the kernels' shared memory goes by Burn's layers.
+#[cfg(feature = "wgpu")]
+#[test]
+fn a_gpu_says_what_it_has_no_room_for() {
+    let Some(gpu) = gpu("a_gpu_says_what_it_has_no_room_for") else { return };
+    let shape = Shape { metrics: 1, hidden: 1 << 14, layers: 1, window: 1, steps: 1, horizon: 1 };
+    assert!(!crate::op::fits(&gpu.device, shape));
 }
 
 #[cfg(feature = "wgpu")]
