@@ -288,8 +288,8 @@ const STRANGE: f64 = 2.0;
 /// Least standard deviation of a level's residual, in spreads: how little it moved in a few runs says little of the next.
 const LEVEL_SD: f64 = 0.25;
 
-/// Rows after which half of what validation said about residuals is replaced by the stream, within bounds: some windows.
-const HALF_LIFE: f64 = 600.0;
+/// Rows after which half of what validation said about residuals is replaced by the stream, within bounds: a few windows (ADR 11).
+const HALF_LIFE: f64 = 300.0;
 
 /// What errors and scores are on the validation part. Each segment is run from its beginning, so that the state is warm there.
 pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared) -> Result<Normal> {
