@@ -52,23 +52,22 @@ const SD_DRIFT: f64 = 1.25;
 /// What drifts with the stream: runs of one program differ a little in what their residuals are, and a threshold for a rate of false alarms
 /// is wrong by a multiple where all scores stand a tenth higher. More than a little is no drift but an anomaly, and so is what scores as one:
 /// neither is learnt.
-#[derive(Clone, Debug)]
-struct Drift {
+struct Drift<'a> {
     now: Vec<Moments>,
-    validation: Vec<Moments>,
+    validation: &'a [Moments],
     keep: f64,
-    /// The total of late, and from where on nothing is learnt: an order of magnitude above what is normal.
+    /// The total of late, what a row counts in it, and from where on nothing is learnt: an order of magnitude above what is normal.
     late: f64,
-    most: f64,
     share: f64,
+    most: f64,
 }
 
-impl Drift {
-    fn new(validation: &[Moments], recipe: &Recipe) -> Self {
+impl<'a> Drift<'a> {
+    fn new(validation: &'a [Moments], recipe: &Recipe) -> Self {
         let quiet = quiet(validation.len());
         let keep = 0.5_f64.powf(1.0 / recipe.half_life);
         let share = causal_share(recipe.kernel);
-        Self { now: validation.to_vec(), validation: validation.to_vec(), keep, late: quiet, most: quiet + 1.0, share }
+        Self { now: validation.to_vec(), validation, keep, late: quiet, share, most: quiet + 1.0 }
     }
 
     /// Learns from a row that scored `total`.
@@ -77,7 +76,7 @@ impl Drift {
         if self.keep >= 1.0 || self.late > self.most {
             return;
         }
-        let of_each = residuals.iter().zip(&mut self.now).zip(&self.validation);
+        let of_each = residuals.iter().zip(&mut self.now).zip(self.validation);
         for ((residual, m), validation) in of_each {
             let off = (residual - m.mean).clamp(-3.0 * m.sd, 3.0 * m.sd);
             let (mean, sd) = (validation.mean, validation.sd);
@@ -115,16 +114,21 @@ impl Recipe {
     pub fn score(&self, residuals: &Table, validation: &[Moments], sight: Sight) -> Scores {
         let mut drift = Drift::new(validation, self);
         let mut parts = residuals.clone();
+        let mut total = Vec::with_capacity(residuals.len());
         for (at, row) in residuals.rows().enumerate() {
             let scored = parts.row_mut(at);
-            if row.iter().any(|r| r.is_nan()) {
+            let judged = row.iter().all(|r| !r.is_nan());
+            if judged {
+                scored.iter_mut().zip(&drift.now).for_each(|(value, m)| *value = tail(m.z(*value)).min(self.cut));
+            } else {
                 scored.fill(tail(0.0));
-                continue;
             }
-            scored.iter_mut().zip(&drift.now).for_each(|(value, m)| *value = tail(m.z(*value)).min(self.cut));
-            drift.learn(row, scored.iter().sum());
+            let sum = scored.iter().sum();
+            if judged {
+                drift.learn(row, sum);
+            }
+            total.push(sum);
         }
-        let total: Vec<f64> = parts.rows().map(|row| row.iter().sum()).collect();
         Scores { total: smooth(&total, self.kernel, sight), parts }
     }
 }
@@ -313,10 +317,27 @@ mod tests {
         let (mut table, validation) = residuals(20_000, 1.0);
         // One metric of seven, for two minutes at ten rows a second: twenty times what it is.
         (10_000..11_200).for_each(|at| table.row_mut(at)[3] *= 20.0);
-        let recipe = Recipe { half_life: 600.0, ..Recipe::default() };
-        let total = recipe.score(&table, &validation, Sight::Online).total;
-        let mean = |rows: std::ops::Range<usize>| total[rows.clone()].iter().sum::<f64>() / rows.len() as f64;
-        assert!(mean(11_100..11_200) > 0.9 * mean(10_100..10_200), "its end scores as its beginning");
-        assert!((mean(11_300..12_000) - mean(9_000..10_000)).abs() < 0.2, "and nothing of it stays");
+        for half_life in [300.0, 600.0] {
+            let recipe = Recipe { half_life, ..Recipe::default() };
+            let total = recipe.score(&table, &validation, Sight::Online).total;
+            let mean = |rows: std::ops::Range<usize>| total[rows.clone()].iter().sum::<f64>() / rows.len() as f64;
+            assert!(mean(11_100..11_200) > 0.9 * mean(10_100..10_200), "its end scores as its beginning");
+            assert!((mean(11_300..12_000) - mean(9_000..10_000)).abs() < 0.2, "and nothing of it stays");
+        }
+    }
+
+    #[test]
+    fn rows_that_are_not_judged_say_nothing_and_teach_nothing() {
+        let (table, validation) = residuals(3_000, 1.0);
+        let mut gap = table.clone();
+        (1_000..2_000).for_each(|at| gap.row_mut(at)[0] = f64::NAN);
+        let recipe = Recipe { half_life: 300.0, kernel: 0.0, ..Recipe::default() };
+        let scores = recipe.score(&gap, &validation, Sight::Online);
+        assert!(scores.total[1_000..2_000].iter().all(|t| (t - 7.0 * tail(0.0)).abs() < 1e-9));
+        // What comes after the gap is scored as if it came at once.
+        let mut without = Table::new(7);
+        (0..3_000).filter(|at| !(1_000..2_000).contains(at)).for_each(|at| without.push(table.row(at)));
+        let at_once = recipe.score(&without, &validation, Sight::Online);
+        assert_eq!(scores.total[2_000..], at_once.total[1_000..]);
     }
 }
