@@ -99,14 +99,12 @@ fn main() {
     );
     let line = |what: &str, threads: usize, osd: f64, burn: Option<f64>| {
         let torch = peers.as_ref().ok().and_then(|p| p.get(&(what.to_owned(), threads)).copied());
-        let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.0}"));
-        let ratio = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{:.2}", osd / v));
         println!(
             "{what:9} {threads:>7} {osd:>10.0} {:>12} {:>10} {:>12} {:>12}",
             number(burn),
             number(torch),
-            ratio(burn),
-            ratio(torch)
+            ratio(osd, burn),
+            ratio(osd, torch)
         );
     };
     // Burn's CPU backend is built without threads of its own.
@@ -143,10 +141,16 @@ fn graphics(peers: Option<&BTreeMap<(String, usize), f64>>) {
         let burn = training(&gpu.clone().with_stock_layers(), 0, batch, 2);
         let cpu = training(&choose(Wanted::Cpu), 0, batch, batches);
         let torch = peers.and_then(|p| p.get(&("gpu".to_owned(), batch)).copied());
-        let number = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), |v| format!("{v:.0}"));
-        let ratio = torch.map_or_else(|| "-".to_owned(), |v| format!("{:.2}", osd / v));
-        println!("{batch:>9} {osd:>10.0} {burn:>12.0} {cpu:>10.0} {:>12} {ratio:>12}", number(torch));
+        println!("{batch:>9} {osd:>10.0} {burn:>12.0} {cpu:>10.0} {:>12} {:>12}", number(torch), ratio(osd, torch));
     }
+}
+
+fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".to_owned(), |v| format!("{v:.0}"))
+}
+
+fn ratio(osd: f64, to: Option<f64>) -> String {
+    to.map_or_else(|| "-".to_owned(), |v| format!("{:.2}", osd / v))
 }
 
 fn all_threads() -> usize {
