@@ -147,7 +147,7 @@ impl Column {
 
     /// Adds the page that was encoded last; how many bytes the column has grown by.
     pub(crate) fn add(&mut self, new: Encoded) -> usize {
-        let grown = new.page.bytes.len() + self.dictionary.len() - self.noted.1;
+        let grown = new.page.bytes.len() + self.grown();
         self.noted = self.mark();
         self.n_nulls += new.n_nulls;
         self.uncompressed += new.page.uncompressed;
@@ -156,6 +156,11 @@ impl Column {
             self.encodings.push(new.encoding);
         }
         grown
+    }
+
+    /// How many bytes the dictionary has grown by since a page was added.
+    pub(crate) fn grown(&self) -> usize {
+        self.dictionary.len() - self.noted.1
     }
 
     /// Appends to `frame` what a journal needs to have `new`, encoded last and not added yet.

@@ -74,8 +74,7 @@ impl Group {
 
     /// Memory held, roughly; no less than what the group will take in the file.
     pub(crate) fn bytes(&self) -> usize {
-        let waiting = self.columns.iter().map(|c| c.values.len() * size_of::<u64>() + c.levels.len() + c.repeats.len());
-        self.bytes + waiting.sum::<usize>()
+        self.bytes + self.columns.iter().map(Gathered::bytes).sum::<usize>()
     }
 
     /// Adds rows: a batch with columns of the kind's own, found by name. Appends to `frame`, if there is one, what a journal needs to have
@@ -131,6 +130,12 @@ impl Gathered {
             n_paged: 0,
             noted: (0, (0, 0)),
         }
+    }
+
+    /// Of what is on no page yet, and of the texts that only it has.
+    fn bytes(&self) -> usize {
+        let entries = self.values.len() * size_of::<u64>() + self.levels.len() + self.repeats.len();
+        entries + self.column.grown()
     }
 
     /// Adds `n` rows, which are null without values.
