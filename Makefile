@@ -15,7 +15,7 @@ help:
 	@echo 'sudo make demo   record a real service while it misbehaves, find out why, write demo/report/'
 	@echo 'sudo make test   everything CI runs'
 	@echo 'sudo make bench  what recording costs, as ratios'
-	@echo 'sudo make bench-peers   redis and nginx, watched by osd and by the tools it competes with'
+	@echo 'sudo make bench-peers   redis and nginx, watched by osd and by the tools it competes with; then training beside PyTorch'
 	@echo 'make recorder    the recorder alone: one small static binary for production hosts'
 
 build: install-deps
@@ -67,6 +67,7 @@ bench-peers: install-deps
 	scripts/install-peers.sh
 	$(if $(filter $(BIN)/osd,$(OSD)),$(CARGO) build --release -p osd)
 	OSD=$(OSD) $(CARGO) bench -p osd-record --bench peers -- $(ARGS)
+	$(MAKE) bench-train
 
 # How good a trained model is on live recordings; see the script for what can be set.
 eval-live: build

@@ -15,3 +15,6 @@ need strace strace
 if apt-cache show linux-perf >/dev/null 2>&1; then need perf linux-perf; else need perf linux-tools-generic; fi
 
 install_missing
+
+# Where these tools look tracepoints up; small images leave it unmounted.
+[ -d /sys/kernel/tracing/events ] || mount -t tracefs tracefs /sys/kernel/tracing || true

@@ -144,7 +144,7 @@ fn summary(
     } else {
         m.target.command.join(" ")
     };
-    let lost_rows: u64 = losses.iter().filter(|l| l.stream == "syscall").map(|l| l.count).sum();
+    let lost_rows: u64 = losses.iter().filter(|l| l.stream == "syscall").fold(0, |sum, l| sum.saturating_add(l.count));
     RecordingSummary {
         path: recording.path().display().to_string(),
         recording_id: m.recording_id.clone(),

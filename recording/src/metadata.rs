@@ -165,13 +165,13 @@ pub struct CallPrices {
 impl Metadata {
     /// What was lost of `stream`, over all reasons.
     pub fn lost(&self, stream: &str) -> u64 {
-        self.losses.iter().filter(|l| l.stream == stream).map(|l| l.count).sum()
+        self.losses.iter().filter(|l| l.stream == stream).fold(0, |sum, l| sum.saturating_add(l.count))
     }
 
     /// Adds to the sum of its class.
     pub fn add_loss(&mut self, loss: &LossTotal) {
         match self.losses.iter_mut().find(|l| l.stream == loss.stream && l.reason == loss.reason) {
-            Some(sum) => sum.count += loss.count,
+            Some(sum) => sum.count = sum.count.saturating_add(loss.count),
             None => self.losses.push(loss.clone()),
         }
     }

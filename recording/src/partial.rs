@@ -8,7 +8,8 @@
 //!
 //! A row is in a journal or in a sealed row group from the moment its batch is written, so what `kill -9` can take is what was not
 //! handed over yet. A journal is deleted only after its row group is known to be on the disk itself, so a power cut takes no more than
-//! what was written since the last [`Partial::sync_list`] was done. Reading it all back is `recover.rs`.
+//! what was written since the last [`Partial::sync_list`] was done. It may take the middle of that and leave the end; so a journal whose
+//! row group is full says so in its last frame, and without it nothing later counts. Reading it all back is `recover.rs`.
 
 use crate::disk::reserve;
 use crate::encoded::Rows;
@@ -35,6 +36,9 @@ pub(crate) const DESCRIBED: u8 = b'D';
 pub(crate) const CLOCK: u8 = b'C';
 pub(crate) const SEALED: u8 = b'G';
 pub(crate) const SYNCED: u8 = b'S';
+
+/// The last frame of a journal begins with it; how many rows the row group has follows.
+const ENDED: u8 = b'E';
 
 /// What the index says of a sealed row group; Parquet's own description follows it in the frame.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -188,11 +192,23 @@ impl Journal {
     pub(crate) fn append(&mut self, frame: &[u8]) -> io::Result<()> {
         self.file.append(&[frame])
     }
+
+    /// The row group is full: what follows is in the next one's journal.
+    pub(crate) fn end(&mut self, rows: usize) -> io::Result<()> {
+        self.file.append(&[&[ENDED], &(rows as u64).to_le_bytes()])
+    }
 }
 
-/// What a journal of `kind` holds, as far as it is whole.
-pub(crate) fn read_journal(kind: Kind, path: &Path) -> io::Result<Rows> {
-    Rows::replay(kind, Frames::open(path)?)
+/// What a journal of `kind` holds, as far as it is there; and whether that is its whole row group.
+pub(crate) fn read_journal(kind: Kind, path: &Path) -> io::Result<(Rows, bool)> {
+    let mut ended = None;
+    let frames = Frames::open(path)?.take_while(|frame| {
+        ended = frame.strip_prefix(&[ENDED]).and_then(|rows| rows.try_into().ok()).map(u64::from_le_bytes);
+        ended.is_none()
+    });
+    let rows = Rows::replay(kind, frames)?;
+    let is_whole = ended == Some(rows.len() as u64);
+    Ok((rows, is_whole))
 }
 
 /// Gives up the room that a dead recorder kept in `dir`.

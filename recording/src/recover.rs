@@ -37,7 +37,8 @@ pub(crate) struct Remains {
 
 /// Kind, generation and description of a sealed row group.
 type Placed = (Kind, u32, RowGroupMetaData);
-type Journals = BTreeMap<(Kind, u32), Rows>;
+/// What each journal holds, and whether it is the whole of its row group.
+type Journals = BTreeMap<(Kind, u32), (Rows, bool)>;
 
 impl Remains {
     /// Reads the folder `dir`. Writes nothing, and does not mind that a recorder is still at work there.
@@ -54,10 +55,10 @@ impl Remains {
         for (kind, generation, _) in &groups {
             next.insert(*kind, generation + 1);
         }
-        journals.retain(|(kind, generation), _| {
+        journals.retain(|(kind, generation), (_, is_whole)| {
             let next = next.entry(*kind).or_default();
             let follows = generation == next;
-            *next += u32::from(follows);
+            *next += u32::from(follows && *is_whole);
             follows
         });
 
@@ -191,7 +192,7 @@ fn encode_tail(
 ) -> parquet::errors::Result<(Bytes, Vec<RowGroupMetaData>)> {
     let mut file = group::data_file(Vec::new())?;
     let mut groups = Vec::new();
-    for rows in journals.into_values().filter(|rows| rows.len() > 0) {
+    for (rows, _) in journals.into_values().filter(|(rows, _)| rows.len() > 0) {
         groups.push(rows.finish(&mut file)?);
     }
     let by = at as i64 - MAGIC.len() as i64;
@@ -218,7 +219,8 @@ pub(crate) fn complete_metadata(recording: &mut Recording) -> Result<()> {
         let (Some(stream), Some(reason), Some(count)) = (text("stream"), text("reason"), count) else { continue };
         for i in 0..batch.num_rows() {
             if let (Some(stream), Some(reason)) = (stream.get(i).cloned(), reason.get(i).cloned()) {
-                *losses.entry((stream, reason)).or_default() += count.value(i);
+                let total = losses.entry((stream, reason)).or_default();
+                *total = total.saturating_add(count.value(i));
             }
         }
     }

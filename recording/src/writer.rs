@@ -391,14 +391,17 @@ impl Writer {
         let room = reserve(self.data.inner().inner(), self.data.position(), growing.rows.bytes() as u64);
         self.io("write", room)?;
         let Some(growing) = self.growing[i].take() else { return Ok(()) };
+        let rows = growing.rows.len();
         let sealed = growing.rows.finish(&mut self.data);
         let sealed = self.parquet("write", sealed)?;
         self.note_sealed(kind, sealed)?;
-        if let Some(journal) = growing.journal {
+        if let Some(mut journal) = growing.journal {
             if growing.n_syncs == self.n_syncs {
                 // All of it is newer than the last sync, so a power cut may take it anyway; and under a storm these are big and many.
                 drop(std::fs::remove_file(journal.path()));
             } else {
+                // If there is no room for that, a power cut takes what comes next too.
+                let _ = journal.end(rows);
                 self.obsolete.push(journal.path().to_owned());
             }
         }

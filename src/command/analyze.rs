@@ -131,7 +131,7 @@ fn parse_time(text: &str, started_ns: i64) -> Result<i64> {
 fn table(findings: &Findings) -> String {
     let mut out = String::new();
     let r = &findings.recording;
-    let span = format::duration(u64::try_from(r.ended_ns - r.started_ns).unwrap_or(0));
+    let span = format::duration(u64::try_from(r.ended_ns.saturating_sub(r.started_ns)).unwrap_or(0));
     let windows = match findings.windows.len() {
         0 => "nothing unusual".to_owned(),
         1 => "1 window".to_owned(),
@@ -154,7 +154,7 @@ fn table(findings: &Findings) -> String {
 }
 
 fn describe(out: &mut String, w: &Window, started_ns: i64) {
-    let since = |ns: i64| (ns - started_ns) as f64 / 1e9;
+    let since = |ns: i64| ns.saturating_sub(started_ns) as f64 / 1e9;
     let _ = writeln!(
         out,
         "\n#{} {}  {:.1} s - {:.1} s ({})  {}  severity {:.1}  confidence {:.0} %",

@@ -143,7 +143,7 @@ fn show(model: &Model, recording: &Recording, scored: &Scored, rows: &[Row], for
             for r in rows {
                 println!(
                     "  {:>8.1} s  {:>7.1} s  score {:>7.1}  {:9} {} {}, expected {}  ({})",
-                    (r.start_ns - started_ns) as f64 / 1e9,
+                    r.start_ns.saturating_sub(started_ns) as f64 / 1e9,
                     (r.end_ns - r.start_ns) as f64 / 1e9,
                     r.score,
                     r.metric,

@@ -190,7 +190,7 @@ impl Watching {
         await_that("attaching", PATIENCE, || {
             let Some(child) = &mut self.child else { return Ok(true) };
             if let Some(status) = child.try_wait()? {
-                return Err(format!("refused ({status}): {}", last_line(&read(&self.said))).into());
+                return Err(format!("refused ({status}): {}", complaint(&read(&self.said))).into());
             }
             std::thread::sleep(window);
             let now = process::times(&[child.id()])?;
@@ -217,7 +217,7 @@ impl Watching {
         process::signal(pid, libc::SIGINT);
         let ended = process::reap(child, PATIENCE)?;
         if ended.killed {
-            return Err(format!("did not end when asked: {}", last_line(&read(&self.said))).into());
+            return Err(format!("did not end when asked: {}", complaint(&read(&self.said))).into());
         }
         let file_bytes = std::fs::metadata(&self.output).map_err(|e| format!("left no file: {e}"))?.len();
         let cpu_ns = ended.cpu_ns.saturating_sub(before.run_ns);
@@ -229,7 +229,8 @@ impl Watching {
             Watcher::StraceCount => {
                 // The last line: "100.00    0.060046           4     12823         3 total"
                 let text = read(&self.output);
-                kept.calls = last_line(&text).split_whitespace().nth(3).and_then(|n| n.parse().ok());
+                let total = text.lines().rev().find(|l| !l.trim().is_empty()).unwrap_or_default();
+                kept.calls = total.split_whitespace().nth(3).and_then(|n| n.parse().ok());
             }
             _ => {}
         }
@@ -294,6 +295,8 @@ fn holds_hooks(pid: u32) -> bool {
     })
 }
 
-fn last_line(text: &str) -> &str {
-    text.lines().rev().map(str::trim).find(|l| !l.is_empty()).unwrap_or("said nothing")
+/// What a program that gave up said of it: its last line with the word, or its last.
+fn complaint(text: &str) -> &str {
+    let lines = || text.lines().rev().map(str::trim).filter(|l| !l.is_empty());
+    lines().find(|l| l.to_lowercase().contains("error")).or_else(|| lines().next()).unwrap_or("said nothing")
 }
