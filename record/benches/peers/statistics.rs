@@ -16,11 +16,13 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 }
 
 /// The ratio of the medians of pairs `(over, under)`, one pair a round, and the range that holds nine of ten such ratios when the rounds are
-/// drawn again from those there were (bootstrap; seeded, so the same rounds give the same range).
-pub(crate) fn ratio(pairs: &[(f64, f64)]) -> (f64, f64, f64) {
+/// drawn again from those there were (bootstrap; seeded, so the same rounds give the same range). `None` if for one drawing in twenty
+/// there is nothing to divide by: the noise is as large.
+pub(crate) fn ratio(pairs: &[(f64, f64)]) -> Option<(f64, f64, f64)> {
     let of = |pairs: &[(f64, f64)]| {
         let (over, under): (Vec<f64>, Vec<f64>) = pairs.iter().copied().unzip();
-        median(&over) / median(&under)
+        let under = median(&under);
+        if under > 0.0 { median(&over) / under } else { f64::NAN }
     };
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut draw = || {
@@ -31,5 +33,7 @@ pub(crate) fn ratio(pairs: &[(f64, f64)]) -> (f64, f64, f64) {
     };
     let redrawn = if pairs.is_empty() { 0 } else { 2000 };
     let ratios: Vec<f64> = (0..redrawn).map(|_| of(&pairs.iter().map(|_| draw()).collect::<Vec<_>>())).collect();
-    (of(pairs), quantile(&ratios, 0.05), quantile(&ratios, 0.95))
+    let told: Vec<f64> = ratios.iter().copied().filter(|r| r.is_finite()).collect();
+    let stands = !told.is_empty() && told.len() * 20 >= ratios.len() * 19 && of(pairs).is_finite();
+    stands.then(|| (of(pairs), quantile(&told, 0.05), quantile(&told, 0.95)))
 }

@@ -92,6 +92,9 @@ fn version(program: &str, flag: &str) -> String {
     format!("{name} {word}")
 }
 
+/// Instead of a ratio.
+pub(crate) const NOISE: &str = "the pair is within the noise";
+
 /// The two tables of one server.
 pub(crate) fn render(kind: Kind, all: &[Results]) -> String {
     let mut out = format!("#### {}\n\n", kind.title());
@@ -109,8 +112,10 @@ pub(crate) fn render(kind: Kind, all: &[Results]) -> String {
             Watcher::Empty => "1".to_owned(),
             _ => {
                 let pair = |s: &Sample| Some((added_ns(all, s)?, added_ns(all, floor?.of_round(s.round)?)?));
-                let (middle, low, high) = ratio(&results.samples.iter().filter_map(pair).collect::<Vec<_>>());
-                format!("**{middle:.2}** ({low:.2} to {high:.2})")
+                match ratio(&results.samples.iter().filter_map(pair).collect::<Vec<_>>()) {
+                    Some((middle, low, high)) => format!("**{middle:.2}** ({low:.2} to {high:.2})"),
+                    None => NOISE.to_owned(),
+                }
             }
         };
         let added_text = match results.watcher {
