@@ -136,7 +136,7 @@ fn graphics(peers: Option<&BTreeMap<(String, usize), f64>>) {
     println!("{:>9} {:>10} {:>12} {:>10} {:>12} {:>12}", "batch", "osd", "Burn's own", "CPU", "PyTorch", "osd/PyTorch");
     for batch in BATCHES {
         // Windows enough that the CPU takes a second or so, and steps enough that the first does not count for much.
-        let batches = (16_384 / batch).clamp(2, 16);
+        let batches = (16_384 / batch).clamp(8, 16);
         let osd = training(&gpu, 0, batch, batches);
         let burn = training(&gpu.clone().with_stock_layers(), 0, batch, 2);
         let cpu = training(&choose(Wanted::Cpu), 0, batch, batches);

@@ -14,6 +14,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use osd_detect::lstm::{Learner, Lstm, NotLearnt, Segment};
 use osd_detect::rng::Rng;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -200,20 +201,26 @@ impl Trainer {
             windows.shuffle(each, &mut rng);
             let mut sum = Sum::default();
             let mut done = 0;
-            while done < each {
-                let to = (done + c.batch).min(each);
-                let mut batch = windows.batch(done..to);
+            let made = (0..each).step_by(c.batch).map(|from| {
+                let mut batch = windows.batch(from..(from + c.batch).min(each));
                 batch.disturb(shape, &mut rng);
-                sum.add(run.step(batch, rate), to - done);
-                if !sum.read.is_finite() {
-                    return Err(diverged(epochs.len()));
+                batch
+            });
+            made_ahead(self.chosen.gpu, made, |batches| {
+                for batch in batches {
+                    let rows = batch.known.len() / shape.steps;
+                    sum.add(run.step(batch, rate), rows);
+                    if !sum.read.is_finite() {
+                        return Err(diverged(epochs.len()));
+                    }
+                    done += rows;
+                    if self.stop.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    pace.tell(&self.told, &epochs, c.epochs, done, each, begun);
                 }
-                done = to;
-                if self.stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                pace.tell(&self.told, &epochs, c.epochs, done, each, begun);
-            }
+                Ok(())
+            })?;
             pace.learnt(done, begun);
             // Stopped in the first pass: what it has learnt so far is better than nothing, if it is a fair part of one.
             if self.stop.load(Ordering::Relaxed) && (best.is_some() || done * 10 < each) {
@@ -257,6 +264,26 @@ impl Learner for Trainer {
         *self.outcome.lock().unwrap_or_else(PoisonError::into_inner) = Some(outcome);
         Ok(lstm)
     }
+}
+
+/// Gives `take` what `batches` makes, in that order; with `ahead` a thread makes the next ones while a GPU is at the last, and would wait for
+/// them otherwise. Where the processor does everything there is nothing to gain.
+fn made_ahead<R>(
+    ahead: bool,
+    mut batches: impl Iterator<Item = Values> + Send,
+    take: impl FnOnce(&mut dyn Iterator<Item = Values>) -> R,
+) -> R {
+    /// So many wait.
+    const AHEAD: usize = 4;
+    if !ahead {
+        return take(&mut batches);
+    }
+    std::thread::scope(|scope| {
+        let (made, next) = sync_channel(AHEAD);
+        // Nobody takes any more when training was stopped.
+        scope.spawn(move || batches.try_for_each(|batch| made.send(batch)));
+        take(&mut next.into_iter())
+    })
 }
 
 fn too_short(windows: usize, held_out: usize, config: &Config) -> NotLearnt {
@@ -411,5 +438,24 @@ impl Run {
             sum.add(self.loss(&network, self.tensors(windows.batch(from..to), &plain)), to - from);
         }
         sum.all() / windows.len() as f64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn batches_made_ahead_are_those_made_one_by_one_and_end_when_nobody_takes_them() {
+        let batch = |i: u16| Values { known: vec![f32::from(i)], ..Values::default() };
+        for ahead in [false, true] {
+            let firsts = |n: usize| {
+                made_ahead(ahead, (0..500u16).map(batch), |batches| {
+                    batches.take(n).map(|b| b.known[0]).collect::<Vec<_>>()
+                })
+            };
+            assert_eq!(firsts(1_000), (0..500u16).map(f32::from).collect::<Vec<_>>());
+            assert_eq!(firsts(3), [0.0, 1.0, 2.0]);
+        }
     }
 }
