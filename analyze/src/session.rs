@@ -1,7 +1,8 @@
 //! SQL over one or many recordings.
 //!
 //! `recording` is the wide table as it is in the files, with a column that names the file; each kind has a view with its own columns.
-//! `kind` and `ts` prune row groups by their statistics, and filters run inside the Parquet reader.
+//! `kind` and `ts` prune row groups by their statistics, and filters run inside the Parquet reader. Files of `osd score` among the
+//! recordings are the table `scores`.
 
 use crate::functions;
 use crate::reading::Readers;
@@ -26,10 +27,11 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown};
 use datafusion::object_store::ObjectMeta;
 use datafusion::object_store::path::Path as ObjectPath;
 use datafusion::physical_plan::ExecutionPlan;
-use datafusion::prelude::{SQLOptions, SessionConfig, SessionContext};
+use datafusion::prelude::{DataFrame, ParquetReadOptions, SQLOptions, SessionConfig, SessionContext, lit};
 use osd_recording::{Kind, Recording};
 use std::future::Future;
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -60,15 +62,24 @@ pub struct Answer<'a> {
 }
 
 impl Session {
-    /// Opens `paths`; each must be a recording.
+    /// Opens `paths`; each must be a recording or a file of scores.
     ///
     /// # Errors
-    /// The first file that is not, or [`Error::NoRecording`].
+    /// The first file that is neither, or [`Error::NoRecording`].
     pub fn open(paths: &[PathBuf]) -> Result<Self> {
         if paths.is_empty() {
             return Err(Error::NoRecording);
         }
-        let recordings = paths.iter().map(Recording::open).collect::<std::result::Result<Vec<_>, _>>()?;
+        let (mut recordings, mut scores) = (vec![], vec![]);
+        for path in paths {
+            match Recording::open(path) {
+                Ok(recording) => recordings.push(recording),
+                Err(e) => match osd_model::table::read_metadata(path) {
+                    Some(metadata) => scores.push((path, metadata.recording_id)),
+                    None => return Err(e.into()),
+                },
+            }
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread().build().map_err(Error::Runtime)?;
         let mut config = SessionConfig::new().with_information_schema(true);
         let options = config.options_mut();
@@ -79,6 +90,7 @@ impl Session {
         functions::register(&context);
         let session = Self { context, runtime, recordings, touched: Arc::default() };
         session.register().map_err(|e| session.explain_error(&e))?;
+        session.runtime.block_on(session.register_scores(&scores)).map_err(|e| session.explain_error(&e))?;
         Ok(session)
     }
 
@@ -147,6 +159,38 @@ impl Session {
         };
         self.runtime.block_on(views)
     }
+}
+
+impl Session {
+    /// The table `scores`: of each file, and the recording that it is about; by its path if that is open, else by its identity.
+    async fn register_scores(&self, files: &[(&PathBuf, String)]) -> std::result::Result<(), DataFusionError> {
+        let mut all: Option<DataFrame> = None;
+        for (path, id) in files {
+            let open = self.recordings.iter().find(|r| r.metadata().recording_id == *id);
+            let name = open.map_or_else(|| id.clone(), |r| r.path().display().to_string());
+            let options = ParquetReadOptions { file_extension: "", ..ParquetReadOptions::default() };
+            let one = self.context.read_parquet(file_url(path)?, options).await?.with_column("recording", lit(name))?;
+            // Models may have different features; what a file lacks is null.
+            all = Some(match all {
+                Some(before) => before.union_by_name(one)?,
+                None => one,
+            });
+        }
+        if let Some(all) = all {
+            self.context.register_table("scores", all.into_view())?;
+        }
+        Ok(())
+    }
+}
+
+/// A path as DataFusion takes one literally: as a mere path, `*` and `[` would be patterns.
+fn file_url(path: &Path) -> std::io::Result<String> {
+    let spelt = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
+        other => format!("%{other:02X}"),
+    };
+    let path = path.canonicalize()?;
+    Ok(format!("file://{}", path.as_os_str().as_bytes().iter().copied().map(spelt).collect::<String>()))
 }
 
 impl Answer<'_> {

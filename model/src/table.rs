@@ -12,10 +12,11 @@ use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use osd_detect::detector::Sight;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
-use parquet::file::metadata::KeyValue;
+use parquet::file::metadata::{KeyValue, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -47,6 +48,23 @@ pub struct Metadata {
     /// Rows that are not judged because the model had seen too little.
     pub warm_up_rows: u64,
 }
+
+/// What the scores in a Parquet file are of; nothing if it holds none, or cannot be read.
+pub fn read_metadata(path: &Path) -> Option<Metadata> {
+    let file = File::open(path).ok()?;
+    // What does not even name them is not worth a parser: it may be anything.
+    let bytes = file.metadata().ok()?.len();
+    let mut end = vec![0; bytes.min(FOOTER_BYTES) as usize];
+    file.read_exact_at(&mut end, bytes - bytes.min(FOOTER_BYTES)).ok()?;
+    end.windows(METADATA_KEY.len()).find(|w| *w == METADATA_KEY.as_bytes())?;
+    let parquet = ParquetMetaDataReader::new().parse_and_finish(&file).ok()?;
+    let pairs = parquet.file_metadata().key_value_metadata()?;
+    let json = pairs.iter().find(|p| p.key == METADATA_KEY)?.value.as_ref()?;
+    serde_json::from_str(json).ok()
+}
+
+/// A footer of scores is shorter.
+const FOOTER_BYTES: u64 = 4 << 20;
 
 /// Describes `scored`.
 pub fn describe(model: &Model, scored: &Scored) -> Metadata {

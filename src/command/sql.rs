@@ -17,12 +17,13 @@ use std::sync::Arc;
 /// Query recordings with SQL; without a statement, interactively.
 ///
 /// Tables: `recording` holds everything; `samples`, `tallies`, `syscalls`, `processes`, `systems`, `losses` and `labels` are the rows
-/// of one kind with its columns. Each row names its file in the column `recording`. Functions beside those of DataFusion:
+/// of one kind with its columns; `scores`, if files of `osd score` are given too, theirs. Each row names its recording in the column
+/// `recording`. Functions beside those of DataFusion:
 /// time_bucket('1s', ts), errno_name(n), histogram_quantile(latency_log2, q), and the aggregate histogram_merge(latency_log2).
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Recordings, then the statement. An argument that is a file, or ends in .parquet, is a recording.
+    /// Recordings, and scores of them, then the statement. An argument that is a file, or ends in .parquet, is a recording.
     #[arg(required = true, value_name = "FILE… [STATEMENT]")]
     arguments: Vec<String>,
     /// Read statements, separated by `;`, from a file.
@@ -46,6 +47,8 @@ const EXAMPLES: &str = r#"EXAMPLES:
   osd sql run.parquet "SELECT time_bucket('1s', ts) AS t, sum(cpu_ns) / 1e9 AS cores FROM samples GROUP BY t ORDER BY t"
   osd sql run.parquet "SELECT errno_name(errno) AS error, path, count(*) FROM syscalls WHERE errno > 0 GROUP BY 1, 2"
   osd sql good.parquet bad.parquet "SELECT recording, avg(rss_anon_bytes) FROM samples GROUP BY recording"
+  osd sql run.parquet scores.parquet "SELECT t.syscall, sum(t.count) AS n FROM scores s JOIN tallies t
+                       ON time_bucket('1s', s.ts) = time_bucket('1s', t.ts) WHERE s.anomalous GROUP BY 1 ORDER BY n DESC"
   osd sql run.parquet -f report.sql --format csv > out.csv
   osd sql run.parquet "SELECT * FROM syscalls WHERE syscall = 'fsync'" --format parquet -o fsync.parquet
   osd sql run.parquet                            ask interactively; \d lists the tables"#;

@@ -76,6 +76,42 @@ fn each_format_holds_the_alarms_and_the_file_every_score() {
     assert_eq!(again.1, csv, "the same recording and model give the same bytes");
 }
 
+/// Scores beside the recording that they are of, and alone; the name has what would be a pattern.
+#[test]
+fn scores_are_a_table_of_sql() {
+    let dir = scene();
+    let score = |recording: &str, to: &str| run(dir.path(), &["score", "-m", "model", recording, "-o", to]).0;
+    assert_eq!((score("run.parquet", "of [run]*.parquet"), score("quiet.parquet", "quiet-scores.parquet")), (1, 0));
+    let sql = |files: &[&str], statement: &str| {
+        let files = files.iter().map(|f| dir.path().join(f));
+        let arguments =
+            [PathBuf::from("sql")].into_iter().chain(files).chain([statement, "--format", "csv"].map(Into::into));
+        let done = osd(arguments);
+        assert!(done.status.success(), "{}", text(&done.stderr));
+        let out = text(&done.stdout);
+        out.lines().skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let each = "SELECT recording, count(*), max(CAST(anomalous AS INT)) AS any FROM scores GROUP BY 1 ORDER BY any";
+    let found = sql(&["run.parquet", "of [run]*.parquet", "quiet.parquet", "quiet-scores.parquet"], each);
+    let ends = |row: &String, end: &str| row.ends_with(end);
+    assert!(
+        found.len() == 2 && ends(&found[0], "/quiet.parquet,1200,0") && ends(&found[1], "/run.parquet,1200,1"),
+        "{found:?}"
+    );
+    let alone = sql(&["of [run]*.parquet"], each);
+    let id: serde_json::Value =
+        serde_json::from_str(&run(dir.path(), &["info", "run.parquet", "--format", "json"]).1).unwrap();
+    assert!(
+        alone.len() == 1 && alone[0].starts_with(&format!("{},", id["recording_id"].as_str().unwrap())),
+        "{alone:?}"
+    );
+    let strange = "SELECT count(*) FROM scores s JOIN samples p ON time_bucket('1s', s.ts) = time_bucket('1s', p.ts) \
+                   WHERE s.anomalous AND s.recording = p.recording";
+    let joined = sql(&["run.parquet", "of [run]*.parquet"], strange);
+    assert!(joined[0].parse::<u64>().unwrap() > 0, "{joined:?}");
+    assert_eq!(sql(&["of [run]*.parquet"], "SELECT count(*) FROM samples"), ["0"]);
+}
+
 #[test]
 fn recordings_with_labels_say_how_good_each_command_is() {
     let dir = scene();
