@@ -4,6 +4,7 @@
 
 mod analyze;
 mod bad_input;
+mod bounded;
 mod budget;
 mod care;
 mod compat;
