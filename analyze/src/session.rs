@@ -30,10 +30,10 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::prelude::{DataFrame, ParquetReadOptions, SQLOptions, SessionConfig, SessionContext, lit};
 use osd_recording::{Kind, Recording};
 use std::future::Future;
-use std::os::unix::ffi::OsStrExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
+use url::Url;
 
 /// The views, each over the rows of one kind.
 const VIEWS: [(&str, Kind); 8] = [
@@ -159,9 +159,7 @@ impl Session {
         };
         self.runtime.block_on(views)
     }
-}
 
-impl Session {
     /// The table `scores`: of each file, and the recording that it is about; by its path if that is open, else by its identity.
     async fn register_scores(&self, files: &[(&PathBuf, String)]) -> std::result::Result<(), DataFusionError> {
         let mut all: Option<DataFrame> = None;
@@ -169,7 +167,10 @@ impl Session {
             let open = self.recordings.iter().find(|r| r.metadata().recording_id == *id);
             let name = open.map_or_else(|| id.clone(), |r| r.path().display().to_string());
             let options = ParquetReadOptions { file_extension: "", ..ParquetReadOptions::default() };
-            let one = self.context.read_parquet(file_url(path)?, options).await?.with_column("recording", lit(name))?;
+            // A mere path would be a pattern if it has a `*` or `[`.
+            let url =
+                Url::from_file_path(path.canonicalize()?).map_err(|()| std::io::Error::other("no path of a file"))?;
+            let one = self.context.read_parquet(url.as_str(), options).await?.with_column("recording", lit(name))?;
             // Models may have different features; what a file lacks is null.
             all = Some(match all {
                 Some(before) => before.union_by_name(one)?,
@@ -181,16 +182,6 @@ impl Session {
         }
         Ok(())
     }
-}
-
-/// A path as DataFusion takes one literally: as a mere path, `*` and `[` would be patterns.
-fn file_url(path: &Path) -> std::io::Result<String> {
-    let spelt = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' => char::from(byte).to_string(),
-        other => format!("%{other:02X}"),
-    };
-    let path = path.canonicalize()?;
-    Ok(format!("file://{}", path.as_os_str().as_bytes().iter().copied().map(spelt).collect::<String>()))
 }
 
 impl Answer<'_> {
