@@ -35,7 +35,7 @@ enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 enum { BPF_RB_AVAIL_DATA = 0 };
 
 /* include/linux/sched.h, include/linux/sched/signal.h: they have not changed since 2.6 */
-enum { PF_EXITING = 0x4, SIGNAL_GROUP_EXIT = 0x4 };
+enum { PF_EXITING = 0x4, SIGNAL_GROUP_EXIT = 0x4, TASK_DEAD = 0x80 };
 
 /* arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */
 enum { TS_COMPAT = 0x2, TIF_32BIT = 22 };
@@ -140,7 +140,8 @@ struct thread_info {
 
 struct task_struct {
 	struct thread_info thread_info;
-	unsigned int flags;
+	unsigned int flags, __state;
+	int on_cpu;
 	struct pid *thread_pid;
 	struct sched_entity se;
 	struct sched_info sched_info;
@@ -174,6 +175,12 @@ struct bpf_iter_meta {
 struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
+};
+struct bpf_map;
+struct bpf_iter__bpf_map_elem {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	void *key, *value;
 };
 
 #pragma clang attribute pop

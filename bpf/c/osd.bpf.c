@@ -29,6 +29,7 @@ const volatile __u32 ring_slots = 1; /* calls a processor's ring holds: a power 
 const volatile __u32 path_ring_wake = 1 << 30; /* unread bytes of the path ring at which the reader is woken */
 const volatile __u32 cpu_bits = 10; /* that a processor's number takes */
 const volatile bool by_tid = false; /* no task storage: a thread without a slot is in `threads_by_tid` */
+const volatile bool hold_tasks = false; /* tasks can be held beyond their end (kfunc bpf_task_acquire, Linux 6.2) */
 const volatile bool exit_tells_last = false; /* the exit tracepoint says which thread was the last (Linux 6.16) */
 
 /* Makes the wire structs part of this object's BTF, from which the Rust side is generated. */
@@ -38,6 +39,7 @@ struct call_ring *unused_ring __attribute__((unused));
 struct tally_slot *unused_slot __attribute__((unused));
 struct life_exec *unused_exec __attribute__((unused));
 struct life_thread_exit *unused_thread_exit __attribute__((unused));
+struct ended_thread *unused_ended_thread __attribute__((unused));
 enum loss unused_loss __attribute__((unused));
 
 struct thread {
@@ -47,6 +49,8 @@ struct thread {
 	__s32 fd;
 	__u32 process_seq;
 	__u32 tid; /* kept here, because asking for it would be one more helper call a system call */
+	__u32 begun; /* a return without an entry has been seen: that of the call under way when it became a target */
+	__u32 pad;
 	__u64 thread_seq;
 	__u64 n_syscalls;
 	__u64 n_syscall_errors;
@@ -104,6 +108,45 @@ struct {
 	__type(key, __u32);
 	__type(value, struct thread);
 } threads_by_tid SEC(".maps");
+
+/*
+ * Targets that have ended and whose last totals are to be read, by the address of their task, which is nobody else's as long as the kernel
+ * remembers it: their TID may be, and their slot is free. With `hold_tasks`, until user space has read them; without, until the kernel
+ * tells that it forgets them.
+ */
+typedef struct task_struct task_type; /* clang 14 drops the tag of a pointer to a struct by its own name */
+
+struct held_task {
+	__u64 thread_seq;
+	__u32 process_seq;
+	__u32 pad;
+	task_type __kptr *task;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 8192);
+	__type(key, __u64);
+	__type(value, struct held_task);
+} held_tasks SEC(".maps");
+
+/* Nobody keeps the task, and another may be at its address when the kernel has forgotten it without a word. */
+struct ended {
+	__u64 thread_seq;
+	__u64 start_boottime_ns;
+	__u32 process_seq;
+	__u32 tid;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 32768);
+	__type(key, __u64);
+	__type(value, struct ended);
+} ending SEC(".maps");
+
+struct task_struct *bpf_task_acquire(struct task_struct *task) __ksym __weak;
+void bpf_task_release(struct task_struct *task) __ksym __weak;
 
 volatile __u32 n_stored; /* threads that had no slot so far: as long as there are none, nobody looks elsewhere */
 volatile __u32 shed_level; /* set by user space: calls of class 1 to this one are tallied here and not recorded; 0: all are recorded */
@@ -313,6 +356,7 @@ static __always_inline void free_thread(__u32 tid, const bool typed)
 			bpf_map_delete_elem(&threads_by_tid, &tid);
 		return;
 	}
+	t->begun = 0;
 	t->enter_ns = t->path = t->thread_seq = t->n_syscalls = t->n_syscall_errors = t->syscall_ns = 0;
 	t->net_rx_bytes = t->net_tx_bytes = t->net_rx_msgs = t->net_tx_msgs = t->n_io_uring_sqes = 0;
 	/* Last, and after the others: from here on it may be another's. */
@@ -345,6 +389,7 @@ static __always_inline struct thread *move_thread(struct task_struct *task, __u3
 	if (t) {
 		/* It is inside execve. */
 		t->enter_ns = from->enter_ns;
+		t->begun = from->begun;
 		t->nr = from->nr;
 		t->fd = from->fd;
 		t->n_syscalls = from->n_syscalls;
@@ -459,7 +504,7 @@ static __noinline int spill_tally(struct tally_key *key, __u64 dur_ns, bool fail
 	}
 	__sync_fetch_and_add(&tally->count, 1);
 	__sync_fetch_and_add(&tally->errors, failed);
-	if (latency) {
+	if (latency && dur_ns != NO_DURATION) {
 		__sync_fetch_and_add(&tally->total_ns, dur_ns);
 		__sync_fetch_and_add(&tally->hist[log2_bucket(dur_ns)], 1);
 	}
@@ -487,7 +532,7 @@ static __noinline int tally_call(struct thread *t, __u64 dur_ns, bool failed)
 	}
 	tally->count += 1;
 	tally->errors += failed;
-	if (latency) {
+	if (latency && dur_ns != NO_DURATION) {
 		tally->total_ns += dur_ns;
 		tally->hist[log2_bucket(dur_ns)] += 1;
 	}
@@ -613,6 +658,24 @@ static __always_inline void take_call(struct thread *t, struct pt_regs *regs, co
 		t->path = path == 1 ? GET(regs, ARG0_AT_RETURN) : path == 2 ? GET(regs, ARG1) : GET(regs, ARG2);
 }
 
+/*
+ * A return without an entry. Either the call was under way when its thread became a target (a new thread's first return is from its
+ * maker's call): then it is nobody's, and there is one such return at most. Or a seccomp filter or a tracer refused the call or made it
+ * in the thread's place, which the kernel does before it reports the entry: then it is a call like others, of which nobody knows how long
+ * it took. Out of the way of the calls that were entered.
+ */
+static __noinline int take_refused_call(struct thread *t, struct pt_regs *regs, const bool typed)
+{
+	if (!t)
+		return 0;
+	if (!t->n_syscalls && !t->begun) {
+		t->begun = 1;
+		return 0;
+	}
+	take_call(t, regs, typed);
+	return 1;
+}
+
 TRACED(call_returned, "sys_exit")
 {
 	struct thread *t = this_thread(typed);
@@ -622,16 +685,17 @@ TRACED(call_returned, "sys_exit")
 	__u32 cpu, level;
 	bool failed;
 
-	/* No entry time: the call began before its thread was a target. It is in neither the counts nor the events. */
-	if (!t || (latency && !t->enter_ns))
+	if (!t)
+		return 0;
+	if (latency && !t->enter_ns && !take_refused_call(t, (void *)ctx[0], typed))
 		return 0;
 	if (latency || record_calls)
 		now = bpf_ktime_get_boot_ns();
-	if (latency) {
+	if (latency && t->enter_ns) {
 		dur_ns = now - t->enter_ns;
 		t->enter_ns = 0;
 		t->syscall_ns += dur_ns;
-	} else {
+	} else if (!latency) {
 		/* A new thread returns from the call that made it, which it did not make. */
 		if (t->enter_ns) {
 			t->enter_ns = 0;
@@ -740,6 +804,21 @@ TRACED(sqe_submitted, "io_uring_submit_sqe")
 		n;                                                                                                     \
 	})
 
+/* What the kernel counts of a thread itself, into a `struct usage` or a `struct ended_thread`. */
+#define FILL_TOTALS(u, task)                                                                                           \
+	({                                                                                                             \
+		(u)->cpu_ns = GET(task, se.sum_exec_runtime);                                                          \
+		(u)->runq_ns = GET(task, sched_info.run_delay);                                                        \
+		(u)->ctx_voluntary = GET(task, nvcsw);                                                                 \
+		(u)->ctx_involuntary = GET(task, nivcsw);                                                              \
+		(u)->minor_faults = GET(task, min_flt);                                                                \
+		(u)->major_faults = GET(task, maj_flt);                                                                \
+		(u)->read_chars = GET(task, ioac.rchar);                                                               \
+		(u)->write_chars = GET(task, ioac.wchar);                                                              \
+		(u)->read_bytes = GET(task, ioac.read_bytes);                                                          \
+		(u)->write_bytes = GET(task, ioac.write_bytes);                                                        \
+	})
+
 static __always_inline void fill_usage(struct usage *u, struct task_struct *task, const struct thread *t, const bool typed)
 {
 	struct task_struct *leader = GET(task, group_leader);
@@ -748,16 +827,7 @@ static __always_inline void fill_usage(struct usage *u, struct task_struct *task
 	u->thread_seq = t->thread_seq;
 	u->process_seq = t->process_seq;
 	u->tid = GET(task, pid);
-	u->cpu_ns = GET(task, se.sum_exec_runtime);
-	u->runq_ns = GET(task, sched_info.run_delay);
-	u->ctx_voluntary = GET(task, nvcsw);
-	u->ctx_involuntary = GET(task, nivcsw);
-	u->minor_faults = GET(task, min_flt);
-	u->major_faults = GET(task, maj_flt);
-	u->read_chars = GET(task, ioac.rchar);
-	u->write_chars = GET(task, ioac.wchar);
-	u->read_bytes = GET(task, ioac.read_bytes);
-	u->write_bytes = GET(task, ioac.write_bytes);
+	FILL_TOTALS(u, task);
 	u->n_syscalls = t->n_syscalls;
 	u->n_syscall_errors = t->n_syscall_errors;
 	u->syscall_ns = t->syscall_ns;
@@ -910,6 +980,54 @@ static __always_inline int process_exit_code(struct task_struct *task, struct si
 	return GET(leader, exit_code);
 }
 
+/* Keeps the task beyond its end. */
+static __always_inline int hold_task(struct task_struct *task, const struct thread *t)
+{
+	struct held_task held = { .thread_seq = t->thread_seq, .process_seq = t->process_seq }, *h;
+	struct task_struct *before, *reference;
+	__u64 address = (__u64)task;
+
+	bpf_map_update_elem(&held_tasks, &address, &held, BPF_ANY);
+	h = bpf_map_lookup_elem(&held_tasks, &address);
+	if (!h)
+		return count_lost(LOSS_ENDING_MAP_FULL);
+	reference = bpf_task_acquire(task);
+	if (!reference) {
+		bpf_map_delete_elem(&held_tasks, &address);
+		return count_lost(LOSS_ENDING_MAP_FULL);
+	}
+	before = bpf_kptr_xchg(&h->task, reference);
+	if (before)
+		bpf_task_release(before);
+	return 0;
+}
+
+static __always_inline int remember_ended(struct task_struct *task, const struct thread *t, const bool typed)
+{
+	struct ended ended = { .thread_seq = t->thread_seq, .process_seq = t->process_seq };
+	__u64 address = (__u64)task;
+
+	if (typed && hold_tasks)
+		return hold_task(task, t);
+	ended.start_boottime_ns = GET(task, start_boottime);
+	ended.tid = GET(task, pid);
+	if (bpf_map_update_elem(&ending, &address, &ended, BPF_ANY))
+		return count_lost(LOSS_ENDING_MAP_FULL);
+	return 0;
+}
+
+/*
+ * What getrusage and cgroups say of it. They do not count that a thread which nobody waits for went off its processor for the last time;
+ * of a process they do.
+ */
+#define FILL_ENDED(e, task)                                                                                            \
+	({                                                                                                             \
+		(e)->what = LIFE_THREAD_GONE;                                                                          \
+		FILL_TOTALS(e, task);                                                                                  \
+		if (GET(task, pid) != GET(task, tgid) && (e)->final)                                                   \
+			(e)->ctx_voluntary -= 1;                                                                       \
+	})
+
 /*
  * Fires for every thread; the last one of a process ends it too. Kernels since 6.16 say which that is in a second argument. Before,
  * two threads that end at once can both find nobody left, and user space takes the first of two ends.
@@ -927,6 +1045,7 @@ TRACED(thread_exited, "sched_process_exit")
 
 	if (!t)
 		return 0;
+	remember_ended(task, t, typed);
 	x = bpf_ringbuf_reserve(&lives, sizeof(*x), 0);
 	if (x) {
 		fill_life(&x->life, task, LIFE_THREAD_EXIT, t->process_seq, typed);
@@ -951,6 +1070,66 @@ TRACED(thread_exited, "sched_process_exit")
 	fill_life(l, task, LIFE_EXIT, process_seq, typed);
 	l->exit_code = process_exit_code(task, signal, typed);
 	bpf_ringbuf_submit(l, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+/*
+ * At sched_process_exit a task still runs: its time is as old as the last tick, up to 10 ms, and taking down its memory (since Linux 6.16)
+ * and its files is yet to come, which for a process of a millisecond is much of what it takes. Where tasks can be held, a pass over those
+ * held reads their totals when they have left their processor for good, before or after their parent has waited for them.
+ */
+SEC("iter/bpf_map_elem")
+int read_held_tasks(struct bpf_iter__bpf_map_elem *ctx)
+{
+	struct held_task *held = ctx->value;
+	const bool typed = false; /* known by its address only, so each step is a helper call */
+	struct ended_thread e = {};
+	struct task_struct *task;
+	__u64 *key = ctx->key;
+
+	if (!key || !held)
+		return 0;
+	task = (void *)*key;
+	e.task = *key;
+	e.thread_seq = held->thread_seq;
+	e.process_seq = held->process_seq;
+	e.final = (GET(task, __state) & TASK_DEAD) && !GET(task, on_cpu);
+	FILL_ENDED(&e, task);
+	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
+	return 0;
+}
+
+/*
+ * Where they cannot, it is done when the kernel forgets them: from an RCU callback, some milliseconds after they were waited for, or (with
+ * lazy RCU) seconds. Fires for every thread of the host; what is no target costs one look-up. Some kernels forget one task in a hundred
+ * without a word.
+ */
+TRACED(thread_gone, "sched_process_free")
+{
+	struct task_struct *task = (void *)ctx[0];
+	__u64 address = (__u64)task;
+	struct ended *ended = bpf_map_lookup_elem(&ending, &address);
+	struct ended_thread *e;
+
+	if (!ended)
+		return 0;
+	if (ended->tid != GET(task, pid) || ended->start_boottime_ns != GET(task, start_boottime)) {
+		bpf_map_delete_elem(&ending, &address);
+		return 0;
+	}
+	e = bpf_ringbuf_reserve(&lives, sizeof(*e), 0);
+	if (e) {
+		e->task = 0;
+		e->pad = 0;
+		e->thread_seq = ended->thread_seq;
+		e->process_seq = ended->process_seq;
+		e->final = 1;
+		FILL_ENDED(e, task);
+		bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	} else {
+		count_lost(LOSS_USAGE_RING_FULL);
+	}
+	bpf_map_delete_elem(&ending, &address);
 	return 0;
 }
 

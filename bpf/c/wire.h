@@ -43,7 +43,7 @@ struct usage {
 	__s64 swap_pages;
 	__s64 rss_shmem_pages;
 	__u32 pid;
-	__u32 exiting; /* 1: it is ending or has ended; a zombie stays until its parent asks */
+	__u32 exiting; /* 1: it is ending */
 };
 _Static_assert(sizeof(struct usage) == 208, "wire size");
 
@@ -104,6 +104,7 @@ _Static_assert(sizeof(struct call_with_path) == 304, "wire size");
 #define LIFE_EXEC 2
 #define LIFE_EXIT 3
 #define LIFE_THREAD_EXIT 4
+#define LIFE_THREAD_GONE 5 /* a `struct ended_thread` */
 
 /* One event in the life of a process or thread; the first thing in every record of the life ring. */
 struct life {
@@ -137,6 +138,31 @@ struct life_thread_exit {
 	struct life life;
 	struct usage usage;
 };
+
+/*
+ * What a thread has used in all, read after its end: with the time from its last tick to its end, and that of taking down its memory and
+ * files after it. `what` lies where it does in a `struct life`; the totals are named as in a `struct usage`.
+ */
+struct ended_thread {
+	__u64 task; /* key in `held_tasks`; of no meaning otherwise */
+	__u64 thread_seq;
+	__u64 cpu_ns;
+	__u32 what; /* LIFE_THREAD_GONE */
+	__u32 process_seq;
+	__u64 runq_ns;
+	__u64 ctx_voluntary;
+	__u64 ctx_involuntary;
+	__u64 minor_faults;
+	__u64 major_faults;
+	__u64 read_chars;
+	__u64 write_chars;
+	__u64 read_bytes;
+	__u64 write_bytes;
+	__u32 final; /* 1: it has left its processor for good */
+	__u32 pad;
+};
+_Static_assert(sizeof(struct ended_thread) == 112, "wire size");
+_Static_assert(__builtin_offsetof(struct ended_thread, what) == __builtin_offsetof(struct life, what), "told apart by it");
 
 /* Exact counts of one (process, call) on one CPU. */
 struct tally_key {
@@ -173,5 +199,6 @@ enum loss {
 	LOSS_CALL_SHED_1, /* syscall event of class 1 not recorded, to keep to the budget; tallied in the kernel instead */
 	LOSS_CALL_SHED_2,
 	LOSS_CALL_SHED_3,
+	LOSS_ENDING_MAP_FULL, /* what a thread used while it ended not recorded: too many threads have ended that the kernel still remembers */
 	N_LOSSES,
 };

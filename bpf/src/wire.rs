@@ -1,7 +1,8 @@
 //! Reads wire records out of the bytes the kernel hands over.
 
 pub use crate::skeleton::types::{
-    call, call_ring, call_with_path, life, life_exec, life_thread_exit, tally, tally_key, tally_slot, thread, usage,
+    call, call_ring, call_with_path, ended_thread, life, life_exec, life_thread_exit, tally, tally_key, tally_slot,
+    thread, usage,
 };
 
 /// A record of fixed layout made of integers only, so that any bytes of the right length are one.
@@ -31,7 +32,7 @@ macro_rules! wire {
 }
 // SAFETY: as above; without padding. Its fields are the kernel side's own, and its size is of no matter here.
 unsafe impl Wire for thread {}
-wire!(call: 40, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 288, usage: 208, tally_key: 8, tally: 184, tally_slot: 192);
+wire!(call: 40, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 288, ended_thread: 112, usage: 208, tally_key: 8, tally: 184, tally_slot: 192);
 
 /// Bytes of a [`life_exec`] before its text, which is sent only as far as it is filled.
 pub const EXEC_TEXT_OFFSET: usize = std::mem::offset_of!(life_exec, text);
@@ -64,9 +65,11 @@ pub const LIFE_EXEC: u32 = 2;
 pub const LIFE_EXIT: u32 = 3;
 /// `LIFE_THREAD_EXIT` of `wire.h`.
 pub const LIFE_THREAD_EXIT: u32 = 4;
+/// `LIFE_THREAD_GONE` of `wire.h`.
+pub const LIFE_THREAD_GONE: u32 = 5;
 
 /// Index into the loss counters (`enum loss` of `wire.h`), with the stream and reason a recording calls them by.
-pub const LOSSES: [(&str, &str); 13] = [
+pub const LOSSES: [(&str, &str); 14] = [
     ("syscall", "ring_full"),
     ("path", "copy_fault"),
     ("path", "truncated"),
@@ -81,4 +84,5 @@ pub const LOSSES: [(&str, &str); 13] = [
     ("syscall", "shed"),
     ("syscall", "shed"),
     ("syscall", "shed"),
+    ("sample", "map_full"),
 ];

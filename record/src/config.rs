@@ -50,7 +50,7 @@ pub struct Access {
     /// Leave out what cannot be attached, instead of failing.
     pub best_effort: bool,
     /// What to behave without as if this kernel did not have it: families (`syscalls`, `network`, `life`, `usage`) and what roads need
-    /// (`btf`, `tp_btf`, `task_storage`); for tests.
+    /// (`btf`, `tp_btf`, `task_storage`, `held_tasks`); for tests.
     pub pretend_missing: Vec<String>,
 }
 
@@ -92,6 +92,10 @@ pub struct Config {
     pub btf: Option<PathBuf>,
     /// Most that recording may cost, as a share of the time of all processors, 0..=1; what does not fit is shed.
     pub max_overhead: Option<f64>,
+    /// Signals that a command is to find ignored, as whoever started the recorder left them: a `nohup` is for the command too.
+    pub ignored_signals: Vec<i32>,
+    /// A command's recording goes on until every recorded process has ended, not only the command itself.
+    pub wait_all: bool,
     /// How the recording is cut into files.
     pub cut: Cut,
     /// End it when it has this size.
@@ -170,8 +174,12 @@ pub struct Outcome {
     pub recordings: Vec<Closed>,
     /// How it ended.
     pub status: Status,
-    /// Exit code of the command, if it ended by itself.
+    /// How the command ended: its exit code, or 128 + the signal. `None` if it runs, or if there is none.
     pub exit_code: Option<i32>,
+    /// Recorded processes that were alive when the recording ended, by PID and name.
+    pub still_running: Vec<(u32, String)>,
+    /// What was named and could not be recorded, in words.
+    pub not_recorded: Vec<String>,
     /// Processes seen.
     pub n_processes: u64,
     /// It ended because the disk was full. What was recorded until then is in the file.

@@ -68,6 +68,7 @@ fn load(arch: Arch, access: &Access, roads: &Roads, (events, latency): (bool, bo
         arch,
         typed: true,
         by_tid: false,
+        hold_tasks: true,
     };
     Ok(roads.clone().load(access, knobs)?.0)
 }

@@ -1,6 +1,6 @@
 //! Wire records to text and values. Everything here comes from a traced process and is hostile: bounded, perhaps not UTF-8.
 
-use osd_bpf::wire::{self, Wire, call, life, life_exec, usage};
+use osd_bpf::wire::{self, Wire, call, ended_thread, life, life_exec, usage};
 
 /// A call with its path.
 pub(crate) type Call = (call, Option<Box<str>>);
@@ -11,6 +11,7 @@ pub(crate) enum Life {
     Exec(life, ExecText),
     Exit(life),
     ThreadExit(life, usage),
+    ThreadGone(ended_thread),
 }
 
 /// Program and arguments of an exec.
@@ -32,6 +33,7 @@ pub(crate) fn life_record(bytes: &[u8]) -> Option<Life> {
             let usage = usage::read(bytes.get(std::mem::offset_of!(wire::life_thread_exit, usage)..)?)?;
             Some(Life::ThreadExit(head, usage))
         }
+        wire::LIFE_THREAD_GONE => ended_thread::read(bytes).map(Life::ThreadGone),
         wire::LIFE_EXEC => {
             let number =
                 |offset: usize| Some(u32::from_ne_bytes(bytes.get(offset..offset + 4)?.try_into().ok()?) as usize);
@@ -103,7 +105,7 @@ mod tests {
     proptest::proptest! {
         /// Whatever bytes the ring hands over, decoding ends in a record or in nothing.
         #[test]
-        fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..5000), what in 0u32..6) {
+        fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..5000), what in 0u32..7) {
             let mut bytes = bytes;
             if let Some(slot) = bytes.get_mut(24..28) {
                 slot.copy_from_slice(&what.to_ne_bytes());

@@ -134,6 +134,14 @@ impl Error {
         }
     }
 
+    /// What a shell exits with if a command cannot be run: 127 if it was not found, else 126.
+    pub fn command_status(&self) -> u8 {
+        match self {
+            Self::Command { source, .. } if source.kind() == std::io::ErrorKind::NotFound => 127,
+            _ => 126,
+        }
+    }
+
     /// One line that says how to fix it, where there is a fix.
     pub fn hint(&self) -> Option<String> {
         match self {
@@ -154,7 +162,15 @@ impl Error {
             ),
             Self::NoProcess { .. } => Some("list processes with `ps -e`; it may have ended".into()),
             Self::NotAProcess { pid, .. } => Some(format!("record the process: -p {pid}")),
-            Self::Command { .. } => Some("check the spelling and that the file is executable".into()),
+            Self::Command { command, source } => Some(match source.raw_os_error() {
+                Some(libc::EISDIR) => "it is a folder: name a program in it".into(),
+                Some(libc::EACCES) => "make it executable: chmod +x".into(),
+                Some(libc::ENOEXEC) => {
+                    "it is no program of this machine; a script begins with a line such as #!/bin/sh".into()
+                }
+                _ if command.contains('/') => "check the spelling of the path".into(),
+                _ => "check the spelling, or give its path: it is looked for in PATH, as a shell does".into(),
+            }),
             Self::Bpf { source, .. } if source.kind() == osd_bpf::libbpf_rs::ErrorKind::PermissionDenied => {
                 Some("run `osd doctor`: it shows what this host refuses and how to allow it".into())
             }

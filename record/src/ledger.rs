@@ -2,7 +2,7 @@
 //!
 //! A process is known by its `process_seq` from the kernel side, a thread by its `thread_seq`; neither is ever reused, so nothing is
 //! charged to the wrong one when the kernel hands a PID out again. Totals only grow: a value read late is never counted twice.
-//! `strangers` is for processes whose first record was lost.
+//! `strangers` is for processes whose first record was lost, `endings` for what threads use while they end.
 
 use crate::decode::{self, ExecText};
 use osd_bpf::wire::{HIST_BUCKETS, LIFE_THREAD_EXIT, life, tally, tally_key, usage};
@@ -10,6 +10,7 @@ use osd_recording::rows::{Owner, Process, ProcessEvent, Sample, Tally};
 use osd_recording::{ClockTable, ProcId};
 use std::collections::{HashMap, HashSet};
 
+use endings::End;
 pub(crate) use strangers::Looks;
 
 /// A process, as far as it is known.
@@ -28,8 +29,12 @@ struct Known {
     used: Sample,
     /// Likewise; apart, because not every kernel can tell.
     n_io_uring_sqes: u64,
-    /// Used something that came to light after its last sample.
-    late: bool,
+    /// Used something since its last sample.
+    grew: bool,
+    /// CPU time and waiting for a processor that were charged after its exit and have not been in a sample yet.
+    after_exit_ns: u64,
+    /// Threads of it that have ended and whose last totals are to come.
+    ending: u32,
     /// Start of what `used` covers.
     since_ns: i64,
     exited_ns: Option<i64>,
@@ -41,7 +46,7 @@ struct Known {
 
 struct Thread {
     last: usage,
-    exited: bool,
+    end: End,
     pass: u64,
 }
 
@@ -59,6 +64,14 @@ pub(crate) struct Ledger {
     tallies: HashMap<(u32, u32), tally>,
     pass: u64,
     n_processes: u64,
+    /// Threads that have ended and whose last totals are to come.
+    n_ending: usize,
+    /// Threads that were forgotten before those were known.
+    given_up: u64,
+    /// Threads of unknown processes whose last totals are known, and the interval since when.
+    unclaimed: HashMap<u64, u64>,
+    /// When the last interval ended (UTC).
+    end_ns: i64,
 }
 
 /// What closing an interval gives.
@@ -91,6 +104,10 @@ impl Ledger {
             tallies: HashMap::new(),
             pass: 0,
             n_processes: 0,
+            n_ending: 0,
+            given_up: 0,
+            unclaimed: HashMap::new(),
+            end_ns: 0,
         }
     }
 
@@ -107,6 +124,14 @@ impl Ledger {
     /// PIDs of the live ones.
     pub(crate) fn live_pids(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.processes.iter().filter(|(_, p)| p.exited_ns.is_none()).map(|(seq, p)| (*seq, p.owner.pid))
+    }
+
+    /// PIDs and names of the live ones, in the order of their PIDs.
+    pub(crate) fn still_running(&self) -> Vec<(u32, String)> {
+        let live = self.processes.values().filter(|p| p.exited_ns.is_none() && p.owner.pid != 0);
+        let mut live: Vec<_> = live.map(|p| (p.owner.pid, p.comm.clone())).collect();
+        live.sort();
+        live
     }
 
     /// The owner that rows of `process_seq` carry; `None` until its first record arrives.
@@ -218,33 +243,40 @@ impl Ledger {
     /// Takes these totals as the zero from which a thread that ran before the recording is counted.
     pub(crate) fn baseline(&mut self, usages: &[usage]) {
         for u in usages {
-            self.threads.insert(u.thread_seq, Thread { last: *u, exited: false, pass: self.pass });
+            self.threads.insert(u.thread_seq, Thread { last: *u, end: End::Not, pass: self.pass });
         }
     }
 
-    /// A thread's last totals.
+    /// What a thread had used when its end began.
     pub(crate) fn thread_exited(&mut self, l: &life, u: &usage, clock: &ClockTable) {
         self.known(l, clock);
         self.charge(u);
-        if let Some(thread) = self.threads.get_mut(&u.thread_seq) {
-            thread.exited = true;
-        }
+        self.end_begun(u, clock.utc_ns(l.ts_ns as i64));
     }
 
     /// Adds what a thread used since it was last looked at to its process.
     fn charge(&mut self, now: &usage) {
         let pass = self.pass;
-        let thread =
-            self.threads.entry(now.thread_seq).or_insert(Thread { last: usage::default(), exited: false, pass });
+        let thread = self.threads.entry(now.thread_seq).or_insert_with(|| {
+            let (thread_seq, process_seq, tid, pid) = (now.thread_seq, now.process_seq, now.tid, now.pid);
+            let start_boottime_ns = now.start_boottime_ns;
+            let last = usage { thread_seq, process_seq, tid, pid, start_boottime_ns, ..usage::default() };
+            Thread { last, end: End::Not, pass }
+        });
         thread.pass = pass;
         let last = &mut thread.last;
         let Some(process) = self.processes.get_mut(&now.process_seq) else { return };
-        process.late |= process.gone_for > 0;
+        if process.exited_ns.is_some() {
+            let grown = |now: u64, last: u64| now.saturating_sub(last);
+            process.after_exit_ns += grown(now.cpu_ns, last.cpu_ns) + grown(now.runq_ns, last.runq_ns);
+        }
         process.n_io_uring_sqes += now.n_io_uring_sqes.saturating_sub(last.n_io_uring_sqes);
         last.n_io_uring_sqes = last.n_io_uring_sqes.max(now.n_io_uring_sqes);
         let used = &mut process.used;
+        let mut grew = process.n_io_uring_sqes > 0;
         macro_rules! grow {
             ($($total:ident -> $field:ident),*) => {$(
+                grew |= now.$total > last.$total;
                 used.$field += now.$total.saturating_sub(last.$total);
                 last.$total = last.$total.max(now.$total);
             )*};
@@ -254,6 +286,7 @@ impl Ledger {
             read_bytes -> read_bytes, write_bytes -> write_bytes, n_syscalls -> n_syscalls,
             n_syscall_errors -> n_syscall_errors, syscall_ns -> syscall_ns, net_rx_bytes -> net_rx_bytes,
             net_tx_bytes -> net_tx_bytes, net_rx_msgs -> net_rx_msgs, net_tx_msgs -> net_tx_msgs);
+        process.grew |= grew;
         let bytes = |pages: i64| u64::try_from(pages).unwrap_or(0) * self.page_bytes;
         // Levels of the whole process, the same in each of its threads; an exiting thread may have let go of its memory.
         if now.rss_anon_pages > 0 || now.rss_file_pages > 0 {
@@ -275,6 +308,7 @@ impl Ledger {
         settled: bool,
     ) -> Interval {
         self.pass += 1;
+        self.end_ns = end_ns;
         let mut n_threads: HashMap<u32, u32> = HashMap::new();
         for u in usages {
             if !self.processes.contains_key(&u.process_seq) {
@@ -282,35 +316,20 @@ impl Ledger {
                 continue;
             }
             self.charge(u);
-            if u.exiting == 0 && !self.threads.get(&u.thread_seq).is_some_and(|t| t.exited) {
+            if u.exiting == 0 && !self.threads.get(&u.thread_seq).is_some_and(|t| t.end != End::Not) {
                 *n_threads.entry(u.process_seq).or_default() += 1;
             }
         }
-        let pass = self.pass;
-        self.threads.retain(|_, t| !t.exited || t.pass == pass);
-
         let mut interval = Interval { tallies: self.tally_rows(end_ns, totals), ..Interval::default() };
         for (seq, process) in &mut self.processes {
             process.notice_absence(n_threads.contains_key(seq), end_ns);
-            if process.gone_for > 0 && !process.late {
+            // A zombie is met in every pass, and has used nothing since the last.
+            if process.gone_for > 0 && !process.grew {
                 continue;
             }
-            process.late = false;
-            let end = process.exited_ns.unwrap_or(end_ns).max(process.since_ns);
-            let mut sample = std::mem::take(&mut process.used);
-            // Levels carry over: the next interval may not see memory that is still there.
-            process.used.rss_anon_bytes = sample.rss_anon_bytes;
-            process.used.rss_file_bytes = sample.rss_file_bytes;
-            process.used.rss_shmem_bytes = sample.rss_shmem_bytes;
-            process.used.swap_bytes = sample.swap_bytes;
-            sample.ts_ns = process.since_ns;
-            sample.dur_ns = (end - process.since_ns).unsigned_abs();
-            sample.owner = process.owner;
+            let mut sample = process.sample(end_ns, self.counts_io_uring);
             sample.n_threads = n_threads.get(seq).copied().unwrap_or(0);
             sample.n_fds = n_fds.get(seq).copied();
-            let n_io_uring_sqes = std::mem::take(&mut process.n_io_uring_sqes);
-            sample.n_io_uring_sqes = self.counts_io_uring.then_some(n_io_uring_sqes);
-            process.since_ns = end;
             interval.samples.push(sample);
         }
         self.retire(end_ns, settled, &mut interval.dead_tallies);
@@ -354,6 +373,7 @@ impl Ledger {
     /// Forgets the tallies of processes that have ended, and after a while the processes. A call that is read later than the end of its
     /// process begins a new tally.
     fn retire(&mut self, end_ns: i64, settled: bool, dead_tallies: &mut Vec<(u32, u32)>) {
+        let busy = self.busy_ending();
         let mut ended = HashSet::new();
         let mut gone = HashSet::new();
         for (seq, process) in &mut self.processes {
@@ -364,10 +384,12 @@ impl Ledger {
             if process.gone_for == 0 || settled {
                 process.gone_for += 1;
             }
-            if process.gone_for > KEEP_GONE || end_ns - exited_ns > FORGET_NS {
+            let complete = process.gone_for > KEEP_GONE && process.ending == 0;
+            if complete || end_ns - exited_ns > FORGET_NS && !busy.contains(seq) {
                 gone.insert(*seq);
             }
         }
+        self.forget_threads(&gone, end_ns);
         if !ended.is_empty() || !gone.is_empty() {
             self.tallies.retain(|key, _| {
                 let dead = ended.contains(&key.0) || gone.contains(&key.0);
@@ -385,8 +407,6 @@ impl Ledger {
                 self.ids.remove(&process.owner.proc);
             }
         }
-        // A zombie that nobody waits for stays in the pass; its thread must not look new.
-        self.threads.retain(|_, t| !t.exited || !gone.contains(&t.last.process_seq));
     }
 }
 
@@ -406,7 +426,9 @@ impl Known {
             pid_ns: None,
             used: Sample::default(),
             n_io_uring_sqes: 0,
-            late: false,
+            grew: false,
+            after_exit_ns: 0,
+            ending: 0,
             since_ns,
             exited_ns: None,
             absent_ns: None,
@@ -427,6 +449,35 @@ impl Known {
         if now_ns - since_ns >= ABSENT_NS {
             self.exited_ns = Some(now_ns);
         }
+    }
+
+    /// What it used since its last sample, as one that ends at `end_ns`, or at its exit if that was before.
+    fn sample(&mut self, end_ns: i64, counts_io_uring: bool) -> Sample {
+        self.grew = false;
+        // What it used after its exit takes it at least that long. Then it has no memory any more.
+        let after_exit_ns = i64::try_from(std::mem::take(&mut self.after_exit_ns)).unwrap_or(i64::MAX);
+        let end = match self.exited_ns {
+            Some(exited_ns) => exited_ns.max(self.since_ns).saturating_add(after_exit_ns).min(end_ns.max(exited_ns)),
+            None => end_ns,
+        };
+        let end = end.max(self.since_ns + i64::from(self.gone_for > 0));
+        let mut sample = std::mem::take(&mut self.used);
+        if self.gone_for > 0 {
+            (sample.rss_anon_bytes, sample.rss_file_bytes) = (0, 0);
+            (sample.rss_shmem_bytes, sample.swap_bytes) = (0, 0);
+        }
+        // Levels carry over: the next interval may not see memory that is still there.
+        self.used.rss_anon_bytes = sample.rss_anon_bytes;
+        self.used.rss_file_bytes = sample.rss_file_bytes;
+        self.used.rss_shmem_bytes = sample.rss_shmem_bytes;
+        self.used.swap_bytes = sample.swap_bytes;
+        sample.ts_ns = self.since_ns;
+        sample.dur_ns = (end - self.since_ns).unsigned_abs();
+        sample.owner = self.owner;
+        let n_io_uring_sqes = std::mem::take(&mut self.n_io_uring_sqes);
+        sample.n_io_uring_sqes = counts_io_uring.then_some(n_io_uring_sqes);
+        self.since_ns = end;
+        sample
     }
 
     fn row(&self, ts_ns: i64, tid: u32, event: ProcessEvent) -> Process {
@@ -450,6 +501,7 @@ impl Known {
     }
 }
 
+mod endings;
 mod strangers;
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::host;
 use crate::procfs::process::{self, Io, Stat, Status};
 use osd_bpf::libbpf_rs::{self, ErrorKind, MapCore, MapFlags};
-use osd_bpf::wire::{LIFE_RUNNING, Wire, life, thread, usage};
+use osd_bpf::wire::{LIFE_RUNNING, Wire, ended_thread, life, thread, usage};
 use osd_recording::ProcId;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -93,6 +93,33 @@ pub(crate) fn sample(table: &impl MapCore) -> Result<Vec<usage>> {
     let threads = entries.filter_map(|(_, value)| thread::read(&value));
     // One that has ended meanwhile says so itself, in the ring of life events.
     Ok(threads.filter_map(|t| usage_of(&t, page_bytes, &mut starts)).collect())
+}
+
+/// What a thread that has ended used, if its parent has not waited for it: only a process leaves something to be waited for. Its number may
+/// be another's by now.
+pub(crate) fn zombie(last: &usage) -> Option<ended_thread> {
+    if last.tid != last.pid {
+        return None;
+    }
+    let entry = thread { tid: last.tid, ..thread::default() };
+    let now = usage_of(&entry, host::page_bytes(), &mut HashMap::new()).filter(|now| now.exiting != 0)?;
+    let same = now.start_boottime_ns.abs_diff(last.start_boottime_ns) <= ProcId::TICK_NS;
+    same.then_some(ended_thread {
+        thread_seq: last.thread_seq,
+        process_seq: last.process_seq,
+        cpu_ns: now.cpu_ns,
+        runq_ns: now.runq_ns,
+        ctx_voluntary: now.ctx_voluntary,
+        ctx_involuntary: now.ctx_involuntary,
+        minor_faults: now.minor_faults,
+        major_faults: now.major_faults,
+        read_chars: now.read_chars,
+        write_chars: now.write_chars,
+        read_bytes: now.read_bytes,
+        write_bytes: now.write_bytes,
+        r#final: 1,
+        ..ended_thread::default()
+    })
 }
 
 fn usage_of(t: &thread, page_bytes: u64, starts: &mut HashMap<u32, u64>) -> Option<usage> {

@@ -10,7 +10,7 @@ use osd_bpf::libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use osd_bpf::libbpf_rs::{self, Iter, Link, MapCore, MapFlags, libbpf_sys};
 use osd_bpf::ring::{CallRings, RecordRing};
 use osd_bpf::tallies::TallySlots;
-use osd_bpf::wire::{self, TALLY_SLOTS, Wire, call, life, tally, tally_key, usage};
+use osd_bpf::wire::{self, TALLY_SLOTS, Wire, call, ended_thread, life, tally, tally_key, usage};
 use osd_bpf::{OsdSkel, OsdSkelBuilder};
 use osd_recording::Family;
 use osd_recording::names::Arch;
@@ -46,6 +46,8 @@ pub(crate) struct Knobs {
     pub(crate) typed: bool,
     /// Do without task storage.
     pub(crate) by_tid: bool,
+    /// Hold the tasks of threads that have ended, if they can be held.
+    pub(crate) hold_tasks: bool,
 }
 
 /// Calls taken from a ring in one go: bounds memory, and lets other work come between.
@@ -57,6 +59,8 @@ const MIN_SLOTS: usize = 8 * 1024;
 pub(crate) struct Probes {
     skel: OsdSkel<'static>,
     links: Vec<Link>,
+    /// How the last totals of threads come; goes on when all else is detached.
+    endings: Endings,
     /// `None`: by `/proc`.
     sampler: Option<Link>,
     /// Threads named so far without a pass.
@@ -70,6 +74,14 @@ pub(crate) struct Probes {
     families: Vec<Family>,
     /// Calls with a path handed over so far.
     n_paths: u64,
+}
+
+/// How the last totals of threads that have ended come.
+enum Endings {
+    /// The kernel side holds their tasks, and this passes over them.
+    Held(Link),
+    /// The kernel tells when it forgets them: a record of the life ring.
+    Told { _link: Link },
 }
 
 fn bpf(action: impl Into<String>) -> impl FnOnce(libbpf_rs::Error) -> Error {
@@ -94,6 +106,7 @@ impl Probes {
         }
         let mut open = builder.open(object).map_err(bpf("open the BPF object"))?;
         let offers = Offers::by(kernel_types(btf).as_ref());
+        let hold_tasks = knobs.hold_tasks && knobs.typed && offers.holds_tasks;
         let n_cpus = libbpf_rs::num_possible_cpus().map_err(bpf("count processors"))?;
         if let Some(rodata) = open.maps.rodata_data.as_deref_mut() {
             rodata.record_calls = knobs.events;
@@ -101,6 +114,7 @@ impl Probes {
             rodata.follow = knobs.follow;
             rodata.call_args = call_args(knobs.arch);
             rodata.cpu_bits = n_cpus.next_power_of_two().trailing_zeros();
+            rodata.hold_tasks = hold_tasks;
             rodata.exit_tells_last = offers.exit_tells_last;
             rodata.by_tid = knobs.by_tid;
         }
@@ -119,7 +133,10 @@ impl Probes {
         open.maps.tallies.set_max_entries(knobs.tally_entries).map_err(bpf("size the tallies"))?;
         open.maps.threads.set_autocreate(!knobs.by_tid).map_err(bpf("choose where threads are"))?;
         open.maps.threads_by_tid.set_autocreate(knobs.by_tid).map_err(bpf("choose where threads are"))?;
+        open.maps.held_tasks.set_autocreate(hold_tasks).map_err(bpf("choose where ended threads are"))?;
+        open.maps.ending.set_autocreate(!hold_tasks).map_err(bpf("choose where ended threads are"))?;
         let o = &mut open.progs;
+        o.read_held_tasks.set_autoload(hold_tasks);
         for (wanted, typed, plain) in [
             (knobs.syscalls && knobs.latency, &mut o.call_entered, &mut o.call_entered_raw),
             (knobs.syscalls, &mut o.call_returned, &mut o.call_returned_raw),
@@ -130,6 +147,7 @@ impl Probes {
             (true, &mut o.task_created, &mut o.task_created_raw),
             (true, &mut o.process_execed, &mut o.process_execed_raw),
             (true, &mut o.thread_exited, &mut o.thread_exited_raw),
+            (!hold_tasks, &mut o.thread_gone, &mut o.thread_gone_raw),
         ] {
             typed.set_autoload(wanted && knobs.typed);
             plain.set_autoload(wanted && !knobs.typed);
@@ -142,13 +160,18 @@ impl Probes {
             None => bpf("load the BPF programs")(source),
         })?;
 
-        let mut links = Vec::new();
-        let mut attach = |program: &libbpf_rs::ProgramMut<'_>| -> Result<()> {
+        let attach = |program: &libbpf_rs::ProgramMut<'_>| -> Result<Link> {
             let name = program.name().to_string_lossy().into_owned();
-            links.push(program.attach().map_err(|source| Error::Program { program: name, source })?);
-            Ok(())
+            program.attach().map_err(|source| Error::Program { program: name, source })
         };
         let p = &skel.progs;
+        let endings = if hold_tasks {
+            let pass = p.read_held_tasks.attach_iter(skel.maps.held_tasks.as_fd());
+            Endings::Held(pass.map_err(bpf("attach BPF iterator `read_held_tasks`"))?)
+        } else {
+            Endings::Told { _link: attach(if knobs.typed { &p.thread_gone } else { &p.thread_gone_raw })? }
+        };
+        let mut links = Vec::new();
         // Life first: a child forked while the rest attaches must not be missed. And no call is returned from before it is entered.
         for program in [
             [&p.task_created, &p.task_created_raw],
@@ -165,7 +188,7 @@ impl Probes {
         .flatten()
         .filter(|p| p.autoload())
         {
-            attach(program)?;
+            links.push(attach(program)?);
         }
         let sampler = knobs.typed.then(|| p.sample_threads.attach()).transpose();
         let sampler = sampler.map_err(bpf("attach BPF iterator `sample_threads`"))?;
@@ -183,6 +206,7 @@ impl Probes {
         Ok(Self {
             skel,
             links,
+            endings,
             sampler,
             n_seeded,
             calls,
@@ -303,6 +327,34 @@ impl Probes {
         }
     }
 
+    /// One pass over the threads that have ended and whose last totals have not been read; `ending` are they, as far as they are known.
+    /// The life records of those that are final are in the ring by then.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if the pass cannot run.
+    pub(crate) fn read_ended<'a>(&self, ending: impl Iterator<Item = &'a usage>) -> Result<Vec<ended_thread>> {
+        match &self.endings {
+            Endings::Held(pass) => run_pass(pass),
+            // What is no zombie comes by the ring.
+            Endings::Told { .. } => Ok(ending.filter_map(passes::zombie).collect()),
+        }
+    }
+
+    /// Whether those are held until they are let go; otherwise the kernel may tell of them once more.
+    pub(crate) fn holds_ended(&self) -> bool {
+        matches!(self.endings, Endings::Held(_))
+    }
+
+    /// Lets go of `ended`.
+    pub(crate) fn release_ended(&self, ended: &[ended_thread]) {
+        if self.holds_ended() {
+            for e in ended {
+                // One that is not there has been let go.
+                let _ = self.skel.maps.held_tasks.delete(&e.task.to_ne_bytes());
+            }
+        }
+    }
+
     /// Whether passes over threads are made by reading `/proc`.
     pub(crate) fn by_proc(&self) -> bool {
         self.sampler.is_none()
@@ -346,6 +398,7 @@ impl Probes {
                     &p.thread_exited_raw,
                 ],
             ),
+            ("sample", &[&p.thread_gone, &p.thread_gone_raw]),
         ];
         for (stream, programs) in programs {
             let misses = programs.iter().filter(|p| p.autoload()).map(|p| recursion_misses(p));
@@ -354,7 +407,8 @@ impl Probes {
         Ok(totals)
     }
 
-    /// Detaches everything that counts; the passes and maps stay readable. Returns when no program can be running any more.
+    /// Detaches everything that counts; the passes and maps stay readable, and threads that have ended still say when they are gone.
+    /// Returns when no program that was detached can be running any more.
     pub(crate) fn detach(&mut self) {
         self.links.clear();
         // A program that was running when its link went ends within microseconds; the kernel offers no way to wait for it.
@@ -418,6 +472,8 @@ pub(crate) fn kernel_types(file: Option<&Path>) -> Option<Btf<'static>> {
 pub(crate) struct Offers {
     /// The tracepoint that fires for each request taken from a queue.
     io_uring: Option<&'static str>,
+    /// A task can be kept from being forgotten.
+    holds_tasks: bool,
     /// `sched_process_exit` says whether the process ends with the thread.
     exit_tells_last: bool,
 }
@@ -433,6 +489,7 @@ impl Offers {
         };
         Self {
             io_uring: [SUBMIT_REQ, SUBMIT_SQE].into_iter().find(|name| tracepoint(name).is_some()),
+            holds_tasks: btf.is_some_and(|btf| btf.type_by_name::<types::Func<'_>>("bpf_task_acquire").is_some()),
             exit_tells_last: n_args("sched_process_exit") == Some(2),
         }
     }

@@ -42,21 +42,23 @@ const KINDS: [Kind; 4] = [
     },
     Kind {
         name: "life",
-        attaches_to: &["task_newtask", "sched_process_exec", "sched_process_exit"],
+        attaches_to: &["task_newtask", "sched_process_exec", "sched_process_exit", "sched_process_free"],
         programs: &[
             "task_created",
             "process_execed",
             "thread_exited",
+            "thread_gone",
             "task_created_raw",
             "process_execed_raw",
             "thread_exited_raw",
+            "thread_gone_raw",
         ],
         without_it: "processes cannot be followed",
     },
     Kind {
         name: "usage",
         attaches_to: &["iter/task"],
-        programs: &["seed_threads", "sample_threads"],
+        programs: &["seed_threads", "sample_threads", "read_held_tasks"],
         without_it: "threads cannot be sampled",
     },
 ];

@@ -28,7 +28,7 @@ use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE};
 use osd_recording::names::Arch;
 use osd_recording::rows::{Loss, ProcessEvent, Row, Sample, Unseen};
 use osd_recording::{Calls, ClockTable, LossTotal, Metadata, Writer, WriterOptions};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// Records until the target ends, `duration` is over or `control` says stop. `on_status` is called about once a second.
@@ -63,10 +63,12 @@ fn run(
 ) -> Result<Outcome> {
     session.writing.keep()?;
     let mut next_status = Instant::now() + Duration::from_secs(1);
+    let end = config.duration.and_then(|d| session.began.checked_add(d));
     loop {
-        let deadline = session.next_tick;
-        session.drain_until(deadline, control)?;
-        if Instant::now() >= deadline {
+        // An interval may last an hour.
+        let deadline = session.next_tick.min(next_status);
+        session.drain_until(end.map_or(deadline, |end| end.min(deadline)), control)?;
+        if Instant::now() >= session.next_tick {
             session.tick()?;
             let triggered = control.triggered() | std::mem::take(&mut session.target_failed);
             let utc_ns = session.interval_start_ns;
@@ -112,6 +114,10 @@ struct Session {
     next_clock: Instant,
     /// A process that was named ended badly.
     target_failed: bool,
+    /// Processes that were named and could not be marked.
+    not_recorded: Vec<String>,
+    /// The recording of a command goes on while anything that it has started runs.
+    outlives_command: bool,
     timed_out: bool,
     /// The ring of calls ran dry in this interval.
     settled: bool,
@@ -133,6 +139,7 @@ impl Session {
             arch,
             typed: true,
             by_tid: false,
+            hold_tasks: !config.access.lacks("held_tasks"),
         };
         let roads = Roads::find(&config.access, config.btf.as_deref())?;
         // Before the programs that record are there, which would make it look cheaper.
@@ -189,6 +196,8 @@ impl Session {
             counted: (0, 0),
             next_clock: now + Duration::from_secs(5),
             target_failed: false,
+            not_recorded: Vec::new(),
+            outlives_command: config.wait_all || config.duration.is_some(),
             timed_out: false,
             settled: false,
             ending: false,
@@ -212,12 +221,14 @@ impl Session {
                 if self.ledger.n_live() == 0 {
                     return Err(Error::NoProcess { pid: pids.first().copied().unwrap_or(0) });
                 }
+                self.not_recorded = self.missing(pids);
+                self.metadata.blind_spots.extend_from_slice(&self.not_recorded);
                 self.open_books()?;
             }
             What::Command(command) => {
                 let text = command.iter().map(|a| a.to_string_lossy().into_owned());
                 self.metadata.target.command = text.collect();
-                let stopped = Stopped::spawn(command)?;
+                let stopped = Stopped::spawn(command, &config.ignored_signals)?;
                 self.seed_all(&[stopped.pid()], false)?;
                 self.open_books()?;
                 self.child = Some(stopped.release()?);
@@ -249,6 +260,20 @@ impl Session {
         self.writing.send(Parcel { rows, ..Parcel::default() })
     }
 
+    /// Those among `pids` that could not be marked, in words: the kernel's passes over threads do not always show PID 1 of a virtual machine,
+    /// and a process may have ended meanwhile.
+    fn missing(&self, pids: &[u32]) -> Vec<String> {
+        let marked: HashSet<u32> = self.ledger.live_pids().map(|(_, pid)| pid).collect();
+        let missing = pids.iter().filter(|pid| !marked.contains(pid));
+        let why = |pid: &u32| match target::check_pids(&[*pid]) {
+            Ok(()) => {
+                format!("process {pid} was named and is not recorded: the kernel's pass over threads does not show it")
+            }
+            Err(_) => format!("process {pid} was named and is not recorded: it ended before it could be"),
+        };
+        missing.map(why).collect()
+    }
+
     /// Starts the first interval.
     fn open_books(&mut self) -> Result<()> {
         let usages = self.probes.sample()?;
@@ -269,11 +294,16 @@ impl Session {
     fn over(&mut self, config: &Config) -> bool {
         self.timed_out = config.duration.is_some_and(|d| self.began.elapsed() >= d);
         let too_big = config.max_bytes.is_some_and(|max| self.writing.bytes() >= max);
-        let ended = match &mut self.child {
-            Some(child) => child.ended().is_some(),
-            None => self.ledger.n_live() == 0,
-        };
-        self.timed_out || too_big || ended || self.writing.is_full()
+        self.timed_out || too_big || self.target_ended() || self.writing.is_full()
+    }
+
+    /// Whether the command has ended, or (without one, or if its recording outlives it) all that is recorded.
+    fn target_ended(&mut self) -> bool {
+        match self.child.as_mut().map(Child::ended) {
+            Some(None) => false,
+            Some(Some(_)) if !self.outlives_command => true,
+            _ => self.ledger.n_live() == 0,
+        }
     }
 
     /// Drains the rings until `deadline`, sleeping while they are quiet.
@@ -287,9 +317,7 @@ impl Session {
                 return Ok(());
             }
             if !more {
-                if let Some(child) = &mut self.child
-                    && child.ended().is_some()
-                {
+                if self.target_ended() {
                     return Ok(());
                 }
                 self.probes.nap(NAP.min(deadline - now));
@@ -299,8 +327,13 @@ impl Session {
 
     /// Takes what the rings hold, lives first so that calls find their process. True if there is more.
     fn drain(&mut self) -> Result<bool> {
+        // Of those that have ended the kernel keeps so many at most.
+        const MOST_HELD: usize = 512;
         let mut parcel = self.writing.parcel();
         self.drain_lives(&mut parcel.rows);
+        if self.ledger.n_ending() > MOST_HELD {
+            self.read_ended(&mut parcel.rows)?;
+        }
         self.resolve_waiting(&mut parcel.syscalls);
         let mut stranded = std::mem::take(&mut self.waiting);
         let mut resolver = Resolver::new(&self.ledger, &self.clock, &self.takes_fd);
@@ -353,6 +386,7 @@ impl Session {
                     rows.extend(row.map(Row::from));
                 }
                 Life::ThreadExit(l, usage) => self.ledger.thread_exited(&l, &usage, &self.clock),
+                Life::ThreadGone(e) => drop(self.ledger.thread_gone(&e, false)),
             }
         }
     }
@@ -367,6 +401,7 @@ impl Session {
         }
         let mut parcel = Parcel::default();
         self.drain_lives(&mut parcel.rows);
+        self.read_ended(&mut parcel.rows)?;
         let usages = self.probes.sample()?;
         let end_ns = self.clock.utc_ns(host::boottime_ns());
         let mut not_events = Vec::new();
@@ -390,12 +425,10 @@ impl Session {
         }
         let dur_ns = (end_ns - self.interval_start_ns).max(0).unsigned_abs();
         let mut spent = self.spent(dur_ns, &interval);
-        let latency = self.metadata.no_latency;
-        if latency {
+        if self.metadata.no_latency {
             interval.tallies.iter_mut().for_each(|t| t.total_ns = NO_DURATION);
         }
-        let (network, syscalls) = (self.off("network"), self.off("syscalls"));
-        let unseen = Unseen { network, syscalls, latency, ..Unseen::default() };
+        let unseen = self.unseen();
         parcel.rows.extend(interval.samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
         parcel.rows.extend(interval.tallies.into_iter().map(Row::from));
         parcel.rows.extend(self.host.interval(self.interval_start_ns, dur_ns).map(Row::from));
@@ -449,7 +482,8 @@ impl Session {
 
     /// Writes down what was lost in the interval. Of its calls, `tallied` have a tally and no row. Gives the calls that were shed, by class.
     fn note_losses(&mut self, dur_ns: u64, tallied: u64, rows: &mut Vec<Row>) -> Result<[u64; N_CLASSES]> {
-        let totals = self.probes.read_losses()?;
+        let mut totals = self.probes.read_losses()?;
+        totals.push(("sample", "end_unseen", self.ledger.n_given_up()));
         let tallied = (self.metadata.syscalls == "events" && !self.ending).then_some(tallied);
         let (lost, shed) = self.losses.interval(totals, tallied);
         for (stream, reason, count) in lost {
@@ -473,11 +507,60 @@ impl Session {
         }
     }
 
+    /// Reads what those used who have ended. Their life records are read in between: what a thread used before its end must be known first.
+    fn read_ended(&mut self, rows: &mut Vec<Row>) -> Result<()> {
+        if self.ledger.n_ending() == 0 {
+            return Ok(());
+        }
+        let mut ended = self.probes.read_ended(self.ledger.ending())?;
+        self.drain_lives(rows);
+        let again = !self.probes.holds_ended();
+        ended.retain(|e| self.ledger.thread_gone(e, again));
+        self.probes.release_ended(&ended);
+        Ok(())
+    }
+
+    /// Waits until every thread that has ended has left its processor for good, at most for `patience`.
+    fn await_ends(&mut self, patience: Duration) -> Result<()> {
+        const NAP: Duration = Duration::from_millis(2);
+        let deadline = Instant::now() + patience;
+        loop {
+            let mut parcel = Parcel::default();
+            self.read_ended(&mut parcel.rows)?;
+            self.hand_over(parcel)?;
+            if self.ledger.n_ending() == 0 || Instant::now() >= deadline {
+                return Ok(());
+            }
+            std::thread::sleep(NAP);
+        }
+    }
+
+    /// After the last interval: what those used who ended shortly before it.
+    fn settle_ends(&mut self) -> Result<()> {
+        self.await_ends(Duration::from_millis(200))?;
+        let samples = self.ledger.late_samples(self.interval_start_ns);
+        let unseen = self.unseen();
+        let mut parcel = Parcel::default();
+        parcel.rows.extend(samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
+        self.note_losses(0, 0, &mut parcel.rows)?;
+        self.hand_over(parcel)
+    }
+
+    fn unseen(&self) -> Unseen {
+        let (network, syscalls) = (self.off("network"), self.off("syscalls"));
+        Unseen { network, syscalls, latency: self.metadata.no_latency, ..Unseen::default() }
+    }
+
     fn finish(mut self, config: &Config, shelf: Shelf, asked: bool) -> Result<Outcome> {
         self.probes.detach();
         while self.drain()? {}
+        // Nobody is left whose time goes on without being recorded: what their end took belongs to their last interval.
+        if self.ledger.n_live() == 0 {
+            self.await_ends(Duration::from_secs(2))?;
+        }
         self.ending = true;
         self.tick()?;
+        self.settle_ends()?;
         // A bad labels file is told after the recording is safe, not instead of it.
         let labels = config.labels.as_deref().map_or_else(|| Ok(Vec::new()), labels::read);
         let rows = labels.iter().flatten().cloned().map(Row::from).collect();
@@ -490,6 +573,7 @@ impl Session {
         self.metadata.clock = self.clock.clone();
         self.metadata.self_cost.budget = self.spending.as_mut().map(Spending::close);
         let n_processes = self.ledger.n_processes();
+        let still_running = self.ledger.still_running();
         let full = self.writing.is_full();
         let asked = asked || self.target_failed || self.timed_out || exit_code.is_some_and(|code| code != 0);
         let recordings = shelf.finish(self.writing.close(self.metadata)?, asked)?;
@@ -497,6 +581,7 @@ impl Session {
         if let Some(last) = recordings.last() {
             status.bytes = last.bytes;
         }
-        Ok(Outcome { recordings, status, exit_code, n_processes, disk_full: full })
+        let not_recorded = self.not_recorded;
+        Ok(Outcome { recordings, status, exit_code, still_running, not_recorded, n_processes, disk_full: full })
     }
 }

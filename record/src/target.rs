@@ -70,9 +70,12 @@ impl Stopped {
     /// The program is looked up in `PATH` here, so that the child's only calls are `kill` (begun before anyone looks, hence never
     /// counted) and one `execve`.
     ///
+    /// The child finds `ignored` signals ignored and all others at their defaults. For this process SIGCHLD becomes the default: whoever
+    /// started it may have left that ignored, and then the kernel would not say how a child ended.
+    ///
     /// # Errors
     /// [`Error::Command`] if the program is not found or cannot be forked.
-    pub(crate) fn spawn(command: &[OsString]) -> Result<Self> {
+    pub(crate) fn spawn(command: &[OsString], ignored: &[i32]) -> Result<Self> {
         let name = command.first().map(|c| c.to_string_lossy().into_owned()).unwrap_or_default();
         let fail = |source| Error::Command { command: name.clone(), source };
         let program = find(command.first().ok_or_else(|| fail(io::ErrorKind::InvalidInput.into()))?).map_err(fail)?;
@@ -82,14 +85,19 @@ impl Stopped {
         let mut argv: Vec<_> = args.iter().map(|a| a.as_ptr()).collect();
         argv.push(std::ptr::null());
         let (reader, writer) = pipe().map_err(fail)?;
-        // SAFETY: the child calls async-signal-safe functions only (kill, execv, write, _exit) on memory prepared above.
+        // SAFETY: sets a signal to its default.
+        unsafe { libc::signal(libc::SIGCHLD, libc::SIG_DFL) };
+        // SAFETY: the child calls async-signal-safe functions only (signal, kill, execv, write, _exit) on memory prepared above.
         let pid = unsafe { libc::fork() };
         match pid {
             -1 => return Err(fail(io::Error::last_os_error())),
             // SAFETY: as above; `argv` ends in null and its strings outlive the call.
             0 => unsafe {
-                // A shell in the background or a Rust parent may have left these ignored; a child expects defaults.
+                // Rust ignores it, and nobody knows what it was before; a child expects the default.
                 libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+                for signal in ignored {
+                    libc::signal(*signal, libc::SIG_IGN);
+                }
                 libc::kill(libc::getpid(), libc::SIGSTOP);
                 libc::execv(program.as_ptr(), argv.as_ptr());
                 let errno = *libc::__errno_location();
@@ -219,8 +227,8 @@ fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {
 fn find(program: &OsStr) -> io::Result<PathBuf> {
     let executable = |path: &PathBuf| -> io::Result<()> {
         let c = CString::new(path.as_os_str().as_bytes())?;
-        if !path.is_file() {
-            return Err(io::ErrorKind::NotFound.into());
+        if !std::fs::metadata(path)?.is_file() {
+            return Err(io::Error::from_raw_os_error(if path.is_dir() { libc::EISDIR } else { libc::EACCES }));
         }
         // SAFETY: `c` is a NUL-terminated string.
         if unsafe { libc::access(c.as_ptr(), libc::X_OK) } == -1 {
@@ -233,8 +241,14 @@ fn find(program: &OsStr) -> io::Result<PathBuf> {
         return executable(&path).map(|()| path);
     }
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-    std::env::split_paths(&path)
-        .map(|dir| dir.join(program))
-        .find(|p| executable(p).is_ok())
-        .ok_or_else(|| io::ErrorKind::NotFound.into())
+    // As execvp(3): what may not be run is passed over, and told if nothing else is found.
+    let mut refused = None;
+    for path in std::env::split_paths(&path).map(|dir| dir.join(program)) {
+        match executable(&path) {
+            Ok(()) => return Ok(path),
+            Err(e) if e.kind() == io::ErrorKind::PermissionDenied => refused = Some(e),
+            Err(_) => {}
+        }
+    }
+    Err(refused.unwrap_or_else(|| io::Error::from_raw_os_error(libc::ENOENT)))
 }

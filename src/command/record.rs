@@ -13,7 +13,7 @@ use std::time::Duration;
 
 const EXAMPLES: &str = "EXAMPLES:
   osd record -p 1234 -o run.parquet                      until Ctrl-C or the process ends
-  osd record -p \"$(pgrep -d, nginx)\" --duration 5m -o run.parquet
+  osd record -p \"$(pidof nginx)\" --duration 5m -o run.parquet
   osd record -o run.parquet -- make -j4                  a command and all its children, from the first system call
   osd record -p 1234 --syscalls tally -o run.parquet     exact counts and latencies, no event rows
   osd record -p 1234 --rotate 1G --keep 5 -o run.parquet   run.TIME.parquet, the newest five
@@ -21,6 +21,8 @@ const EXAMPLES: &str = "EXAMPLES:
                                                          fails, on `osd trigger run.parquet`, or on Ctrl-C
   osd record -p 1234 --syscalls tally --no-latency -o run.parquet   exact counts alone: cheaper than an empty pair of programs
   osd record -p 1234 --max-overhead 1% -o run.parquet    may stay on: counts stay exact, execs, connections, opens stay listed
+  osd record --wait-all -o run.parquet -- ./daemonize    until all that the command started has ended
+  osd record --propagate-status -o run.parquet -- make test   exits as the command did
   osd record -p 1234 --status json -o run.parquet        tells a script how it goes, one JSON object a line
 
 The first Ctrl-C (or SIGTERM, or a closed terminal) closes the recording, a second one aborts. Once everything is attached, osd gives up
@@ -30,9 +32,9 @@ its privileges. It needs CAP_BPF and CAP_PERFMON; without them it records from /
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Record these processes and their children, until they end.
-    #[arg(short, long = "pid", value_name = "PID", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1..))]
-    pids: Vec<u32>,
+    /// Record these processes and their children, until they end: numbers with commas or spaces between them.
+    #[arg(short, long = "pid", value_name = "PID", value_parser = parse_pids)]
+    pids: Vec<Pids>,
 
     /// Write the recording here.
     #[arg(short, long, value_name = "FILE")]
@@ -46,9 +48,18 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "TIME", default_value = "100ms", value_parser = format::parse_duration)]
     interval: u64,
 
-    /// Stop after this long.
+    /// Stop after this long, or when everything recorded has ended.
     #[arg(short, long, value_name = "TIME", value_parser = format::parse_duration)]
     duration: Option<u64>,
+
+    /// Record a command until everything that it started has ended, not only the command itself.
+    #[arg(long, requires = "command")]
+    wait_all: bool,
+
+    /// Exit with the status of the command: its own, 128 + the signal that ended it, 127 if it was not found, 126 if it may not be run.
+    /// `auto`: if the environment says that this is CI (CI is set), where a failure must not be hidden.
+    #[arg(long, value_name = "WHEN", default_value = "auto", num_args = 0..=1, default_missing_value = "always", require_equals = true)]
+    propagate_status: PropagateArg,
 
     /// Record only the processes named, not what they start or have started.
     #[arg(long)]
@@ -136,6 +147,42 @@ pub(crate) struct Args {
     command: Vec<OsString>,
 }
 
+/// Some processes, as one argument names them.
+#[derive(Clone)]
+struct Pids(Vec<u32>);
+
+/// `pgrep -d,` puts commas between them, `pidof` spaces, `pgrep` line breaks.
+fn parse_pids(text: &str) -> std::result::Result<Pids, String> {
+    let words = text.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
+    let pids = words.map(|word| match word.parse::<u32>() {
+        Ok(pid) if pid > 0 => Ok(pid),
+        _ => Err(format!("`{word}` is not a PID; `pgrep -d, NAME` finds them by name")),
+    });
+    match pids.collect::<std::result::Result<Vec<_>, _>>()? {
+        none if none.is_empty() => Err("it names no process: did `pidof` or `pgrep` find none?".to_owned()),
+        pids => Ok(Pids(pids)),
+    }
+}
+
+/// When the status of the command becomes osd's.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum PropagateArg {
+    Auto,
+    Always,
+    Never,
+}
+
+impl PropagateArg {
+    fn wanted(self) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Never => false,
+            // As CI systems set it: `true` or `1`.
+            Self::Auto => std::env::var("CI").is_ok_and(|ci| !matches!(ci.as_str(), "" | "0" | "false")),
+        }
+    }
+}
+
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum SyscallsArg {
     Events,
@@ -190,8 +237,16 @@ enum BackendArg {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let cut = cut(&args)?;
+    // Before osd has any disposition of its own.
+    let ignored_signals = ignored_signals();
+    let propagate = args.propagate_status.wanted();
     let what = match (args.pids.is_empty(), args.command.is_empty()) {
-        (false, true) => What::Pids(args.pids),
+        (false, true) => {
+            let mut pids: Vec<u32> = args.pids.into_iter().flat_map(|p| p.0).collect();
+            let mut seen = std::collections::HashSet::new();
+            pids.retain(|pid| seen.insert(*pid));
+            What::Pids(pids)
+        }
         (true, false) => What::Command(args.command),
         (true, true) => {
             return Err(Failure::new("nothing to record").hint("name a process with -p PID, or a command after --"));
@@ -228,6 +283,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         tally_entries: args.tally_entries,
         labels: args.labels,
         btf: args.btf,
+        ignored_signals,
+        wait_all: args.wait_all,
         cut,
         max_bytes: args.max_size,
         max_overhead: args.max_overhead,
@@ -253,20 +310,42 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     }
     plan.left_out.iter().for_each(|what| reporter.warning(&[what], None));
     let control = Control::default();
-    stop_on_signals(&control);
+    stop_on_signals(&control, &config.ignored_signals);
     let outcome = osd_record::record(&config, &control, |status| reporter.status(status));
     reporter.over();
-    let outcome = outcome?;
+    let outcome = match outcome {
+        Err(error @ osd_record::Error::Command { .. }) if propagate => {
+            let status = error.command_status();
+            eprint!("{}", Failure::from(error));
+            return Ok(ExitCode::from(status));
+        }
+        outcome => outcome?,
+    };
     reporter.closed(&config, &outcome);
     if outcome.disk_full {
         return Err(Failure::new("the disk is full: recording ended early, and is closed and readable")
             .hint("free some space, or write to another disk"));
     }
-    Ok(ExitCode::SUCCESS)
+    let status = outcome.exit_code.filter(|_| propagate).unwrap_or(0);
+    Ok(ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX)))
 }
 
-/// The first SIGINT, SIGTERM or SIGHUP closes the recording; the next one ends the process.
-fn stop_on_signals(control: &Control) {
+/// The signals that whoever started osd has it ignore, as `nohup` does with SIGHUP, and a shell with SIGINT for what runs in the background.
+/// Not SIGPIPE, which Rust ignores by itself.
+fn ignored_signals() -> Vec<i32> {
+    let ignored = |signal: &i32| {
+        // SAFETY: asks for a disposition; `old` is plain data, written by the call if it succeeds.
+        unsafe {
+            let mut old: libc::sigaction = std::mem::zeroed();
+            libc::sigaction(*signal, std::ptr::null(), &raw mut old) == 0 && old.sa_sigaction == libc::SIG_IGN
+        }
+    };
+    (1..=libc::SIGRTMAX()).filter(|s| *s != libc::SIGPIPE).filter(ignored).collect()
+}
+
+/// The first SIGINT, SIGTERM or SIGHUP closes the recording; the next one ends the process. Those that are ignored stay so: a recording
+/// under `nohup` outlives its terminal.
+fn stop_on_signals(control: &Control, ignored: &[i32]) {
     static CONTROL: OnceLock<Control> = OnceLock::new();
     static ASKED: AtomicBool = AtomicBool::new(false);
     extern "C" fn on_signal(signal: libc::c_int) {
@@ -293,7 +372,7 @@ fn stop_on_signals(control: &Control) {
     // Whoever reads the status may go; a pipe without a reader must not end the recording.
     // SAFETY: ignoring a signal.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].into_iter().filter(|s| !ignored.contains(s)) {
         // SAFETY: the handler only touches atomics and calls `_exit`.
         unsafe { libc::signal(signal, on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t) };
     }

@@ -96,6 +96,9 @@ impl Reporter {
                 value["exit_code"] = outcome.exit_code.into();
                 value["processes"] = outcome.n_processes.into();
                 value["disk_full"] = outcome.disk_full.into();
+                let running = outcome.still_running.iter().map(|(pid, name)| json!({"pid": pid, "comm": name}));
+                value["still_running"] = running.collect();
+                value["not_recorded"] = json!(outcome.not_recorded);
                 // A flight recorder that nobody asked leaves none.
                 if let Some(closed) = outcome.recordings.last() {
                     let m = &closed.metadata;
@@ -129,6 +132,18 @@ fn how_dear(o: Overhead) -> String {
     format!(", {} of the host (at most {}){what}", format::percent(o.share), format::percent(o.allowed))
 }
 
+/// The processes that run on, a few by name.
+fn running(outcome: &Outcome) -> String {
+    const NAMED: usize = 5;
+    let named = outcome.still_running.iter().take(NAMED);
+    let mut names: Vec<String> = named.map(|(pid, name)| format!("{} ({pid})", sanitize(name))).collect();
+    match outcome.still_running.len().saturating_sub(NAMED) {
+        0 => {}
+        more => names.push(format!("{more} more")),
+    }
+    names.join(", ")
+}
+
 fn summary(config: &Config, outcome: &Outcome) -> String {
     let ended = match (outcome.exit_code, &config.what) {
         (Some(0), _) | (None, osd_record::What::Pids(_)) => String::new(),
@@ -153,6 +168,11 @@ fn summary(config: &Config, outcome: &Outcome) -> String {
     let mut line = |text: String| out.push_str(&(text + "\n"));
     for other in outcome.recordings.iter().rev().skip(1) {
         line(format!("note: also wrote {}", sanitize(&other.path.display().to_string())));
+    }
+    outcome.not_recorded.iter().for_each(|what| line(format!("warning: {}", sanitize(what))));
+    if outcome.exit_code.is_some() && !outcome.still_running.is_empty() {
+        line(format!("note: the command has ended, and what it started still runs: {}", running(outcome)));
+        line("hint: to record that too: --wait-all, or --duration TIME".to_owned());
     }
     for loss in &closed.metadata.losses {
         line(format!("note: {} {} lost: {}", format::count(loss.count), loss.stream, loss.reason));

@@ -42,7 +42,12 @@ fn no_target_two_targets_and_a_missing_command_are_refused() {
     check(&["record", "-o", "r.parquet"], "nothing to record");
     check(&["record", "-o", "r.parquet", "-p", "1", "--", "true"], "both -p and a command");
     if may_record("no_target_two_targets_and_a_missing_command_are_refused") {
-        check(&["record", "-o", "r.parquet", "--", "/no/such/program"], "cannot run `/no/such/program`");
+        let record = ["record", "--propagate-status=never", "-o", "r.parquet", "--"];
+        for (program, why) in
+            [("/no/such/program", "No such file"), ("/etc", "Is a directory"), ("no-such", "No such file")]
+        {
+            check(&[&record[..], &[program]].concat(), &format!("cannot run `{program}`: {why}"));
+        }
     }
 }
 

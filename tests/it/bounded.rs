@@ -148,7 +148,8 @@ fn a_flight_recorder_of_a_command_that_ends_well_writes_nothing() {
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("nothing was written"), "{said}");
         assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 0);
-        let (code, said) = finish(recorder(&path, &["--backend", road, "--last", "10s", "--", "false"]));
+        let (code, said) =
+            finish(recorder(&path, &["--backend", road, "--last", "10s", "--propagate-status=never", "--", "false"]));
         assert_eq!(code, Some(0), "{said}");
         assert!(Recording::open(&path).unwrap().metadata().rows["process"] > 0);
         std::fs::remove_file(&path).unwrap();
@@ -160,7 +161,10 @@ fn a_flight_recorder_that_cannot_begin_leaves_nothing() {
     let Some(place) = Place::new("a_flight_recorder_that_cannot_begin_leaves_nothing") else { return };
     let path = place.path();
     for road in ["bpf", "proc"] {
-        let (code, said) = finish(recorder(&path, &["--backend", road, "--last", "10s", "--", "/no/such/program"]));
+        let (code, said) = finish(recorder(
+            &path,
+            &["--backend", road, "--last", "10s", "--propagate-status=never", "--", "/no/such/program"],
+        ));
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains("error: ") && said.contains("/no/such/program") && said.contains("hint: "), "{said}");
         assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 0, "{road}");

@@ -2,8 +2,11 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/sched.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -11,7 +14,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -395,6 +400,46 @@ static void paths(void)
 		CHECK(syscall(SYS_openat, AT_FDCWD, path, O_RDONLY) >= 0);
 }
 
+static void nothing(int signal)
+{
+	(void)signal;
+}
+
+/*
+ * A filter as containers have them: getuid is refused with EPERM, getgid answered with a signal. Each is made `n` times by this thread and
+ * by one that begins under the filter, with as many calls between that are let through.
+ */
+static void *refused_calls(void *n)
+{
+	for (long i = 0; i < (long)n; i++) {
+		CHECK(syscall(SYS_getuid) == -1 && errno == EPERM);
+		syscall(SYS_getppid);
+		syscall(SYS_getgid);
+	}
+	return 0;
+}
+
+static void seccomp(long n)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getuid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_getgid, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_TRAP),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = sizeof(filter) / sizeof(filter[0]), .filter = filter };
+	pthread_t t;
+
+	signal(SIGSYS, nothing);
+	CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0);
+	refused_calls((void *)n);
+	CHECK(pthread_create(&t, 0, refused_calls, (void *)n) == 0);
+	pthread_join(t, 0);
+}
+
 static pid_t waiting_child(pid_t wanted)
 {
 	struct clone_args args = { .exit_signal = SIGCHLD, .set_tid = wanted ? (uintptr_t)&wanted : 0, .set_tid_size = wanted > 0 };
@@ -469,6 +514,8 @@ int main(int argc, char **argv)
 		collide(n);
 	else if (!strcmp(what, "paths"))
 		paths();
+	else if (!strcmp(what, "seccomp"))
+		seccomp(n);
 	else
 		return 2;
 	return 0;

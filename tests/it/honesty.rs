@@ -481,3 +481,35 @@ fn a_recording_says_how_its_clocks_stood() {
         assert!((before - within_ns..=after + within_ns).contains(&wall_ns));
     }
 }
+
+#[test]
+fn calls_that_a_seccomp_filter_refuses_are_counted_and_listed_without_a_duration() {
+    let Some(place) = Place::new("calls_that_a_seccomp_filter_refuses_are_counted_and_listed_without_a_duration")
+    else {
+        return;
+    };
+    let path = place.path();
+    for options in [&[][..], &["--no-latency"], &["--syscalls", "tally"], &["--pretend-missing", "tp_btf"]] {
+        record_honesty(&path, options, &["seccomp", "500"]);
+        let tallies = rows(&path, Kind::Tally);
+        for (name, errors) in [("getuid", 1000), ("getppid", 0), ("getgid", 0), ("rt_sigreturn", 0)] {
+            if name == "rt_sigreturn" && options == ["--no-latency"] {
+                continue; // counted as `unknown`, as ever
+            }
+            let of_name: Rows = calls(&tallies, name).into_iter().cloned().collect();
+            assert_eq!((sum(&of_name, "count"), sum(&of_name, "errors")), (1000, errors), "{name} {options:?}");
+        }
+        let calls_of = rows(&path, Kind::Syscall);
+        for row in calls(&calls_of, "getuid") {
+            assert_eq!(
+                (row["ret"].as_str(), row["errno"].as_str(), row["dur_ns"].as_str()),
+                ("-1", "1", ""),
+                "{options:?}"
+            );
+        }
+        if options.is_empty() {
+            assert!(calls(&calls_of, "getppid").iter().all(|row| !row["dur_ns"].is_empty()));
+            assert_whole(&path);
+        }
+    }
+}

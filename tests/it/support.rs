@@ -126,7 +126,7 @@ pub(crate) fn honesty() -> &'static Path {
     &BUILT
 }
 
-fn compile(name: &str) -> PathBuf {
+pub(crate) fn compile(name: &str) -> PathBuf {
     let source = format!("{}/tests/it/{name}.c", env!("CARGO_MANIFEST_DIR"));
     let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
     let status = Command::new("cc").args(["-O2", "-pthread", "-o"]).arg(&out).arg(source).status().unwrap();

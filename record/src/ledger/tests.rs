@@ -1,5 +1,5 @@
 use super::*;
-use osd_bpf::wire::LIFE_EXEC;
+use osd_bpf::wire::{LIFE_EXEC, ended_thread};
 
 fn forked(ledger: &mut Ledger, seq: u32, pid: u32, at_ns: u64) -> Process {
     let l =
@@ -61,6 +61,7 @@ fn a_process_shorter_than_an_interval_leaves_one_sample_of_its_own_length() {
     let mut ledger = Ledger::new("boot", 4096, true);
     forked(&mut ledger, 9, 100, 20);
     thread_exited(&mut ledger, &used(1, 9, 5));
+    assert!(ledger.thread_gone(&ended(1, 9, 5), false));
     let row = exited(&mut ledger, 9, 100, 60, 3 << 8);
     assert_eq!((row.exit_code, row.exit_signal), (Some(3), None));
     let samples = close(&mut ledger, 100, &[]);
@@ -235,6 +236,129 @@ fn what_a_thread_used_last_is_sampled_even_after_its_process() {
     // Two threads ended at once, and the record of the other one came after that of the process.
     thread_exited(&mut ledger, &used(1, 9, 5));
     let samples = close(&mut ledger, 200, &[]);
-    assert_eq!((samples.len(), samples[0].cpu_ns, samples[0].dur_ns), (1, 5, 0));
+    assert_eq!((samples.len(), samples[0].cpu_ns, samples[0].dur_ns), (1, 5, 5), "it took that long at least");
     assert!(close(&mut ledger, 300, &[]).is_empty());
+}
+
+fn ended(thread: u64, process: u32, cpu_ns: u64) -> ended_thread {
+    ended_thread { thread_seq: thread, process_seq: process, cpu_ns, r#final: 1, ..ended_thread::default() }
+}
+
+#[test]
+fn what_a_process_uses_while_it_ends_lengthens_its_last_sample_or_has_one_of_its_own() {
+    let mut ledger = Ledger::new("boot", 4096, true);
+    forked(&mut ledger, 9, 100, 20);
+    thread_exited(&mut ledger, &used(1, 9, 5));
+    exited(&mut ledger, 9, 100, 60, 0);
+    // It takes down its memory, and a pass meets it on the way.
+    assert!(!ledger.thread_gone(&ended_thread { r#final: 0, ..ended(1, 9, 20) }, false));
+    let samples = close(&mut ledger, 100, &[]);
+    assert_eq!((samples.len(), samples[0].ts_ns, samples[0].dur_ns, samples[0].cpu_ns), (1, 20, 55, 20));
+    assert!(samples[0].rss_anon_bytes > 0 && ledger.n_ending() == 1);
+    assert!(ledger.thread_gone(&ended(1, 9, 50), false));
+    let samples = close(&mut ledger, 200, &[]);
+    assert_eq!((samples.len(), samples[0].ts_ns, samples[0].dur_ns, samples[0].cpu_ns), (1, 75, 30, 30));
+    assert_eq!((samples[0].rss_anon_bytes, samples[0].n_threads, ledger.n_ending()), (0, 0, 0));
+    assert!(close(&mut ledger, 300, &[]).is_empty());
+}
+
+#[test]
+fn the_last_totals_may_come_before_the_end_has_begun_or_twice() {
+    for again in [false, true] {
+        let mut ledger = Ledger::new("boot", 4096, true);
+        forked(&mut ledger, 9, 100, 0);
+        // The ring of life records is read up to one that is still being written; a pass over those that have ended is not.
+        assert!(ledger.thread_gone(&ended(1, 9, 50), again));
+        thread_exited(&mut ledger, &usage { n_syscalls: 7, ..used(1, 9, 30) });
+        if again {
+            assert!(ledger.thread_gone(&ended(1, 9, 50), false));
+        }
+        exited(&mut ledger, 9, 100, 60, 0);
+        let samples = close(&mut ledger, 100, &[]);
+        assert_eq!((samples[0].cpu_ns, samples[0].n_syscalls, ledger.n_ending()), (50, 7, 0));
+        assert!(close(&mut ledger, 200, &[]).is_empty());
+    }
+}
+
+#[test]
+fn last_totals_of_a_process_that_is_not_known_yet_are_asked_for_again_but_not_for_ever() {
+    let mut ledger = Ledger::new("boot", 4096, true);
+    assert!(!ledger.thread_gone(&ended(1, 9, 50), false));
+    forked(&mut ledger, 9, 100, 0);
+    assert!(ledger.thread_gone(&ended(1, 9, 50), false));
+    assert_eq!(close(&mut ledger, 100, &[])[0].cpu_ns, 50);
+    let tries = (2..20).map(|i| {
+        close(&mut ledger, i * 100, &[]);
+        ledger.thread_gone(&ended(2, 10, 50), false)
+    });
+    assert_eq!(tries.take_while(|done| !done).count(), 4);
+}
+
+#[test]
+fn a_thread_whose_last_totals_never_come_is_counted_and_forgotten() {
+    const SECOND: i64 = 1_000_000_000;
+    let mut ledger = Ledger::new("boot", 4096, true);
+    forked(&mut ledger, 9, 100, 0);
+    thread_exited(&mut ledger, &used(1, 9, 5));
+    exited(&mut ledger, 9, 100, 60, 0);
+    close(&mut ledger, SECOND, &[]);
+    close(&mut ledger, 15 * SECOND, &[]);
+    assert!(ledger.owner(9).is_some() && ledger.n_given_up() == 0);
+    close(&mut ledger, 30 * SECOND, &[]);
+    assert_eq!((ledger.owner(9), ledger.n_ending(), ledger.n_given_up()), (None, 0, 1));
+}
+
+proptest::proptest! {
+    /// Whatever passes meet of a thread on its way, and in whatever order its records are read: its samples sum to what it used.
+    #[test]
+    fn samples_sum_to_what_threads_used_in_any_order_of_reading(
+        steps in proptest::collection::vec((0u64..3, 0u8..5), 1..60),
+    ) {
+        let mut ledger = Ledger::new("boot", 4096, true);
+        forked(&mut ledger, 9, 100, 0);
+        let (mut now, mut sum) = (0, 0);
+        let mut total = [0; 3];
+        // 0: runs, 1: its end has begun, 2: it has ended.
+        let mut phase = [0; 3];
+        for (thread, what) in steps {
+            let i = thread as usize;
+            if phase[i] < 2 {
+                total[i] += 10;
+            }
+            match (what, phase[i]) {
+                (0, 0) => {
+                    now += 100;
+                    sum += close(&mut ledger, now, &[used(thread, 9, total[i])]).iter().map(|s| s.cpu_ns).sum::<u64>();
+                }
+                (1, 0) => {
+                    thread_exited(&mut ledger, &used(thread, 9, total[i]));
+                    phase[i] = 1;
+                }
+                (2, 1) => drop(ledger.thread_gone(&ended_thread { r#final: 0, ..ended(thread, 9, total[i]) }, false)),
+                // Last totals first, then the record of the end, as old as it is.
+                (3, 0) => {
+                    drop(ledger.thread_gone(&ended(thread, 9, total[i]), false));
+                    thread_exited(&mut ledger, &used(thread, 9, total[i] / 2));
+                    phase[i] = 2;
+                }
+                (3 | 4, 1) => {
+                    drop(ledger.thread_gone(&ended(thread, 9, total[i]), false));
+                    phase[i] = 2;
+                }
+                _ => {}
+            }
+        }
+        for i in 0..3 {
+            if phase[i] == 0 {
+                thread_exited(&mut ledger, &used(i as u64, 9, total[i]));
+            }
+            if phase[i] < 2 {
+                drop(ledger.thread_gone(&ended(i as u64, 9, total[i]), false));
+            }
+        }
+        exited(&mut ledger, 9, 100, now.unsigned_abs() + 1, 0);
+        sum += close(&mut ledger, now + 100, &[]).iter().map(|s| s.cpu_ns).sum::<u64>();
+        proptest::prop_assert_eq!(sum, total.iter().sum::<u64>());
+        proptest::prop_assert_eq!(ledger.n_ending(), 0);
+    }
 }

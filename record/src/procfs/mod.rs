@@ -3,6 +3,7 @@
 //! The same rows as with BPF, `sample`, `process` and `system`, and fewer: no system calls, no network, and no process that lives for
 //! less than an interval. What cannot be seen is null in the rows and named among the blind spots of the metadata.
 
+mod children;
 pub(crate) mod process;
 mod watch;
 
@@ -18,7 +19,7 @@ use osd_recording::rows::{ProcessEvent, Row};
 use osd_recording::{ClockTable, Family, Metadata, Writer};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
-use watch::Watched;
+use watch::{Watched, Zombie};
 
 /// Records until the target ends, `duration` is over or `control` says stop.
 ///
@@ -51,7 +52,12 @@ fn run(
     let mut next_tick = session.began + config.interval;
     let mut next_status = Instant::now() + Duration::from_secs(1);
     loop {
-        session.wait(next_tick, config, control);
+        // An interval may last an hour.
+        if !session.wait(next_tick.min(next_status), config, control) && Instant::now() < next_tick {
+            on_status(&session.status());
+            next_status += Duration::from_secs(1);
+            continue;
+        }
         session.tick(config.follow)?;
         next_tick = (next_tick + config.interval).max(Instant::now());
         let triggered = control.triggered() | std::mem::take(&mut session.target_failed);
@@ -73,6 +79,7 @@ fn run(
 
 struct Session {
     processes: BTreeMap<u32, Watched>,
+    zombies: Vec<Zombie>,
     child: Option<Child>,
     host: HostMeter,
     clock: ClockTable,
@@ -84,6 +91,8 @@ struct Session {
     next_clock: Instant,
     n_processes: u64,
     how_it_ended: Option<Ended>,
+    /// Processes that were named and could not be looked at.
+    not_recorded: Vec<String>,
     /// A process that was named ended, and nobody knows whether well.
     target_failed: bool,
 }
@@ -94,6 +103,7 @@ impl Session {
         let now = Instant::now();
         let mut session = Self {
             processes: BTreeMap::new(),
+            zombies: Vec::new(),
             child: None,
             host: HostMeter::new(),
             clock: ClockTable(vec![host::read_clocks()]),
@@ -115,6 +125,7 @@ impl Session {
             next_clock: now + Duration::from_secs(5),
             n_processes: 0,
             how_it_ended: None,
+            not_recorded: Vec::new(),
             target_failed: false,
         };
         session.metadata.target.follow = config.follow;
@@ -129,10 +140,14 @@ impl Session {
                 if session.processes.is_empty() {
                     return Err(Error::NoProcess { pid: pids.first().copied().unwrap_or(0) });
                 }
+                let missing = pids.iter().filter(|pid| !session.processes.contains_key(pid));
+                let why = |pid| format!("process {pid} was named and is not recorded: it ended before it could be");
+                session.not_recorded = missing.map(why).collect();
+                session.metadata.blind_spots.extend_from_slice(&session.not_recorded);
             }
             What::Command(command) => {
                 session.metadata.target.command = command.iter().map(|a| a.to_string_lossy().into_owned()).collect();
-                let stopped = Stopped::spawn(command)?;
+                let stopped = Stopped::spawn(command, &config.ignored_signals)?;
                 let pid = stopped.pid();
                 session.arrive(pid, ProcessEvent::Running, &mut rows);
                 session.child = Some(stopped.release()?);
@@ -171,15 +186,17 @@ impl Session {
         }
     }
 
-    /// Until `deadline`, or something ends the session.
-    fn wait(&mut self, deadline: Instant, config: &Config, control: &Control) {
+    /// Until `deadline`, or until something may end the session: then true.
+    fn wait(&mut self, deadline: Instant, config: &Config, control: &Control) -> bool {
         const NAP: Duration = Duration::from_millis(10);
         while let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|d| !d.is_zero()) {
-            if control.stopped() || self.timed_out(config) || self.child.as_ref().is_some_and(|c| c.peek().is_some()) {
-                return;
+            let just_ended = self.how_it_ended.is_none() && self.child.as_ref().is_some_and(|c| c.peek().is_some());
+            if control.stopped() || self.timed_out(config) || just_ended {
+                return true;
             }
             std::thread::sleep(NAP.min(left));
         }
+        false
     }
 
     fn timed_out(&self, config: &Config) -> bool {
@@ -187,7 +204,12 @@ impl Session {
     }
 
     fn over(&self, config: &Config) -> bool {
-        let ended = if self.child.is_some() { self.how_it_ended.is_some() } else { self.processes.is_empty() };
+        let outlives_command = config.wait_all || config.duration.is_some();
+        let ended = match self.child {
+            Some(_) if self.how_it_ended.is_none() => false,
+            Some(_) if !outlives_command => true,
+            _ => self.processes.is_empty(),
+        };
         ended || self.timed_out(config) || self.writing.is_full()
     }
 
@@ -196,6 +218,7 @@ impl Session {
         // Asked before looking: the last totals of a command are those of its zombie.
         let how_it_ended = self.child.as_ref().and_then(Child::peek);
         let mut rows = Vec::new();
+        self.processes.values_mut().for_each(Watched::look_at_children);
         if follow {
             let live: Vec<u32> = self.processes.keys().copied().collect();
             for pid in target::with_descendants(&live) {
@@ -206,9 +229,12 @@ impl Session {
         }
         let end_ns = self.now_ns();
         let child = self.child.as_ref().map(Child::pid);
+        for watched in self.processes.values_mut() {
+            rows.extend(watched.look(end_ns).map(Row::from));
+        }
+        self.settle_children();
         let named = &self.metadata.target.pids;
         self.processes.retain(|pid, watched| {
-            rows.extend(watched.look(end_ns).map(Row::from));
             rows.push(watched.sample(end_ns).into());
             if watched.ended() {
                 let how = how_it_ended.filter(|_| child == Some(*pid));
@@ -228,6 +254,23 @@ impl Session {
             self.next_clock += Duration::from_secs(5);
         }
         self.send(rows)
+    }
+
+    /// Tells the parents of those that are gone what is accounted for.
+    fn settle_children(&mut self) {
+        let mut reaped = Vec::new();
+        self.zombies.retain(|zombie| zombie.reaped().map(|gone| reaped.push(gone)).is_none());
+        for watched in self.processes.values().filter(|w| w.ended()) {
+            match watched.remains() {
+                Ok(gone) => reaped.push(gone),
+                Err(zombie) => self.zombies.push(zombie),
+            }
+        }
+        for (ppid, used) in reaped {
+            if let Some(parent) = self.processes.get_mut(&ppid) {
+                parent.waited_for(used);
+            }
+        }
     }
 
     /// Ends the file and goes on in the next, which introduces the processes that run. Called when an interval has just ended.
@@ -258,6 +301,7 @@ impl Session {
         self.metadata.ended_ns = self.interval_start_ns;
         self.metadata.clock = self.clock;
         let disk_full = self.writing.is_full();
+        let still_running = self.processes.values().map(Watched::name).collect();
         let failed = self.target_failed || exit_code.is_some_and(|code| code != 0);
         let timed_out = config.duration.is_some_and(|d| self.began.elapsed() >= d);
         let recordings = shelf.finish(self.writing.close(self.metadata)?, asked || failed || timed_out)?;
@@ -265,7 +309,8 @@ impl Session {
         if let Some(last) = recordings.last() {
             status.bytes = last.bytes;
         }
-        Ok(Outcome { recordings, status, exit_code, n_processes: self.n_processes, disk_full })
+        let (n_processes, not_recorded) = (self.n_processes, self.not_recorded);
+        Ok(Outcome { recordings, status, exit_code, still_running, not_recorded, n_processes, disk_full })
     }
 }
 
@@ -292,7 +337,9 @@ fn blind_spots(config: &Config) -> Vec<String> {
         format!("fork, exec and exit are seen at the end of an interval: up to {interval_ms} ms late; exec of the same program \
             by a process of another user is not seen; the exit status is known of the command only, so a flight recorder takes the end \
             of a process named by its PID for a failure"),
-        "what a process or thread used after its last interval is missing, except CPU time where its parent had not waited for it yet".into(),
+        "what a process or thread used after its last interval is missing, except its CPU time and faults if its parent waited for it: \
+            those, and those of children that came and went unseen, are charged to the parent, in ticks of 10 ms"
+            .into(),
         "read_*, write_* are null for processes of other users without CAP_SYS_PTRACE".into(),
         format!("runq_ns and ctx_* stand still while a process has more than {} threads", process::MOST_THREADS),
         "reads and writes of mapped files are seen as page faults only".into(),

@@ -14,11 +14,21 @@ pub(crate) struct Stat {
     pub(crate) major_faults: u64,
     /// User and system time of all threads, ended ones too.
     pub(crate) cpu_ns: u64,
+    /// What the children used that it has waited for, and theirs.
+    pub(crate) waited: Waited,
     pub(crate) n_threads: u32,
     /// In the ticks that [`ProcId`] counts.
     pub(crate) start_ticks: u64,
     /// Address where the stack begins, new with every exec; 0 if one may not know.
     pub(crate) stack: u64,
+}
+
+/// What processes used in all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waited {
+    pub(crate) cpu_ns: u64,
+    pub(crate) minor_faults: u64,
+    pub(crate) major_faults: u64,
 }
 
 impl Stat {
@@ -45,7 +55,12 @@ impl Stat {
             ppid: u32::try_from(number(4)?).ok()?,
             minor_faults: number(10)?,
             major_faults: number(12)?,
-            cpu_ns: (number(14)? + number(15)?).saturating_mul(ProcId::TICK_NS),
+            cpu_ns: number(14)?.saturating_add(number(15)?).saturating_mul(ProcId::TICK_NS),
+            waited: Waited {
+                cpu_ns: number(16)?.saturating_add(number(17)?).saturating_mul(ProcId::TICK_NS),
+                minor_faults: number(11)?,
+                major_faults: number(13)?,
+            },
             n_threads: u32::try_from(number(20)?).ok()?,
             start_ticks: number(22)?,
             stack: number(28).unwrap_or(0),
@@ -204,11 +219,12 @@ mod tests {
 
     #[test]
     fn files_are_read_as_the_kernel_writes_them() {
-        let text = b"42 (a b) c) S 7 42 42 0 -1 4194560 100 0 3 0 250 50 0 0 20 0 5 0 12345 1 2 3 4 5 777 0\n";
+        let text = b"42 (a b) c) S 7 42 42 0 -1 4194560 100 9 3 2 250 50 4 3 20 0 5 0 12345 1 2 3 4 5 777 0\n";
         let stat = Stat::parse(text).unwrap();
         assert_eq!((stat.comm.as_str(), stat.state, stat.ppid), ("a b) c", b'S', 7));
         assert_eq!((stat.minor_faults, stat.major_faults), (100, 3));
         assert_eq!(stat.cpu_ns, 3_000_000_000);
+        assert_eq!(stat.waited, Waited { cpu_ns: 70_000_000, minor_faults: 9, major_faults: 2 });
         assert_eq!((stat.n_threads, stat.start_ticks, stat.stack), (5, 12345, 777));
         assert!(Stat::parse(b"42 (x").is_none() && Stat::parse(b"42 (x) S 1").is_none());
         let status = Status::parse("Name:\tx\nUid:\t1000\t1000\nVmSwap:\t 1 kB\nRssAnon:\t       8 kB\n");

@@ -1,6 +1,7 @@
 //! One process under watch: from totals that `/proc` shows to what it used in an interval.
 
-use super::process::{Io, Scheduling, Stat, Status, Threads, cgroup_id};
+use super::children::{Children, zip};
+use super::process::{Io, Scheduling, Stat, Status, Threads, Waited, cgroup_id};
 use crate::host;
 use crate::host::running_text;
 use crate::target::Ended;
@@ -27,10 +28,29 @@ pub(crate) struct Watched {
     stat: Stat,
     status: Status,
     threads: Threads,
+    children: Children,
     now: Totals,
     last: Totals,
     since_ns: i64,
     ended: bool,
+    /// Its parent has waited for it.
+    reaped: bool,
+}
+
+/// A process that has ended and that its parent has not waited for.
+pub(crate) struct Zombie {
+    pid: u32,
+    start_ticks: u64,
+    ppid: u32,
+    used: Waited,
+}
+
+impl Zombie {
+    /// Whether its parent has waited for it; if so, who that was, and what is accounted for of it.
+    pub(crate) fn reaped(&self) -> Option<(u32, Waited)> {
+        let there = Stat::read(self.pid).is_some_and(|s| s.start_ticks == self.start_ticks);
+        (!there).then_some((self.ppid, self.used))
+    }
 }
 
 /// CLOCK_BOOTTIME now, in the ticks of `/proc/PID/stat`.
@@ -62,15 +82,19 @@ impl Watched {
             status: Status::read(pid).unwrap_or_default(),
             stat,
             threads: Threads::default(),
+            children: Children::default(),
             now: Totals::default(),
             last: Totals::default(),
             since_ns: now_ns,
             ended: false,
+            reaped: false,
         };
         watched.total();
         if event == ProcessEvent::Fork && watched.stat.start_ticks >= began_ticks {
             watched.since_ns = start_ts_ns.min(now_ns);
+            watched.children.read(watched.stat.waited);
         } else {
+            watched.children = Children::new(watched.stat.waited);
             watched.last = watched.now;
         }
         let row = watched.row(watched.since_ns, event);
@@ -81,18 +105,51 @@ impl Watched {
         self.owner.proc
     }
 
+    /// PID and name.
+    pub(crate) fn name(&self) -> (u32, String) {
+        (self.owner.pid, self.stat.comm.clone())
+    }
+
     pub(crate) fn ended(&self) -> bool {
         self.ended
+    }
+
+    /// Reads what its children used that it has waited for. Before any process is looked at: see `children`.
+    pub(crate) fn look_at_children(&mut self) {
+        if let Some(stat) = Stat::read(self.owner.pid).filter(|s| s.start_ticks == self.stat.start_ticks) {
+            self.children.read(stat.waited);
+        }
+    }
+
+    /// A child of it that was watched is gone.
+    pub(crate) fn waited_for(&mut self, used: Waited) {
+        self.children.credit(used);
+    }
+
+    /// Once it has ended: its parent, and what is accounted for of it and of its children, if the parent has waited for it, or else itself as
+    /// a zombie.
+    pub(crate) fn remains(&self) -> std::result::Result<(u32, Waited), Zombie> {
+        let own = Waited {
+            cpu_ns: self.now.cpu_ns,
+            minor_faults: self.now.minor_faults,
+            major_faults: self.now.major_faults,
+        };
+        let used = zip(own, self.children.accounted(), u64::saturating_add);
+        let Stat { ppid, start_ticks, .. } = self.stat;
+        if self.reaped { Ok((ppid, used)) } else { Err(Zombie { pid: self.owner.pid, start_ticks, ppid, used }) }
     }
 
     /// Reads everything again. Gives a row if the process replaced its program since.
     pub(crate) fn look(&mut self, now_ns: i64) -> Option<Process> {
         let before = std::mem::replace(&mut self.ended, true);
+        self.reaped = true;
         let stat = Stat::read(self.owner.pid).filter(|s| s.start_ticks == self.stat.start_ticks)?;
+        self.reaped = false;
         let replaced = stat.stack != self.stat.stack && stat.stack != 0 && self.stat.stack != 0;
         // A zombie has let go of its name, memory and files; its CPU time and faults are still there.
         if stat.ended() {
             self.stat.cpu_ns = stat.cpu_ns;
+            self.children.read(stat.waited);
             self.stat.minor_faults = stat.minor_faults;
             self.stat.major_faults = stat.major_faults;
             self.total_of_stat();
@@ -133,13 +190,14 @@ impl Watched {
         // The first totals that could be read are where counting begins.
         let io_before = last.io.unwrap_or(io);
         let (s, s_before) = (now.scheduling, last.scheduling);
+        let unseen = self.children.charge();
         let end_ns = end_ns.max(self.since_ns);
         let ts_ns = std::mem::replace(&mut self.since_ns, end_ns);
         Sample {
             ts_ns,
             dur_ns: (end_ns - ts_ns).unsigned_abs(),
             owner: self.owner,
-            cpu_ns: now.cpu_ns.saturating_sub(last.cpu_ns),
+            cpu_ns: now.cpu_ns.saturating_sub(last.cpu_ns) + unseen.cpu_ns,
             runq_ns: s.runq_ns.saturating_sub(s_before.runq_ns),
             ctx_voluntary: s.voluntary.saturating_sub(s_before.voluntary),
             ctx_involuntary: s.involuntary.saturating_sub(s_before.involuntary),
@@ -147,8 +205,8 @@ impl Watched {
             rss_file_bytes: self.status.rss_file_bytes,
             rss_shmem_bytes: self.status.rss_shmem_bytes,
             swap_bytes: self.status.swap_bytes,
-            minor_faults: now.minor_faults.saturating_sub(last.minor_faults),
-            major_faults: now.major_faults.saturating_sub(last.major_faults),
+            minor_faults: now.minor_faults.saturating_sub(last.minor_faults) + unseen.minor_faults,
+            major_faults: now.major_faults.saturating_sub(last.major_faults) + unseen.major_faults,
             read_bytes: io.read_bytes.saturating_sub(io_before.read_bytes),
             write_bytes: io.write_bytes.saturating_sub(io_before.write_bytes),
             read_chars: io.read_chars.saturating_sub(io_before.read_chars),
