@@ -31,8 +31,10 @@ pub enum Error {
         path: PathBuf,
         /// The feature.
         feature: &'static str,
-        /// Where it would have come from.
+        /// Why it is not there.
         why: String,
+        /// How to get a recording that has it.
+        fix: String,
     },
     /// Another interval than wanted.
     #[error("{} has a sample every {found_ms} ms, and {wanted_by} one every {wanted_ms} ms", .path.display())]
@@ -170,9 +172,9 @@ impl Error {
                 let names: Vec<&str> = crate::features::ALL.iter().map(|f| f.name).collect();
                 format!("there are: {}", names.join(", "))
             }
-            Self::MissingFeature { feature, .. } => format!(
-                "record with eBPF (`osd doctor` says what this host lacks), or train a model without `{feature}` (`osd train --features ...`)"
-            ),
+            Self::MissingFeature { feature, fix, .. } => {
+                format!("{fix}, or train a model without `{feature}` (`osd train --features ...`)")
+            }
             Self::Interval { wanted_ms, .. } => {
                 format!("record with `--interval {wanted_ms}ms`, or train a model on recordings with the same interval")
             }

@@ -4,7 +4,7 @@
 //! interval, in the phase of its first sample. Counters are spread over the bins that a row overlaps and become rates; levels are means
 //! over time. A bin is *valid* if samples cover it and nothing that counts was lost in it; the short first and last are not.
 
-use crate::{Error, Result};
+use crate::{Error, Result, absent};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, TimestampNanosecondType, UInt32Type, UInt64Type};
 use arrow_array::{Array, RecordBatch};
@@ -142,7 +142,7 @@ pub fn read(recording: &Recording, features: &[&'static Feature]) -> Result<Seri
     let samples = Samples::read(recording, features, grid)?;
     for (feature, seen) in features.iter().zip(&samples.seen) {
         if !seen {
-            return Err(missing(recording, feature));
+            return Err(absent::error(recording, feature, grid.len));
         }
     }
     let mut valid: Vec<bool> = samples.covered.iter().map(|c| *c >= COVERED).collect();
@@ -175,17 +175,6 @@ fn grid(recording: &Recording) -> Result<Grid> {
         return Err(Error::TooLong { path: path(), bins, most: MOST_BINS });
     }
     Ok(Grid { start_ns, step_ns, len: usize::try_from(bins).unwrap_or(1) })
-}
-
-fn missing(recording: &Recording, feature: &Feature) -> Error {
-    let from_proc = recording.metadata().families.iter().any(|f| f.attach == "/proc");
-    let columns = feature.columns.join(", ");
-    let why = if from_proc { "it was recorded from /proc, without eBPF" } else { "no sample holds it" };
-    Error::MissingFeature {
-        path: recording.path().to_owned(),
-        feature: feature.name,
-        why: format!("{why} (column {columns})"),
-    }
 }
 
 /// Sums over the sample rows.

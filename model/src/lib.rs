@@ -7,6 +7,7 @@
 //!
 //! Nothing here trains, prints or knows a tensor library.
 
+mod absent;
 mod alarms;
 pub mod artifact;
 mod error;
