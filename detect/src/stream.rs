@@ -8,7 +8,12 @@
 //! - the median plus a floor given by the caller, so that a nearly constant metric does not alarm on trifles.
 //!
 //! A value enters the past only when nothing alarmed for a while after it: the past is not made of what it flags. Two exceptions: a
-//! short burst is remembered once it was told, and an alarm that does not end is the new normal after [`Config::adapt_s`].
+//! short burst or stall is remembered once it was told, and an alarm that does not end is the new normal after [`Config::adapt_s`].
+//! A burst is remembered by its height. A stall has no depth beyond nothing, so it is remembered by its length: the next
+//! one alarms once it is longer.
+//!
+//! Times are meant for ten points a second. Where points are seconds or hours apart, each is at least as many points as it
+//! takes to judge by (`Spans`), so what is learnt from, and how long that takes, grows with the interval.
 
 use crate::robust;
 use crate::threshold::Tail;
@@ -84,10 +89,57 @@ pub struct Verdict {
 #[derive(Clone, Debug)]
 pub struct Detector {
     config: Config,
+    spans: Spans,
     scales: Vec<Scale>,
     now: usize,
     /// First and last point of the alarm that runs, or ended a moment ago.
     run: Option<(usize, usize)>,
+    /// First and last point of the fall that runs, or ended a moment ago.
+    fall: Option<(usize, usize)>,
+    /// Lengths of short falls already told, with their time.
+    told_falls: Vec<(usize, usize)>,
+}
+
+/// The times of a [`Config`] in points, none of them too few.
+#[derive(Clone, Debug)]
+struct Spans {
+    settle: usize,
+    warm_up: usize,
+    believe: usize,
+    burst: usize,
+    adapt: usize,
+    forget: usize,
+    /// Of the scales, each at least four times as many as that before may have.
+    widths: Vec<usize>,
+}
+
+/// As many points as are learnt from at least: as many independent ones as the shorter scale has of eight seconds.
+const LEARN_POINTS: usize = 16;
+
+impl Spans {
+    fn of(config: &Config) -> Self {
+        let points = |seconds: f64| (seconds / config.interval_s).round().max(0.0) as usize;
+        let least = (0..).scan(1_usize, |least, _| {
+            let this = *least;
+            *least = least.saturating_mul(4);
+            Some(this)
+        });
+        let mut widths: Vec<usize> =
+            config.scales_s.iter().zip(least).map(|(s, least)| points(*s).max(least)).collect();
+        widths.dedup();
+        let long = widths.iter().copied().max().unwrap_or(1);
+        let short = widths.first().copied().unwrap_or(0);
+        let settle = points(config.settle_s).max(1);
+        Self {
+            settle,
+            warm_up: points(config.warm_up_s).max(settle + LEARN_POINTS),
+            believe: points(BELIEVE_S).max(long.min(4)),
+            burst: points(BURST_S).max(long.min(4)) + short,
+            adapt: points(config.adapt_s).max(6 * long),
+            forget: points(FORGET_TOLD_S).max(100 * long),
+            widths,
+        }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -103,7 +155,7 @@ struct Scale {
     /// Statistics of the alarm that runs: the new normal, should it last.
     during: VecDeque<f64>,
     peak: f64,
-    /// Peaks of short bursts already told, with their time.
+    /// Peaks of short rises already told, with their time.
     told: Vec<(usize, f64)>,
     fresh: usize,
     limits: Option<Limits>,
@@ -130,15 +182,14 @@ const FORGET_TOLD_S: f64 = 900.0;
 impl Detector {
     /// A detector that has seen nothing.
     pub fn new(config: Config) -> Self {
-        let points = |seconds: f64| ((seconds / config.interval_s).round() as usize).max(1);
-        let mut widths: Vec<usize> = config.scales_s.iter().map(|s| points(*s)).collect();
-        widths.dedup();
-        let scales = widths.into_iter().map(Scale::new).collect();
-        Self { config, scales, now: 0, run: None }
+        let spans = Spans::of(&config);
+        let scales = spans.widths.iter().map(|width| Scale::new(*width)).collect();
+        Self { config, spans, scales, now: 0, run: None, fall: None, told_falls: vec![] }
     }
 
-    fn points(&self, seconds: f64) -> usize {
-        (seconds / self.config.interval_s).round() as usize
+    /// Points at the start in which it learns and cannot alarm.
+    pub fn warm_up(&self) -> usize {
+        self.spans.warm_up
     }
 
     /// Takes the next point, `None` if it is missing, and judges it by what came before.
@@ -146,7 +197,7 @@ impl Detector {
         let value = value.filter(|v| v.is_finite());
         let now = self.now;
         self.now += 1;
-        let warm = now >= self.points(self.config.warm_up_s);
+        let warm = now >= self.spans.warm_up;
         let level = value.unwrap_or(0.0).abs();
         let mut verdict = Verdict::default();
         let mut statistics = Vec::with_capacity(self.scales.len());
@@ -154,27 +205,59 @@ impl Detector {
             let statistic = scale.take(value, self.config.form);
             statistics.push(statistic);
             if let (Some(y), true) = (statistic, warm) {
-                scale.refit(&self.config, now);
+                scale.refit(&self.config, &self.spans, now);
                 let judged = scale.judge(y, level, &self.config);
                 if judged.severity > verdict.severity {
                     verdict = judged;
                 }
             }
         }
-        self.learn(now, &statistics, verdict.severity >= 1.0, warm);
+        let alarm = verdict.severity >= 1.0;
+        self.learn(now, &statistics, alarm, warm);
+        self.remember_falls(now, verdict)
+    }
+
+    /// Points after the last alarm until it is over.
+    fn hold(&self) -> usize {
+        self.scales.iter().map(|s| s.width).max().unwrap_or(1) + 1
+    }
+
+    /// The verdict; silent while it is about a fall no longer than those told.
+    fn remember_falls(&mut self, now: usize, mut verdict: Verdict) -> Verdict {
+        let (hold, forget) = (self.hold(), self.spans.forget);
+        if let Some((start, last)) = self.fall.filter(|(_, last)| now - last > hold) {
+            if last - start < self.spans.burst {
+                self.told_falls.push((now, last - start + 1));
+            }
+            self.fall = None;
+        }
+        if verdict.severity < 1.0 || verdict.rising {
+            return verdict;
+        }
+        self.told_falls.retain(|(told, _)| told + forget > now);
+        let start = self.fall.map_or(now, |(start, _)| start);
+        self.fall = Some((start, now));
+        let length = now - start + 1;
+        let longest = self.told_falls.iter().map(|(_, length)| *length).max().unwrap_or(0);
+        // A fifth beyond, as for heights, and a point for the phase.
+        if length * 5 <= longest * 6 + 5 && longest > 0 {
+            verdict.severity = 0.0;
+        } else if longest > 0 {
+            verdict.reach += length;
+        }
         verdict
     }
 
     fn learn(&mut self, now: usize, statistics: &[Option<f64>], alarm: bool, warm: bool) {
-        let hold = self.scales.iter().map(|s| s.width).max().unwrap_or(1) + 1;
+        let hold = self.hold();
         if alarm {
             let start = self.run.map_or(now, |(start, _)| start);
             self.run = Some((start, now));
         }
         if let Some((start, last)) = self.run {
-            let lasting = now - start >= self.points(self.config.adapt_s);
+            let lasting = now - start >= self.spans.adapt;
             let over = now - last > hold;
-            let burst = last - start < self.points(BURST_S) + self.scales.first().map_or(0, |s| s.width);
+            let burst = last - start < self.spans.burst;
             for (scale, y) in self.scales.iter_mut().zip(statistics) {
                 scale.pending.clear();
                 if let Some(y) = *y {
@@ -203,8 +286,8 @@ impl Detector {
             }
             return;
         }
-        let settled = now >= self.points(self.config.settle_s);
-        let believe = if warm { self.points(BELIEVE_S) } else { 0 };
+        let settled = now >= self.spans.settle;
+        let believe = if warm { self.spans.believe } else { 0 };
         for (scale, y) in self.scales.iter_mut().zip(statistics) {
             if let (Some(y), true) = (y, settled && now.is_multiple_of(scale.stride)) {
                 scale.pending.push_back((now, *y));
@@ -256,13 +339,12 @@ impl Scale {
         }
     }
 
-    fn refit(&mut self, config: &Config, now: usize) {
+    fn refit(&mut self, config: &Config, spans: &Spans, now: usize) {
         let due = (self.past.len() / 20).max(5);
         if self.limits.is_some() && self.fresh < due {
             return;
         }
-        let forget = (FORGET_TOLD_S / config.interval_s) as usize;
-        self.told.retain(|(t, _)| t + forget > now);
+        self.told.retain(|(t, _)| t + spans.forget > now);
         self.fresh = 0;
         let mut sorted: Vec<f64> = self.past.iter().copied().collect();
         robust::sort(&mut sorted);
@@ -277,7 +359,7 @@ impl Scale {
         let directions = if config.fall.is_some() && config.form == Form::Rate { 2.0 } else { 1.0 };
         // Overlapping means count for about three independent ones a width.
         let tests_per_hour = 3.0 * 3_600.0 / (self.width as f64 * config.interval_s);
-        let share = config.false_alarms_per_hour / (config.scales_s.len() as f64 * directions);
+        let share = config.false_alarms_per_hour / (spans.widths.len() as f64 * directions);
         let allowed = (share / tests_per_hour).min(0.01);
         let widths = (self.past.len() * self.stride) as f64 / self.width as f64;
         let stretch = 1.0 + 1.5 / widths.sqrt();
@@ -372,6 +454,61 @@ mod tests {
         let found = alarms(&Config::default(), values);
         assert_eq!(found.len(), 1, "{found:?}");
         assert!((600..606).contains(&found[0].0));
+    }
+
+    #[test]
+    fn a_repeated_stall_is_told_once_and_a_longer_one_again() {
+        let config = Config { fall: Some(0.75), ..Config::default() };
+        for length in [6, 12, 20] {
+            let stalls = |i: usize| i > 500 && i % 600 < length;
+            let values = || noise(6_000, 3, 0.0).enumerate();
+            let found = alarms(&config, values().map(|(i, v)| if stalls(i) { v * 0.01 } else { v }));
+            assert_eq!(found.len(), 1, "{length}: {found:?}");
+            assert!((600..600 + length + 6).contains(&found[0].0), "{length}: {found:?}");
+            // One that goes on is found all the same, and its beginning is in reach.
+            let mut detector = Detector::new(config.clone());
+            let mut first = None;
+            for (i, v) in values() {
+                let v = if stalls(i) || (4_000..4_100).contains(&i) { v * 0.01 } else { v };
+                let verdict = detector.push(Some(v));
+                if i >= 4_000 && verdict.severity >= 1.0 {
+                    first.get_or_insert((i, verdict.reach));
+                }
+            }
+            let (at, reach) = first.unwrap_or_else(|| panic!("{length}: the long stall is lost"));
+            assert!(at < 4_000 + 2 * length + 20 && at - reach <= 4_002, "{length}: {at} {reach}");
+        }
+    }
+
+    #[test]
+    fn constants_follow_the_interval() {
+        for (interval_s, warm_up, widths) in [
+            (0.01, 800, vec![50, 200]),
+            (0.1, 80, vec![5, 20]),
+            (1.0, 17, vec![1, 4]),
+            (10.0, 17, vec![1, 4]),
+            (60.0, 17, vec![1, 4]),
+            (3_600.0, 17, vec![1, 4]),
+        ] {
+            let detector = Detector::new(Config { interval_s, ..Config::default() });
+            assert_eq!((detector.warm_up(), detector.spans.widths.clone()), (warm_up, widths), "{interval_s}");
+        }
+    }
+
+    /// An hour has 3 600 points of a second and one of an hour: the same number of points is watched at each interval, with
+    /// as many false alarms allowed in it.
+    #[test]
+    fn noise_alarms_no_oftener_than_stated_at_any_interval_and_a_jump_is_found() {
+        for interval_s in [0.01, 1.0, 10.0, 60.0, 3_600.0] {
+            let config = Config { interval_s, false_alarms_per_hour: 0.1 / interval_s, ..bare() };
+            let count: usize = (0..40).map(|seed| alarms(&config, noise(9_000, seed, 0.0)).len()).sum();
+            assert!(count <= 15, "{interval_s} s: {count}, and ten are allowed");
+            let config = Config { interval_s, ..Config::default() };
+            let jump = noise(2_000, 5, 0.0).enumerate().map(|(i, v)| if i >= 1_500 { v * 4.0 } else { v });
+            let found = alarms(&config, jump);
+            let soon = 1_500 + (0.5 / interval_s) as usize + 1;
+            assert!(found.len() == 1 && (1_500..=soon).contains(&found[0].0), "{interval_s} s: {found:?}");
+        }
     }
 
     #[test]
