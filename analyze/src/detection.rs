@@ -3,6 +3,7 @@
 use crate::explain::Config;
 use crate::judged;
 use crate::metrics::METRICS;
+use crate::say;
 use crate::series::Table;
 use osd_detect::findings::DetectorSummary;
 use osd_detect::grid::Grid;
@@ -10,9 +11,12 @@ use osd_detect::stream::{self, Detector, Form};
 use osd_detect::windows::{self, Group, Hit};
 use osd_model::score::Scored;
 
-/// Time at the start that is neither baseline nor window.
+/// Time at the start that is neither baseline nor window; at least one interval.
 pub(crate) const SETTLE_S: f64 = 1.0;
+/// The detector takes longer where intervals are long.
 const WARM_UP_S: f64 = 8.0;
+/// Longest interval that shows a burst as the detector was made to see it: half a second is its shorter scale.
+const SHARP_S: f64 = 0.5;
 /// Windows closer than this are one.
 const JOIN_S: f64 = 1.5;
 /// Nothing that begins this late is a window.
@@ -25,28 +29,30 @@ pub(crate) struct Detection {
 }
 
 /// Windows of `table`; by the model's scores, where there are any, for the metrics that the model sees.
-pub(crate) fn detect(table: &Table, config: &Config, scored: Option<&Scored>) -> Detection {
+///
+/// `interval_s` is that of the recording: the bins of one that is shorter than half of it are shorter too.
+pub(crate) fn detect(table: &Table, interval_s: f64, config: &Config, scored: Option<&Scored>) -> Detection {
     let grid = table.grid;
-    let step_s = grid.seconds(1);
+    let step_s = interval_s.max(grid.seconds(1));
     let watched = |place: usize| table.metrics[place].is_some() && METRICS[place].drives;
     let seen = |place: usize| scored.is_some_and(|s| judged::place(s, METRICS[place].name).is_some());
     let n_watched = (0..METRICS.len()).filter(|p| watched(*p) && !seen(*p)).count().max(1);
     let rate = judged::share(config, scored.is_some());
     let mut driving: Vec<Hit> = vec![];
     let mut describing: Vec<Hit> = vec![];
+    let watching =
+        stream::Config { interval_s: step_s, settle_s: SETTLE_S, warm_up_s: WARM_UP_S, ..stream::Config::default() };
+    let warm_up_s = Detector::new(watching.clone()).warm_up() as f64 * step_s;
     for (place, values) in table.metrics.iter().enumerate() {
         let Some(values) = values else { continue };
         let metric = &METRICS[place];
         let mut detector = Detector::new(stream::Config {
-            interval_s: step_s,
             false_alarms_per_hour: rate / n_watched as f64,
             form: metric.form,
             floor: metric.floor,
             relative_floor: metric.relative_floor,
             fall: metric.fall,
-            settle_s: SETTLE_S,
-            warm_up_s: WARM_UP_S,
-            ..stream::Config::default()
+            ..watching.clone()
         });
         let hits = if metric.drives && !seen(place) { &mut driving } else { &mut describing };
         hits.extend(hits_of(place, values, &mut detector, grid));
@@ -70,18 +76,39 @@ pub(crate) fn detect(table: &Table, config: &Config, scored: Option<&Scored>) ->
     let summary = DetectorSummary {
         name: scored.map_or_else(|| "robust streaming".into(), judged::name),
         false_alarms_per_hour: config.false_alarms_per_hour,
-        warm_up_s: WARM_UP_S,
+        warm_up_s,
         metrics: (0..METRICS.len()).filter(|p| watched(*p)).map(|p| METRICS[p].name.to_owned()).collect(),
-        notes: match scored {
-            Some(scored) => judged::notes(scored, grid),
-            None if grid.seconds(grid.len) < WARM_UP_S * 1.5 => vec![format!(
-                "the recording lasts {:.1} s: the first {WARM_UP_S:.0} s are learnt from and cannot alarm",
-                grid.seconds(grid.len)
-            )],
-            None => vec![],
-        },
+        notes: scored.map_or_else(|| notes(table, step_s, warm_up_s), |scored| judged::notes(scored, grid)),
     };
     Detection { groups, summary }
+}
+
+/// What could not be judged, and what would have to be so that it can.
+fn notes(table: &Table, interval_s: f64, warm_up_s: f64) -> Vec<String> {
+    let grid = table.grid;
+    let length_s = grid.seconds(grid.len);
+    let mut notes = vec![];
+    if table.metrics.iter().flatten().all(|values| values.iter().all(Option::is_none)) {
+        notes.push("the recording holds no samples: it ended before its first interval did".to_owned());
+    }
+    if length_s < warm_up_s * 1.5 {
+        let (length, learning) = (say::length(length_s, 1), say::length(warm_up_s, 0));
+        let mut note = format!("the recording lasts {length}: the first {learning} are learnt from and cannot alarm");
+        if length_s <= warm_up_s {
+            note += &format!(", so nothing in it was judged; record for longer than {learning}");
+            if interval_s > SHARP_S {
+                note += ", or with a shorter --interval";
+            }
+        }
+        notes.push(note);
+    }
+    if interval_s > SHARP_S {
+        let interval = say::length(interval_s, 1);
+        notes.push(format!(
+            "a sample every {interval}: what is shorter shows only as far as it moves the mean over {interval}"
+        ));
+    }
+    notes
 }
 
 /// Runs of alarms of one metric, with sharp edges.

@@ -1,10 +1,12 @@
-//! What happened inside each window, counted from the rows: threads, errors, objects, latency, an exemplar sequence.
+//! What happened inside each window, counted from the rows: threads, errors, latency, an exemplar sequence.
 //!
-//! Events are read once over the recording, in batches, into counters; then once more inside the windows alone for what is shown
-//! verbatim. Memory grows with threads and windows, not with events.
+//! Events are read once over the recording, in batches, into counters; then once more in and before each window for what
+//! is shown verbatim: the objects of calls ([`crate::objects`]) and a sequence. Memory grows with threads and windows,
+//! not with events.
 
-use crate::Result;
+use crate::objects::{Collector, Object, Ranked, Topic};
 use crate::series::{self, Table, dictionary, text, times, u64s};
+use crate::{Result, answers};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Int64Type, UInt64Type};
 use osd_detect::findings::SequenceCall;
@@ -37,18 +39,29 @@ impl Sparse {
     }
 }
 
-/// A thread: process id, thread id.
-pub(crate) type Thread = (u32, u32);
+/// A thread. The kernel reuses PIDs and TIDs within minutes, so the process is its identity (`proc`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Thread {
+    pub(crate) proc: u64,
+    pub(crate) tid: u32,
+}
+
+/// The calls of one thread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ThreadCalls {
+    pub(crate) pid: u32,
+    pub(crate) calls: Sparse,
+}
 
 /// Counted from event rows.
 #[derive(Debug, Default)]
 pub(crate) struct Events {
     pub(crate) total: u64,
-    pub(crate) threads: BTreeMap<Thread, Sparse>,
-    /// By call and error number.
+    pub(crate) threads: BTreeMap<Thread, ThreadCalls>,
+    /// By call and error number, without the errors that are no failure.
     pub(crate) errors: BTreeMap<(String, i64), Sparse>,
-    /// Per window: calls of each thread by name.
-    pub(crate) top_call: BTreeMap<(usize, Thread), BTreeMap<String, u64>>,
+    /// Calls of each thread by name: in each window, and in the baseline (`None`).
+    pub(crate) calls_of: BTreeMap<(Option<usize>, Thread), BTreeMap<String, u64>>,
 }
 
 /// Latency histograms of each call, in each window and in the baseline.
@@ -61,9 +74,25 @@ pub(crate) struct Latency {
 /// Shown verbatim for one window.
 #[derive(Debug, Default)]
 pub(crate) struct Verbatim {
-    /// Objects of each call with their number, most first.
-    pub(crate) objects: HashMap<String, Vec<(String, u64)>>,
+    /// Of each topic, in its order.
+    pub(crate) objects: Vec<Ranked>,
     pub(crate) sequence: Vec<SequenceCall>,
+}
+
+/// Baseline near a window, which the objects in it are compared with.
+pub(crate) struct Reference<'a> {
+    pub(crate) span: Range<i64>,
+    pub(crate) grid: Grid,
+    pub(crate) bins: &'a [Bin],
+    /// Length of the window over that of the baseline in `span`; 0 without any.
+    pub(crate) weight: f64,
+}
+
+impl Reference<'_> {
+    fn holds(&self, ts_ns: i64) -> bool {
+        let baseline = |bin: usize| self.bins[bin] == Bin::Baseline;
+        self.span.contains(&ts_ns) && self.grid.bin(ts_ns).is_some_and(baseline)
+    }
 }
 
 fn query(kind: Kind, columns: &[&'static str], range: Option<&Range<i64>>) -> Query {
@@ -73,18 +102,21 @@ fn query(kind: Kind, columns: &[&'static str], range: Option<&Range<i64>>) -> Qu
 pub(crate) fn events(recording: &Recording, table: &Table, bins: &[Bin], range: Option<&Range<i64>>) -> Result<Events> {
     let grid = table.grid;
     let mut out = Events::default();
-    let mut threads: Vec<(Thread, Sparse)> = vec![];
+    let mut threads: Vec<(Thread, ThreadCalls)> = vec![];
     let mut place_of: HashMap<Thread, usize> = HashMap::new();
     let mut calls: Vec<String> = vec![];
     let mut code_of: HashMap<String, usize> = HashMap::new();
     let mut errors: HashMap<(usize, i64), Sparse> = HashMap::new();
-    let mut top: HashMap<(usize, usize, usize), u64> = HashMap::new();
-    for batch in recording.read(&query(Kind::Syscall, &["ts", "pid", "tid", "syscall", "errno"], range))? {
+    let mut calls_of: HashMap<(Option<usize>, usize, usize), u64> = HashMap::new();
+    let columns = ["ts", "proc", "pid", "tid", "syscall", "errno"];
+    for batch in recording.read(&query(Kind::Syscall, &columns, range))? {
         let batch = batch?;
         let ts = times(&batch)?;
         let (pid, tid, errno) = (u64s(&batch, "pid")?, u64s(&batch, "tid")?, u64s(&batch, "errno")?);
         let (Some(pid), Some(tid)) = (pid, tid) else { continue };
         let (pid, tid) = (pid.as_primitive::<UInt64Type>(), tid.as_primitive::<UInt64Type>());
+        let proc = u64s(&batch, "proc")?;
+        let proc = proc.as_ref().map(|p| p.as_primitive::<UInt64Type>());
         let errno = errno.as_ref().map(|e| e.as_primitive::<UInt64Type>());
         let Some((codes, names)) = dictionary(&batch, "syscall") else { continue };
         let code: Vec<usize> = names
@@ -101,26 +133,31 @@ pub(crate) fn events(recording: &Recording, table: &Table, bins: &[Bin], range: 
             out.total += 1;
             let Some(bin) = grid.bin(*ts) else { continue };
             let Some(call) = codes.key(row).and_then(|k| code.get(k).copied()) else { continue };
-            if let Some(errno) = errno.filter(|e| e.is_valid(row)) {
-                errors.entry((call, errno.value(row) as i64)).or_default().add(bin as u32);
+            let failed = errno.filter(|e| e.is_valid(row)).map(|e| e.value(row) as i64);
+            if let Some(errno) = failed.filter(|errno| !answers::is_answer(&calls[call], *errno)) {
+                errors.entry((call, errno)).or_default().add(bin as u32);
             }
-            let thread = (pid.value(row) as u32, tid.value(row) as u32);
+            let thread = Thread { proc: proc.map_or(0, |p| p.value(row)), tid: tid.value(row) as u32 };
             let place = match last {
                 Some((t, place)) if t == thread => place,
                 _ => *place_of.entry(thread).or_insert_with(|| {
-                    threads.push((thread, Sparse::default()));
+                    let pid = pid.value(row) as u32;
+                    threads.push((thread, ThreadCalls { pid, ..ThreadCalls::default() }));
                     threads.len() - 1
                 }),
             };
             last = Some((thread, place));
-            threads[place].1.add(bin as u32);
-            if let Bin::Window(w) = bins[bin] {
-                *top.entry((w, place, call)).or_default() += 1;
-            }
+            threads[place].1.calls.add(bin as u32);
+            let window = match bins[bin] {
+                Bin::Window(w) => Some(w),
+                Bin::Baseline => None,
+                Bin::Neither => continue,
+            };
+            *calls_of.entry((window, place, call)).or_default() += 1;
         }
     }
-    for ((w, place, call), n) in top {
-        *out.top_call.entry((w, threads[place].0)).or_default().entry(calls[call].clone()).or_default() += n;
+    for ((window, place, call), n) in calls_of {
+        *out.calls_of.entry((window, threads[place].0)).or_default().entry(calls[call].clone()).or_default() += n;
     }
     out.threads = threads.into_iter().collect();
     out.errors = errors.into_iter().map(|((call, errno), n)| ((calls[call].clone(), errno), n)).collect();
@@ -161,30 +198,34 @@ pub(crate) fn latency(recording: &Recording, grid: Grid, bins: &[Bin], range: Op
     Ok(out)
 }
 
-const OBJECTS_MAX: usize = 20_000;
 const SEQUENCE_CALLS: usize = 12;
 
-/// Reads what is shown of `span`: the objects of `calls` and the first calls of `thread`.
+/// Reads what is shown of `span`: the objects of `topics`, against those of `reference`, and the first calls of `thread`.
 pub(crate) fn verbatim(
     recording: &Recording,
     span: &Range<i64>,
-    calls: &[&str],
+    reference: &Reference<'_>,
+    topics: Vec<Topic>,
     thread: Option<Thread>,
 ) -> Result<Verbatim> {
-    let mut objects: HashMap<String, HashMap<String, u64>> = HashMap::new();
-    let mut held = 0;
+    let mut objects = Collector::new(topics);
     let mut rows: Vec<(i64, SequenceCall)> = vec![];
-    let columns = ["ts", "dur_ns", "pid", "tid", "syscall", "ret", "errno", "fd", "path"];
-    for batch in recording.read(&query(Kind::Syscall, &columns, Some(span)))? {
+    let columns = ["ts", "dur_ns", "proc", "tid", "syscall", "ret", "errno", "fd", "path"];
+    let range = reference.span.start.min(span.start)..reference.span.end.max(span.end);
+    for batch in recording.read(&query(Kind::Syscall, &columns, Some(&range)))? {
         let batch = batch?;
         let ts = times(&batch)?;
-        let (pid, tid, dur) = (u64s(&batch, "pid")?, u64s(&batch, "tid")?, u64s(&batch, "dur_ns")?);
+        let (proc, tid, dur) = (u64s(&batch, "proc")?, u64s(&batch, "tid")?, u64s(&batch, "dur_ns")?);
         let signed = |name: &str| batch.column_by_name(name).map(|c| series::to(c, &DataType::Int64)).transpose();
         let (ret, errno, fd) = (signed("ret")?, signed("errno")?, signed("fd")?);
         let (names, paths) = (dictionary(&batch, "syscall"), dictionary(&batch, "path"));
-        let wanted: Vec<bool> =
-            names.as_ref().map(|(_, n)| n.iter().map(|n| calls.contains(n)).collect()).unwrap_or_default();
+        let Some((codes, values)) = names.as_ref() else { continue };
+        let of_code: Vec<Vec<usize>> = values.iter().map(|name| objects.topics_of(name)).collect();
         for (row, ts) in ts.iter().enumerate() {
+            let inside = span.contains(ts);
+            if !inside && !reference.holds(*ts) {
+                continue;
+            }
             let known = |c: &Option<arrow::array::ArrayRef>| {
                 let c = c.as_ref().and_then(|c| c.as_primitive_opt::<UInt64Type>());
                 c.filter(|c| c.is_valid(row)).map(|c| c.value(row))
@@ -194,29 +235,14 @@ pub(crate) fn verbatim(
                 let c = c.as_ref().and_then(|c| c.as_primitive_opt::<Int64Type>());
                 c.filter(|c| c.is_valid(row)).map(|c| c.value(row))
             };
-            let Some((codes, values)) = names.as_ref() else { continue };
-            let Some(code) = codes.key(row) else { continue };
-            let object = || match (text(paths.as_ref(), row), signed(&fd)) {
-                (Some(path), _) if !path.is_empty() => Some(path.to_owned()),
-                (_, Some(fd)) => Some(format!("fd {fd}")),
-                _ => None,
-            };
-            if wanted.get(code).copied().unwrap_or(false)
-                && let Some(object) = object()
-            {
-                if !objects.contains_key(values[code]) {
-                    objects.insert(values[code].to_owned(), HashMap::new());
-                }
-                if let Some(of) = objects.get_mut(values[code]) {
-                    if let Some(n) = of.get_mut(&object) {
-                        *n += 1;
-                    } else if held < OBJECTS_MAX {
-                        held += 1;
-                        of.insert(object, 1);
-                    }
-                }
+            let Some(code) = codes.key(row).filter(|code| *code < of_code.len()) else { continue };
+            let path = text(paths.as_ref(), row).filter(|p| !p.is_empty());
+            let proc = unsigned(&proc);
+            if !of_code[code].is_empty() {
+                let object = path.map(Object::Path).or_else(|| signed(&fd).map(|fd| Object::Fd(proc, fd)));
+                objects.add(&of_code[code], inside, signed(&errno), unsigned(&dur), object);
             }
-            if thread == Some((unsigned(&pid) as u32, unsigned(&tid) as u32)) {
+            if inside && thread == Some(Thread { proc, tid: unsigned(&tid) as u32 }) {
                 let result = match signed(&errno) {
                     Some(e) => {
                         osd_recording::names::errno_name(e as i32).map_or_else(|| format!("errno {e}"), str::to_owned)
@@ -226,10 +252,11 @@ pub(crate) fn verbatim(
                         ret => ret.map_or_else(String::new, |r| r.to_string()),
                     },
                 };
+                let object = path.map(str::to_owned).or_else(|| signed(&fd).map(|fd| format!("fd {fd}")));
                 let call = SequenceCall {
                     offset_ns: ts.saturating_sub(span.start),
                     syscall: values[code].to_owned(),
-                    object: object().unwrap_or_default(),
+                    object: object.unwrap_or_default(),
                     result,
                     dur_ns: known(&dur),
                     repeats: 1,
@@ -256,14 +283,5 @@ pub(crate) fn verbatim(
             _ => sequence.push(call),
         }
     }
-    let objects = objects
-        .into_iter()
-        .map(|(call, of)| {
-            let mut of: Vec<(String, u64)> = of.into_iter().collect();
-            of.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-            of.truncate(8);
-            (call, of)
-        })
-        .collect();
-    Ok(Verbatim { objects, sequence })
+    Ok(Verbatim { objects: objects.ranked(reference.weight), sequence })
 }

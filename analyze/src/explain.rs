@@ -4,7 +4,7 @@ use crate::evidence::{self, Bin, Events};
 use crate::metrics::{self, METRICS};
 use crate::series::{self, Table};
 use crate::shifts::Context;
-use crate::{Result, detection, judged, marks};
+use crate::{Result, answers, detection, judged, marks};
 use osd_detect::findings::{FINDINGS_VERSION, Findings, Heatmap, HeatmapRow, LossSpan, RecordingSummary, Series};
 use osd_model::Model;
 use osd_recording::{Kind, Recording};
@@ -27,22 +27,28 @@ impl Default for Config {
     }
 }
 
-/// Time beside a window that is neither it nor the baseline.
+/// Time beside a window that is neither it nor the baseline; at least one interval.
 const MARGIN_S: f64 = 1.0;
 
 /// Finds and explains what was unusual in `recording`.
 ///
 /// # Errors
-/// If the recording cannot be read or holds no samples.
+/// If the recording cannot be read or holds no samples in the time that `config` asks for.
 pub fn analyze(recording: &Recording, config: &Config) -> Result<Findings> {
     let range = config.range.as_ref();
-    let table = series::read(recording, range)?;
+    let mut table = series::read(recording, range)?;
+    let n_event_rows: u64 =
+        recording.row_groups().iter().filter(|g| g.kind == Some(Kind::Syscall)).map(|g| g.rows).sum();
+    if n_event_rows > 0 {
+        answers::keep_failures(recording, &mut table, range)?;
+    }
     let scored = config.model.as_ref().map(|model| judged::score(model, recording, config)).transpose()?;
-    let detection = detection::detect(&table, config, scored.as_ref());
+    let interval_s = series::interval_ns(recording) as f64 / 1e9;
+    let detection = detection::detect(&table, interval_s, config, scored.as_ref());
     let grid = table.grid;
     let mut bins = vec![Bin::Baseline; grid.len];
-    bins[..grid.bins(detection::SETTLE_S).min(grid.len)].fill(Bin::Neither);
-    let margin = grid.bins(MARGIN_S);
+    bins[..grid.bins(detection::SETTLE_S).max(1).min(grid.len)].fill(Bin::Neither);
+    let margin = grid.bins(MARGIN_S).max(1);
     for g in &detection.groups {
         bins[g.start.saturating_sub(margin)..(g.end + margin).min(grid.len)].fill(Bin::Neither);
     }
@@ -56,8 +62,6 @@ pub fn analyze(recording: &Recording, config: &Config) -> Result<Findings> {
         heatmap: heatmap(&table),
         ..Findings::default()
     };
-    let n_event_rows: u64 =
-        recording.row_groups().iter().filter(|g| g.kind == Some(Kind::Syscall)).map(|g| g.rows).sum();
     let mut n_events = n_event_rows;
     if !detection.groups.is_empty() {
         let events =
@@ -137,7 +141,9 @@ fn summary(
     let m = recording.metadata();
     let target = if m.target.command.is_empty() {
         let name = |pid: &u32| {
-            let life = table.processes.values().find(|l| l.pid == *pid && !l.comm.is_empty());
+            // Of those that had this PID one after another, the first: it was there when the recording began.
+            let had = table.processes.values().filter(|l| l.pid == *pid && !l.comm.is_empty());
+            let life = had.min_by_key(|l| l.met_ns);
             life.map_or_else(|| format!("pid {pid}"), |l| format!("{} (pid {pid})", l.comm))
         };
         m.target.pids.iter().map(name).collect::<Vec<_>>().join(", ")

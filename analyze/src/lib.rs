@@ -3,6 +3,7 @@
 //!
 //! Nothing here prints. The same recording and [`Config`] give the same [`osd_detect::findings::Findings`], byte for byte.
 
+mod answers;
 mod detection;
 mod error;
 mod evidence;
@@ -11,6 +12,7 @@ mod functions;
 mod judged;
 mod marks;
 mod metrics;
+mod objects;
 mod pattern;
 mod reading;
 mod say;

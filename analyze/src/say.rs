@@ -1,7 +1,8 @@
 //! Findings in words. The first sentence says what rose, by how much, for how long, and what to look at.
 
 use crate::metrics;
-use osd_detect::findings::{MetricShift, Ratio, SyscallShift, Window};
+use crate::objects::{Owned, Ranked};
+use osd_detect::findings::{ErrorShift, MetricShift, Ratio, SyscallShift, Window};
 
 /// What the window itself does not hold.
 pub(crate) struct Extra {
@@ -11,8 +12,43 @@ pub(crate) struct Extra {
     pub(crate) events: bool,
     /// Calls per second beyond the usual.
     pub(crate) calls_excess: f64,
-    /// What the leading error was about.
-    pub(crate) error_objects: Vec<String>,
+    /// Processes born in the window, of whatever name.
+    pub(crate) n_new_processes: u64,
+    /// What the calls of the window, then its errors, were about; in their order.
+    pub(crate) objects: Vec<Ranked>,
+}
+
+impl Extra {
+    /// What a call of `window` was about, in words.
+    fn on_call(&self, window: &Window, s: &SyscallShift) -> String {
+        let place = window.syscalls.iter().position(|o| o.syscall == s.syscall);
+        place.and_then(|i| self.objects.get(i)).map_or_else(String::new, |ranked| on(ranked, &s.objects))
+    }
+
+    /// What those of its calls were about that failed so.
+    fn on_error(&self, window: &Window, e: &ErrorShift) -> String {
+        let place = window.errors.iter().position(|o| (&o.syscall, &o.errno) == (&e.syscall, &e.errno));
+        let ranked = place.and_then(|i| self.objects.get(window.syscalls.len() + i));
+        ranked.map_or_else(String::new, |ranked| on(ranked, &e.objects))
+    }
+}
+
+/// "most" is more than half. Where no object has that, how many there are says more than one of them.
+fn on(ranked: &Ranked, names: &[String]) -> String {
+    let Some((first, (_, share))) = names.first().zip(ranked.first.first()) else { return String::new() };
+    if ranked.different == 1 && *share > 0.999 {
+        return format!(", on {first}");
+    }
+    if *share > 0.5 {
+        return format!(", most on {first}");
+    }
+    let is_path = |object: &Owned| matches!(object, Owned::Path(_));
+    let what = match ranked.first.iter().filter(|(o, _)| is_path(o)).count() {
+        0 => "descriptors",
+        n if n == ranked.first.len() => "paths",
+        _ => "paths and descriptors",
+    };
+    format!(", on {} {what}, such as {first}", number(ranked.different as f64))
 }
 
 /// Three significant digits at most, thousands grouped by thin spaces of ASCII.
@@ -55,6 +91,23 @@ fn time(ns: f64) -> String {
         1e3..1e6 => format!("{} us", number(ns / 1e3)),
         1e6..1e9 => format!("{} ms", number(ns / 1e6)),
         _ => format!("{} s", number(ns / 1e9)),
+    }
+}
+
+/// A length of time for people, seconds with so many decimals: `12 ms`, `3.0 s`, `2 min 50 s`, `17 h`.
+pub(crate) fn length(seconds: f64, decimals: usize) -> String {
+    if seconds < 0.95 {
+        return format!("{:.0} ms", (seconds * 1e3).max(1.0));
+    }
+    if seconds < 120.0 {
+        let whole = (seconds - seconds.round()).abs() < 1e-9 && decimals > 0 && seconds >= 10.0;
+        return if whole { format!("{seconds:.0} s") } else { format!("{seconds:.decimals$} s") };
+    }
+    let seconds = seconds.round() as u64;
+    let (big, name, small, rest) = if seconds < 3_600 { (60, "min", 1, "s") } else { (3_600, "h", 60, "min") };
+    match seconds % big / small {
+        0 => format!("{} {name}", seconds / big),
+        left => format!("{} {name} {left:02} {rest}", seconds / big),
     }
 }
 
@@ -117,12 +170,7 @@ fn moved(shift: &MetricShift, seconds: f64) -> String {
     format!("{what} {verb} from {} to {}{peaked} for {seconds:.1} s", amount(before, unit), amount(to, unit))
 }
 
-fn call(s: &SyscallShift) -> String {
-    let objects = match s.objects.as_slice() {
-        [] => String::new(),
-        [one] => format!(", on {one}"),
-        [one, ..] => format!(", most on {one}"),
-    };
+fn call(s: &SyscallShift, objects: &str) -> String {
     if s.by_time {
         let p99 = match (s.p99_before_ns, s.p99_during_ns) {
             (Some(a), Some(b)) => format!(", p99 {} -> {}", time(a), time(b)),
@@ -161,6 +209,7 @@ pub(crate) fn sentence(window: &Window, extra: &Extra) -> String {
 }
 
 fn evidence(window: &Window, extra: &Extra) -> String {
+    let call = |s: &SyscallShift| call(s, &extra.on_call(window, s));
     let first = window.syscalls.first().filter(|s| s.share > 0.0);
     if window.pattern == "CPU burn" {
         let who = extra
@@ -175,7 +224,7 @@ fn evidence(window: &Window, extra: &Extra) -> String {
     if window.pattern.starts_with("error storm")
         && let Some(e) = window.errors.first()
     {
-        let on = extra.error_objects.first().map_or_else(String::new, |o| format!(", most on {o}"));
+        let on = extra.on_error(window, e);
         return format!(
             "{} failed with {} {} -> {}/s ({}), {:.0} % of the excess errors{on}",
             e.syscall,
@@ -189,8 +238,15 @@ fn evidence(window: &Window, extra: &Extra) -> String {
     if window.pattern == "fork burst"
         && let Some(p) = window.new_processes.first()
     {
-        let total: u64 = window.new_processes.iter().map(|p| p.count).sum();
-        return format!("{total} processes started, most of them `{}` ({} times)", p.comm, p.count);
+        let total = extra.n_new_processes;
+        let most = if p.count == total {
+            format!("all of them `{}`", p.comm)
+        } else if 2 * p.count > total {
+            format!("most of them `{}` ({} times)", p.comm, p.count)
+        } else {
+            format!("most often `{}` ({} times)", p.comm, p.count)
+        };
+        return format!("{total} processes started, {most}");
     }
     let leading = leading(window).map(call).unwrap_or_default();
     if window.pattern == "memory growth" {
@@ -236,6 +292,7 @@ fn leading(window: &Window) -> Option<&SyscallShift> {
 
 /// More, ranked.
 pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
+    let call = |s: &SyscallShift| call(s, &extra.on_call(window, s));
     let mut out = vec![];
     let mut others: Vec<&MetricShift> = window.metrics.iter().filter(|m| m.metric != window.metric).collect();
     others.truncate(4);
@@ -259,12 +316,13 @@ pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
     if !window.pattern.starts_with("error storm") {
         out.extend(window.errors.iter().take(2).map(|e| {
             format!(
-                "{} failed with {} {} -> {}/s ({})",
+                "{} failed with {} {} -> {}/s ({}){}",
                 e.syscall,
                 e.errno,
                 number(e.before_per_s),
                 number(e.during_per_s),
-                ratio(&e.ratio, e.before_per_s)
+                ratio(&e.ratio, e.before_per_s),
+                extra.on_error(window, e)
             )
         }));
     }
@@ -297,6 +355,22 @@ fn capital(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lengths_read_well() {
+        for (seconds, decimals, text) in [
+            (0.0124, 1, "12 ms"),
+            (3.0, 1, "3.0 s"),
+            (8.0, 0, "8 s"),
+            (10.0, 1, "10 s"),
+            (170.0, 0, "2 min 50 s"),
+            (1_020.0, 0, "17 min"),
+            (61_200.0, 0, "17 h"),
+            (9_000.0, 1, "2 h 30 min"),
+        ] {
+            assert_eq!(length(seconds, decimals), text);
+        }
+    }
 
     #[test]
     fn numbers_read_well() {

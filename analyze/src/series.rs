@@ -1,7 +1,8 @@
 //! From samples and tallies to series on a regular grid.
 //!
 //! A row covers `ts .. ts + dur_ns`; its counters are spread over the bins it overlaps, so a late tick or a short-lived process adds
-//! what it did where it did it. Levels hold from a sample to the next of the same process, unless it is away for long.
+//! what it did where it did it. Levels hold from a sample to the next of the same process, unless it is away for long. A bin of
+//! which samples cover less than half is a gap; of a recording that is shorter than that, its whole time is one bin.
 
 use crate::metrics::{self, METRICS};
 use crate::{Error, Result};
@@ -28,11 +29,36 @@ pub(crate) struct CallSeries {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProcessLife {
     pub(crate) pid: u32,
+    /// The last name it had.
     pub(crate) comm: String,
+    /// Its names, each from when on, in order of time.
+    names: Vec<(i64, String)>,
     pub(crate) exe: String,
     pub(crate) argv: String,
     /// When it was born while recorded.
     pub(crate) born_ns: Option<i64>,
+    /// When it was first met.
+    pub(crate) met_ns: i64,
+}
+
+impl ProcessLife {
+    /// What it was called at that time; before its first row, by that one's name. `None` if no row names it.
+    pub(crate) fn comm_at(&self, ts_ns: i64) -> Option<&str> {
+        let known = self.names.partition_point(|(from, _)| *from <= ts_ns);
+        self.names.get(known.saturating_sub(1)).map(|(_, name)| name.as_str())
+    }
+
+    /// Names as rows tell them, in any order.
+    fn set_names(&mut self, mut told: Vec<(i64, bool, String)>) {
+        told.sort();
+        for (ts_ns, ends, name) in told {
+            match self.names.last_mut() {
+                // A program that names itself does so as it starts, and only its end shows the name.
+                Some(last) if ends => last.1 = name,
+                _ => self.names.push((ts_ns, name)),
+            }
+        }
+    }
 }
 
 /// Everything that fits in memory whatever the number of events.
@@ -44,8 +70,6 @@ pub(crate) struct Table {
     pub(crate) calls: Vec<CallSeries>,
     /// CPU of each process over the grid, cores.
     pub(crate) cpu_of: BTreeMap<u64, Vec<f32>>,
-    /// Calls of each process over the grid.
-    pub(crate) calls_of: BTreeMap<u64, Vec<f32>>,
     /// Messages received and sent per bin.
     pub(crate) messages: [Vec<f64>; 2],
     pub(crate) processes: BTreeMap<u64, ProcessLife>,
@@ -132,42 +156,44 @@ const LEVELS: [(&str, usize); 5] = [
 
 /// Bins a process may be without a sample before its levels count as gone.
 const HOLD_BINS: usize = 5;
-/// A process with fewer samples than this is summed but not followed by itself.
+/// As many processes are followed by themselves, the first that have samples; the others are in the sums only.
 const MOST_PROCESSES: usize = 512;
 
 pub(crate) fn read(recording: &Recording, range: Option<&Range<i64>>) -> Result<Table> {
-    let grid = grid(recording, range)?;
-    let seconds = grid.seconds(1);
-    let mut table = Table {
-        grid,
-        metrics: vec![None; METRICS.len()],
-        calls: vec![],
-        cpu_of: BTreeMap::new(),
-        calls_of: BTreeMap::new(),
-        messages: [vec![0.0; grid.len], vec![0.0; grid.len]],
-        processes: BTreeMap::new(),
-        n_syscalls: 0,
-    };
-    let (sums, seen, covered) = read_samples(recording, &mut table, range)?;
+    let mut table = Table::new(grid(recording, range)?);
+    let (mut sums, mut seen, mut covered) = read_samples(recording, &mut table, range)?;
+    if !covered.shares().any(|c| c >= HALF) {
+        match covered.span.clone() {
+            Some(span) => {
+                table = Table::new(Grid { start_ns: span.start, step_ns: (span.end - span.start).max(1), len: 1 });
+                (sums, seen, covered) = read_samples(recording, &mut table, range)?;
+            }
+            None if range.is_some() => {
+                return Err(Error::NoSamples { path: recording.path().display().to_string() });
+            }
+            // It ended before its first interval did.
+            None => {}
+        }
+    }
+    let seconds = table.grid.seconds(1);
+    let covered: Vec<f64> = covered.shares().collect();
     for (place, sum) in sums.into_iter().enumerate() {
         let is_level = LEVELS.iter().any(|(_, p)| *p == place);
-        let per = if is_level { 1.0 } else { 1.0 / seconds };
+        // The last bin ends with the recording: what it counts, it counts in less time.
+        let per = |c: f64| if is_level { 1.0 } else { 1.0 / (seconds * c) };
         if seen[place] {
-            let values = sum.iter().zip(&covered).map(|(v, c)| (*c >= 0.5).then_some(v * per));
+            let values = sum.iter().zip(&covered).map(|(v, c)| (*c >= HALF).then(|| v * per(*c)));
             table.metrics[place] = Some(values.collect());
         }
     }
-    if covered.iter().all(|c| *c < 0.5) {
-        return Err(Error::NoSamples { path: recording.path().display().to_string() });
-    }
+    let zeros = || covered.iter().map(|c| (*c >= HALF).then_some(0.0)).collect::<Vec<_>>();
     read_tallies(recording, &mut table, range)?;
     for call in &table.calls {
         if let Some(place) = metrics::class_of(&call.name) {
-            let values = table.metrics[place]
-                .get_or_insert_with(|| covered.iter().map(|c| (*c >= 0.5).then_some(0.0)).collect());
-            for (value, count) in values.iter_mut().zip(&call.count) {
+            let values = table.metrics[place].get_or_insert_with(zeros);
+            for ((value, count), c) in values.iter_mut().zip(&call.count).zip(&covered) {
                 if let Some(v) = value {
-                    *v += count / seconds;
+                    *v += count / (seconds * c);
                 }
             }
         }
@@ -176,16 +202,73 @@ pub(crate) fn read(recording: &Recording, range: Option<&Range<i64>>) -> Result<
     Ok(table)
 }
 
+impl Table {
+    fn new(grid: Grid) -> Self {
+        Self {
+            grid,
+            metrics: vec![None; METRICS.len()],
+            calls: vec![],
+            cpu_of: BTreeMap::new(),
+            messages: [vec![0.0; grid.len], vec![0.0; grid.len]],
+            processes: BTreeMap::new(),
+            n_syscalls: 0,
+        }
+    }
+}
+
+/// Share of a bin that samples must cover.
+const HALF: f64 = 0.5;
+
+/// Which parts of each bin some sample covers: 64ths, as bits.
+struct Covered {
+    parts: Vec<u64>,
+    /// From the first to the last instant that a sample covers.
+    span: Option<Range<i64>>,
+}
+
+impl Covered {
+    fn new(grid: Grid) -> Self {
+        Self { parts: vec![0; grid.len], span: None }
+    }
+
+    fn add(&mut self, grid: Grid, ts_ns: i64, dur_ns: u64) {
+        let end_ns = ts_ns.saturating_add_unsigned(dur_ns);
+        let mut met = false;
+        grid.spread(ts_ns, dur_ns, |bin, _| {
+            met = true;
+            let part = |ns: i64, up: i64| {
+                let since = i128::from(ns) - i128::from(grid.time(bin));
+                ((since * 64 + i128::from(up)) / i128::from(grid.step_ns)).clamp(0, 64) as u32
+            };
+            // A part counts from its middle on.
+            let (from, to) = (part(ts_ns, grid.step_ns / 2), part(end_ns, grid.step_ns / 2));
+            let below = |n: u32| if n >= 64 { u64::MAX } else { (1 << n) - 1 };
+            self.parts[bin] |= below(to) & !below(from);
+        });
+        if met {
+            let whole = self.span.get_or_insert(ts_ns..end_ns);
+            *whole = whole.start.min(ts_ns)..whole.end.max(end_ns);
+        }
+    }
+
+    fn shares(&self) -> impl Iterator<Item = f64> + '_ {
+        self.parts.iter().map(|p| f64::from(p.count_ones()) / 64.0)
+    }
+}
+
 fn grid(recording: &Recording, range: Option<&Range<i64>>) -> Result<Grid> {
     let m = recording.metadata();
     let empty = || Error::NoSamples { path: recording.path().display().to_string() };
     let samples = recording.row_groups().iter().filter(|g| g.kind == Some(Kind::Sample));
-    let (first, last) =
-        samples.filter_map(|g| g.ts_ns).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).ok_or_else(empty)?;
-    let mut step_ns = i64::try_from(m.interval_ns).unwrap_or(0);
-    if step_ns <= 0 {
-        step_ns = 100_000_000;
-    }
+    let spans = samples.filter_map(|g| g.ts_ns).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
+    let Some((first, last)) = spans else {
+        if range.is_some() {
+            return Err(empty());
+        }
+        let length = m.ended_ns.saturating_sub(m.started_ns).max(1);
+        return Ok(Grid { start_ns: m.started_ns, step_ns: length, len: 1 });
+    };
+    let mut step_ns = interval_ns(recording);
     // The phase of the first sample, so that rows fall into bins instead of across them.
     let mut start_ns = first;
     let mut end_ns = last.saturating_add(step_ns);
@@ -207,18 +290,22 @@ fn grid(recording: &Recording, range: Option<&Range<i64>>) -> Result<Grid> {
     Ok(Grid { start_ns, step_ns, len })
 }
 
+/// Wanted interval of the recording.
+pub(crate) fn interval_ns(recording: &Recording) -> i64 {
+    i64::try_from(recording.metadata().interval_ns).ok().filter(|ns| *ns > 0).unwrap_or(100_000_000)
+}
+
 fn query(kind: Kind, columns: &[&'static str], range: Option<&Range<i64>>) -> Query {
     Query { kinds: Some(vec![kind]), columns: Some(columns.to_vec()), ts_ns: range.cloned() }
 }
 
-type Sums = (Vec<Vec<f64>>, Vec<bool>, Vec<f64>);
+type Sums = (Vec<Vec<f64>>, Vec<bool>, Covered);
 
 fn read_samples(recording: &Recording, table: &mut Table, range: Option<&Range<i64>>) -> Result<Sums> {
     let grid = table.grid;
     let mut sums = vec![vec![0.0; grid.len]; METRICS.len()];
     let mut seen = vec![false; METRICS.len()];
-    // Share of each bin that some sample covers.
-    let mut covered = vec![0.0_f64; grid.len];
+    let mut covered = Covered::new(grid);
     // Next bin whose level each process has not filled, and the levels it had.
     let mut levels: HashMap<u64, (usize, [f64; LEVELS.len()])> = HashMap::new();
     for batch in recording.read(&query(Kind::Sample, &SAMPLE_COLUMNS, range))? {
@@ -239,8 +326,8 @@ fn read_samples(recording: &Recording, table: &mut Table, range: Option<&Range<i
             let mut last_bin = None;
             let mut shares: Vec<(usize, f64)> = vec![];
             grid.spread(*ts, dur_ns, |bin, share| shares.push((bin, share)));
-            for (bin, share) in &shares {
-                covered[*bin] += share * dur_ns as f64 / grid.step_ns as f64;
+            covered.add(grid, *ts, dur_ns);
+            if let Some((bin, _)) = shares.last() {
                 last_bin = Some(*bin);
             }
             for ((_, place, factor), c) in COUNTERS.iter().zip(&counters) {
@@ -253,14 +340,11 @@ fn read_samples(recording: &Recording, table: &mut Table, range: Option<&Range<i
                 }
             }
             let per_s = 1e9 / grid.step_ns as f64;
-            for (of, c, factor) in
-                [(&mut table.cpu_of, &counters[0], 1e-9 * per_s), (&mut table.calls_of, &counters[10], 1.0)]
-            {
-                if of.len() < MOST_PROCESSES || of.contains_key(&proc) {
-                    let own = of.entry(proc).or_insert_with(|| vec![0.0; grid.len]);
-                    for (bin, share) in &shares {
-                        own[*bin] += (get(c).unwrap_or(0) as f64 * factor * share) as f32;
-                    }
+            if table.cpu_of.len() < MOST_PROCESSES || table.cpu_of.contains_key(&proc) {
+                let own = table.cpu_of.entry(proc).or_insert_with(|| vec![0.0; grid.len]);
+                let cpu_s = get(&counters[0]).unwrap_or(0) as f64 * 1e-9;
+                for (bin, share) in &shares {
+                    own[*bin] += (cpu_s * per_s * share) as f32;
                 }
             }
             for (sum, c) in table.messages.iter_mut().zip(&messages) {
@@ -344,6 +428,7 @@ fn read_tallies(recording: &Recording, table: &mut Table, range: Option<&Range<i
 fn read_processes(recording: &Recording, table: &mut Table, range: Option<&Range<i64>>, covered: &[f64]) -> Result<()> {
     let grid = table.grid;
     let columns = ["ts", "proc", "pid", "event", "comm", "exe", "argv"];
+    let mut names: HashMap<u64, Vec<(i64, bool, String)>> = HashMap::new();
     // Names come from all of the recording; only births are bound to the range.
     for batch in recording.read(&query(Kind::Process, &columns, None))? {
         let batch = batch?;
@@ -356,8 +441,13 @@ fn read_processes(recording: &Recording, table: &mut Table, range: Option<&Range
                 c.filter(|c| c.is_valid(row)).map_or(0, |c| c.value(row))
             };
             let [event, comm, exe, argv] = [0, 1, 2, 3].map(|i| text(texts[i].as_ref(), row));
-            let life = table.processes.entry(get(&proc)).or_default();
+            let new = || ProcessLife { met_ns: *ts, ..ProcessLife::default() };
+            let life = table.processes.entry(get(&proc)).or_insert_with(new);
             life.pid = get(&pid) as u32;
+            life.met_ns = life.met_ns.min(*ts);
+            if let Some(comm) = comm.filter(|c| !c.is_empty()) {
+                names.entry(get(&proc)).or_default().push((*ts, event == Some("exit"), comm.to_owned()));
+            }
             for (field, value) in [(&mut life.comm, comm), (&mut life.exe, exe), (&mut life.argv, argv)] {
                 // An exit row may know less than the rows before it.
                 if let Some(value) = value.filter(|v| !v.is_empty()) {
@@ -370,13 +460,16 @@ fn read_processes(recording: &Recording, table: &mut Table, range: Option<&Range
                 if let (true, Some(bin)) = (inside, grid.bin(*ts)) {
                     let place = metrics::PROCESSES_STARTED;
                     let values = table.metrics[place]
-                        .get_or_insert_with(|| covered.iter().map(|c| (*c >= 0.5).then_some(0.0)).collect());
+                        .get_or_insert_with(|| covered.iter().map(|c| (*c >= HALF).then_some(0.0)).collect());
                     if let Some(value) = &mut values[bin] {
-                        *value += 1.0 / grid.seconds(1);
+                        *value += 1.0 / (grid.seconds(1) * covered[bin]);
                     }
                 }
             }
         }
+    }
+    for (proc, told) in names {
+        table.processes.entry(proc).or_default().set_names(told);
     }
     Ok(())
 }

@@ -3,11 +3,12 @@
 //! The baseline is all time that belongs to no window, cut into blocks as long as the window, so that burstiness widens the intervals.
 
 use crate::Result;
-use crate::evidence::{self, Bin, Events, Latency, Sparse, Thread};
+use crate::evidence::{self, Bin, Events, Latency, Reference, Sparse, Thread, ThreadCalls};
 use crate::explain::Config;
 use crate::metrics::{self, METRICS};
+use crate::objects::{By, Ranked, Topic};
 use crate::series::{self, Table};
-use crate::{pattern, say};
+use crate::{answers, pattern, say};
 use osd_detect::findings::{ErrorShift, MetricShift, NewProcess, Ratio, SyscallShift, ThreadShift, Window};
 use osd_detect::histogram;
 use osd_detect::rates::{self, Comparison, Counts};
@@ -47,21 +48,25 @@ impl Context<'_> {
         let mut hypotheses = 0;
         let (mut syscalls, calls_excess) = self.syscalls(&frame, &mut hypotheses);
         let mut threads = self.threads(&frame, &mut hypotheses);
-        let errors = self.errors(&frame, &mut hypotheses);
+        let (mut errors, numbers) = self.errors(&frame, &mut hypotheses);
         let shifts = self.metric_shifts(&frame, group);
-        let new_processes = self.new_processes(group);
+        let (new_processes, n_new_processes) = self.new_processes(group);
         let busiest = self.busiest_thread(&frame);
         let span = grid.time(group.start)..grid.time(group.end);
-        let shown: Vec<&str> =
-            syscalls.iter().map(|s| s.syscall.as_str()).chain(errors.iter().map(|e| e.syscall.as_str())).collect();
         let verbatim = if self.events.total > 0 {
-            evidence::verbatim(self.recording, &span, &shown, busiest.map(|(t, _)| t))?
+            let topics = topics(&syscalls, &errors, &numbers);
+            evidence::verbatim(self.recording, &span, &self.reference(group), topics, busiest.map(|(t, _)| t))?
         } else {
             evidence::Verbatim::default()
         };
-        for shift in &mut syscalls {
-            let objects = verbatim.objects.get(&shift.syscall).into_iter().flatten().take(3);
-            shift.objects = objects.map(|(o, _)| o.clone()).collect();
+        let process = |proc: u64| self.process(proc, span.end);
+        let named = |ranked: &Ranked| ranked.names(&process).into_iter().take(3).collect();
+        let mut objects = verbatim.objects.iter();
+        for (shift, ranked) in syscalls.iter_mut().zip(&mut objects) {
+            shift.objects = named(ranked);
+        }
+        for (shift, ranked) in errors.iter_mut().zip(&mut objects) {
+            shift.objects = named(ranked);
         }
         threads.truncate(8);
         let facts = pattern::Facts {
@@ -70,7 +75,7 @@ impl Context<'_> {
             syscalls: &syscalls,
             errors: &errors,
             calls_excess,
-            new_processes: new_processes.iter().map(|p| p.count).sum(),
+            new_processes: n_new_processes,
             messages: self.messages(&frame),
         };
         let (name, primary) = pattern::decide(&facts);
@@ -97,7 +102,7 @@ impl Context<'_> {
             errors,
             new_processes,
             sequence: verbatim.sequence.clone(),
-            sequence_thread: busiest.map_or_else(String::new, |((pid, tid), _)| format!("{}/{tid}", self.comm(pid))),
+            sequence_thread: busiest.map_or_else(String::new, |(t, calls)| self.thread(t, calls, &frame)),
             hypotheses,
             baseline_s: frame.outside_s,
         };
@@ -105,7 +110,8 @@ impl Context<'_> {
             cpu_by_process: self.cpu_by_process(&frame),
             events: self.events.total > 0,
             calls_excess,
-            error_objects: error_objects(&window, &verbatim),
+            n_new_processes,
+            objects: verbatim.objects,
         };
         window.sentence = say::sentence(&window, &extra);
         window.details = say::details(&window, &extra);
@@ -264,51 +270,74 @@ impl Context<'_> {
     }
 
     fn threads(&self, frame: &Frame, hypotheses: &mut u64) -> Vec<ThreadShift> {
-        let counted: Vec<(&Thread, Counts)> = self
+        let counted: Vec<(Thread, &ThreadCalls, Counts)> = self.counted_threads(frame);
+        let compared: Vec<Option<Comparison>> = counted.iter().map(|(.., c)| c.compare()).collect();
+        let p: Vec<f64> = compared.iter().map(|c| c.map_or(1.0, |c| c.p_value)).collect();
+        *hypotheses += p.len() as u64;
+        let q = rates::benjamini_hochberg(&p);
+        let excess = counted.iter().map(|(.., c)| c.excess().max(0.0)).sum::<f64>().max(1e-9);
+        let mut shifts = vec![];
+        for (i, (thread, calls, counts)) in counted.iter().enumerate() {
+            let Some(ratio) = compared[i] else { continue };
+            let share = counts.excess() / excess;
+            if q[i] > 0.05 || ratio.low <= 1.5 || share < 0.01 {
+                continue;
+            }
+            shifts.push(ThreadShift {
+                comm: self.comm(thread.proc, calls, frame),
+                pid: calls.pid,
+                tid: thread.tid,
+                before_per_s: per_s(counts.outside, frame.outside_s),
+                during_per_s: per_s(counts.inside, frame.inside_s),
+                ratio: Ratio { value: ratio.ratio, low: ratio.low, high: ratio.high },
+                share,
+                top_syscall: self.leading_call(*thread, frame),
+            });
+        }
+        // Those of equal share keep the order of identities.
+        shifts.sort_by(|a, b| b.share.total_cmp(&a.share).then(a.tid.cmp(&b.tid)));
+        shifts
+    }
+
+    /// Threads that made calls in the window.
+    fn counted_threads(&self, frame: &Frame) -> Vec<(Thread, &ThreadCalls, Counts)> {
+        let counted = self.events.threads.iter().map(|(t, s)| (*t, s, self.sparse(frame, &s.calls)));
+        counted.filter(|(.., c)| c.inside > 0.0).collect()
+    }
+
+    /// The call that makes most of a thread's excess: what it does all the time is not the news.
+    fn leading_call(&self, thread: Thread, frame: &Frame) -> String {
+        let before = self.events.calls_of.get(&(None, thread));
+        let weight = if frame.outside_s > 0.0 { frame.inside_s / frame.outside_s } else { 0.0 };
+        let excess = |name: &str, inside: u64| {
+            inside as f64 - weight * before.and_then(|b| b.get(name)).copied().unwrap_or(0) as f64
+        };
+        let inside = self.events.calls_of.get(&(Some(frame.index), thread)).into_iter().flatten();
+        let ranked = inside.map(|(name, n)| (name, excess(name, *n)));
+        let most = ranked.max_by(|a, b| a.1.total_cmp(&b.1).then_with(|| b.0.cmp(a.0)));
+        most.map_or_else(String::new, |(name, _)| name.clone())
+    }
+
+    /// Errors that rose, with their numbers.
+    fn errors(&self, frame: &Frame, hypotheses: &mut u64) -> (Vec<ErrorShift>, Vec<i64>) {
+        let call = |name: &str| self.table.calls.iter().find(|c| c.name == name);
+        let of_call = |name: &str| call(name).map_or_else(Counts::default, |c| self.dense(frame, &c.count));
+        let counted: Vec<(&(String, i64), Counts)> = self
             .events
-            .threads
+            .errors
             .iter()
-            .map(|(t, s)| (t, self.sparse(frame, s)))
-            .filter(|(_, c)| c.inside > 0.0)
+            .map(|(k, s)| (k, self.sparse(frame, s)))
+            // Where nearly each of the calls finds nothing to do, somebody asks without waiting.
+            .filter(|((name, errno), c)| {
+                !answers::is_retry(name, *errno) || answers::spins(c.excess(), of_call(name).excess())
+            })
             .collect();
         let compared: Vec<Option<Comparison>> = counted.iter().map(|(_, c)| c.compare()).collect();
         let p: Vec<f64> = compared.iter().map(|c| c.map_or(1.0, |c| c.p_value)).collect();
         *hypotheses += p.len() as u64;
         let q = rates::benjamini_hochberg(&p);
         let excess = counted.iter().map(|(_, c)| c.excess().max(0.0)).sum::<f64>().max(1e-9);
-        let mut shifts = vec![];
-        for (i, ((pid, tid), counts)) in counted.iter().enumerate() {
-            let Some(ratio) = compared[i] else { continue };
-            let share = counts.excess() / excess;
-            if q[i] > 0.05 || ratio.low <= 1.5 || share < 0.01 {
-                continue;
-            }
-            let calls = self.events.top_call.get(&(frame.index, (*pid, *tid)));
-            let top = calls.and_then(|c| c.iter().max_by(|a, b| a.1.cmp(b.1).then_with(|| b.0.cmp(a.0))));
-            shifts.push(ThreadShift {
-                comm: self.comm(*pid),
-                pid: *pid,
-                tid: *tid,
-                before_per_s: per_s(counts.outside, frame.outside_s),
-                during_per_s: per_s(counts.inside, frame.inside_s),
-                ratio: Ratio { value: ratio.ratio, low: ratio.low, high: ratio.high },
-                share,
-                top_syscall: top.map_or_else(String::new, |(name, _)| name.clone()),
-            });
-        }
-        shifts.sort_by(|a, b| b.share.total_cmp(&a.share).then(a.tid.cmp(&b.tid)));
-        shifts
-    }
-
-    fn errors(&self, frame: &Frame, hypotheses: &mut u64) -> Vec<ErrorShift> {
-        let counted: Vec<(&(String, i64), Counts)> =
-            self.events.errors.iter().map(|(k, s)| (k, self.sparse(frame, s))).collect();
-        let compared: Vec<Option<Comparison>> = counted.iter().map(|(_, c)| c.compare()).collect();
-        let p: Vec<f64> = compared.iter().map(|c| c.map_or(1.0, |c| c.p_value)).collect();
-        *hypotheses += p.len() as u64;
-        let q = rates::benjamini_hochberg(&p);
-        let excess = counted.iter().map(|(_, c)| c.excess().max(0.0)).sum::<f64>().max(1e-9);
-        let mut shifts = vec![];
+        let mut shifts: Vec<(ErrorShift, i64)> = vec![];
         for (i, ((syscall, errno), counts)) in counted.iter().enumerate() {
             let Some(ratio) = compared[i] else { continue };
             let share = counts.excess() / excess;
@@ -316,30 +345,48 @@ impl Context<'_> {
                 continue;
             }
             let name = osd_recording::names::errno_name(i32::try_from(*errno).unwrap_or(0));
-            shifts.push(ErrorShift {
+            let shift = ErrorShift {
                 syscall: syscall.clone(),
                 errno: name.map_or_else(|| format!("errno {errno}"), str::to_owned),
                 before_per_s: per_s(counts.outside, frame.outside_s),
                 during_per_s: per_s(counts.inside, frame.inside_s),
                 ratio: Ratio { value: ratio.ratio, low: ratio.low, high: ratio.high },
                 share,
-            });
+                objects: vec![],
+            };
+            shifts.push((shift, *errno));
         }
-        shifts.sort_by(|a, b| {
+        shifts.sort_by(|(a, _), (b, _)| {
             b.share.total_cmp(&a.share).then_with(|| (&a.syscall, &a.errno).cmp(&(&b.syscall, &b.errno)))
         });
         shifts.truncate(8);
-        shifts
+        shifts.into_iter().unzip()
+    }
+
+    /// The baseline near a window: before it, or where there is too little, after it.
+    fn reference(&self, group: &Group) -> Reference<'_> {
+        let grid = self.table.grid;
+        let length = group.end - group.start;
+        // With the margin beside the window, which is no baseline.
+        let reach = (4 * length).max(grid.bins(5.0)) + grid.bins(1.0).max(1);
+        let baseline = |span: &Range<usize>| self.bins[span.clone()].iter().filter(|b| **b == Bin::Baseline).count();
+        let before = group.start.saturating_sub(reach)..group.start;
+        let after = group.end..(group.end + reach).min(grid.len);
+        let span = if baseline(&before) * 2 >= baseline(&after) { before } else { after };
+        let n = baseline(&span);
+        let weight = if n > 0 { length as f64 / n as f64 } else { 0.0 };
+        Reference { span: grid.time(span.start)..grid.time(span.end), grid, bins: self.bins, weight }
     }
 
     /// The thread with most calls beyond its usual in the window; with the most calls, if none has more than usual.
-    fn busiest_thread(&self, frame: &Frame) -> Option<(Thread, f64)> {
-        let counted = self.events.threads.iter().map(|(t, s)| (*t, self.sparse(frame, s)));
-        let counted: Vec<(Thread, Counts)> = counted.filter(|(_, c)| c.inside > 0.0).collect();
+    fn busiest_thread(&self, frame: &Frame) -> Option<(Thread, &ThreadCalls)> {
+        let counted = self.counted_threads(frame);
         let most = |value: &dyn Fn(&Counts) -> f64| {
-            counted.iter().map(|(t, c)| (*t, value(c))).max_by(|a, b| a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)))
+            let ranked = counted.iter().map(|(t, calls, c)| (*t, *calls, value(c)));
+            ranked.max_by(|a, b| a.2.total_cmp(&b.2).then(b.0.cmp(&a.0)))
         };
-        most(&Counts::excess).filter(|(_, e)| *e > 0.0).or_else(|| most(&|c| c.inside))
+        let found = most(&Counts::excess).filter(|(.., e)| *e > 0.0).or_else(|| most(&|c| c.inside));
+        found.map(|(thread, calls, _)| (thread, calls))
     }
 
     fn metric_shifts(&self, frame: &Frame, group: &Group) -> Vec<MetricShift> {
@@ -354,7 +401,7 @@ impl Context<'_> {
             let rising = group.hits.iter().find(|h| h.metric == place).is_none_or(|h| h.rising);
             let inside: Vec<f64> = values[frame.inside.clone()].iter().flatten().copied().collect();
             // What drifts is compared with the moments before, what does not with all of the baseline.
-            let before_span = frame.inside.start.saturating_sub(self.table.grid.bins(5.0))..frame.inside.start;
+            let before_span = frame.inside.start.saturating_sub(self.table.grid.bins(5.0).max(3))..frame.inside.start;
             let before: Vec<f64> = if METRICS[place].form == Form::Level && !before_span.is_empty() {
                 values[before_span].iter().flatten().copied().collect()
             } else {
@@ -374,9 +421,11 @@ impl Context<'_> {
         shifts
     }
 
-    fn new_processes(&self, group: &Group) -> Vec<NewProcess> {
+    /// By name and program, the most frequent first; and how many there are in all.
+    fn new_processes(&self, group: &Group) -> (Vec<NewProcess>, u64) {
         let grid = self.table.grid;
-        let span = grid.time(group.start.saturating_sub(2))..grid.time(group.end);
+        // What they do shows when they have run for a moment.
+        let span = grid.time(group.start).saturating_sub(200_000_000)..grid.time(group.end);
         let mut by_name: BTreeMap<(&str, &str), (i64, NewProcess)> = BTreeMap::new();
         for life in self.table.processes.values() {
             let Some(born) = life.born_ns.filter(|b| span.contains(b)) else { continue };
@@ -390,9 +439,10 @@ impl Context<'_> {
             }
         }
         let mut all: Vec<NewProcess> = by_name.into_values().map(|(_, p)| p).collect();
+        let n = all.iter().map(|p| p.count).sum();
         all.sort_by(|a, b| b.count.cmp(&a.count).then(a.first_pid.cmp(&b.first_pid)));
         all.truncate(8);
-        all
+        (all, n)
     }
 
     /// Messages received and sent per second: before, during.
@@ -408,24 +458,51 @@ impl Context<'_> {
         let mut all: Vec<(u32, String, f64)> = vec![];
         for (proc, cores) in &self.table.cpu_of {
             let c = self.counts(frame, cores.iter().map(|v| f64::from(*v)).enumerate());
-            let life = self.table.processes.get(proc);
-            let pid = life.map_or(0, |l| l.pid);
-            let name = life.filter(|l| !l.comm.is_empty()).map_or_else(|| "process".to_owned(), |l| l.comm.clone());
-            all.push((pid, format!("{name}/{pid}"), c.excess() / (frame.inside.len() as f64)));
+            let pid = self.table.processes.get(proc).map_or(0, |l| l.pid);
+            let name = self.process(*proc, self.table.grid.time(frame.inside.end));
+            all.push((pid, name, c.excess() / (frame.inside.len() as f64)));
         }
         all.sort_by(|a, b| b.2.total_cmp(&a.2).then(a.0.cmp(&b.0)));
         all.into_iter().filter(|a| a.2 > 0.0).take(3).map(|(_, name, cores)| (name, cores)).collect()
     }
 
-    fn comm(&self, pid: u32) -> String {
-        let named = self.table.processes.values().find(|l| l.pid == pid && !l.comm.is_empty());
-        named.map_or_else(|| format!("pid {pid}"), |l| l.comm.clone())
+    /// Name and PID of a process, as it was called at that time.
+    fn process(&self, proc: u64, ts_ns: i64) -> String {
+        let life = self.table.processes.get(&proc);
+        let pid = life.map_or(0, |l| l.pid);
+        format!("{}/{pid}", life.and_then(|l| l.comm_at(ts_ns)).unwrap_or("process"))
+    }
+
+    /// Name and TID of a thread.
+    fn thread(&self, thread: Thread, calls: &ThreadCalls, frame: &Frame) -> String {
+        format!("{}/{}", self.comm(thread.proc, calls, frame), thread.tid)
+    }
+
+    /// What the process was called when it made most of its calls in the window: before an exec it was another program.
+    fn comm(&self, proc: u64, calls: &ThreadCalls, frame: &Frame) -> String {
+        let mut inside: BTreeMap<u32, u32> = BTreeMap::new();
+        for (bin, n) in calls.calls.0.iter().filter(|(bin, _)| frame.inside.contains(&(*bin as usize))) {
+            let sum = inside.entry(*bin).or_default();
+            *sum = sum.saturating_add(*n);
+        }
+        let busiest = inside.into_iter().max_by_key(|(_, n)| *n).map_or(frame.inside.end, |(bin, _)| bin as usize + 1);
+        let life = self.table.processes.get(&proc);
+        let name = life.and_then(|l| l.comm_at(self.table.grid.time(busiest)));
+        name.map_or_else(|| format!("pid {}", calls.pid), str::to_owned)
     }
 }
 
-fn error_objects(window: &Window, verbatim: &evidence::Verbatim) -> Vec<String> {
-    let first = window.errors.first().and_then(|e| verbatim.objects.get(&e.syscall));
-    first.into_iter().flatten().take(2).map(|(o, _)| o.clone()).collect()
+/// What the sentences about these calls and errors are about, in this order.
+fn topics(syscalls: &[SyscallShift], errors: &[ErrorShift], numbers: &[i64]) -> Vec<Topic> {
+    let by = |s: &SyscallShift| match s {
+        _ if s.share < 0.0 => By::Missing,
+        _ if s.by_time => By::Time,
+        _ => By::Calls,
+    };
+    let calls = syscalls.iter().map(|s| Topic { syscall: s.syscall.clone(), errno: None, by: by(s) });
+    let failed = errors.iter().zip(numbers);
+    let failed = failed.map(|(e, errno)| Topic { syscall: e.syscall.clone(), errno: Some(*errno), by: By::Calls });
+    calls.chain(failed).collect()
 }
 
 fn per_s(count: f64, seconds: f64) -> f64 {

@@ -19,7 +19,7 @@ pub struct Findings {
     pub detector: DetectorSummary,
     /// The anomalies, in time order.
     pub windows: Vec<Window>,
-    /// The metrics over the recording. The first four are the headline: CPU, memory, network, syscalls.
+    /// The metrics over the recording. The first five are the headline: CPU, memory, network in and out, syscalls.
     pub series: Vec<Series>,
     /// Where events were lost: exact counts, by interval.
     pub losses: Vec<LossSpan>,
@@ -147,9 +147,9 @@ pub struct Window {
     pub start_ns: i64,
     /// End.
     pub end_ns: i64,
-    /// The metric that deviates most.
+    /// The metric that leads: the one that the pattern is about.
     pub metric: String,
-    /// Every metric that deviates, strongest first.
+    /// Every metric that deviates: the leading one, then the others, strongest first.
     pub metrics: Vec<MetricShift>,
     /// Strength of the strongest metric: its score over its threshold, > 1.
     pub severity: f64,
@@ -225,7 +225,7 @@ pub struct SyscallShift {
     pub time_before: Option<f64>,
     /// Seconds in the call per second, in the window; likewise.
     pub time_during: Option<f64>,
-    /// The paths or file descriptors it touched most in the window.
+    /// The paths or file descriptors that make most of what `share` is about (calls or time beyond the usual), most first.
     pub objects: Vec<String>,
 }
 
@@ -276,6 +276,9 @@ pub struct ErrorShift {
     pub ratio: Ratio,
     /// Share of the excess of errors.
     pub share: f64,
+    /// The paths or file descriptors that the calls which failed so were on, most first.
+    #[serde(default)]
+    pub objects: Vec<String>,
 }
 
 /// A process that the window brought.

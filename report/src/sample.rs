@@ -231,6 +231,7 @@ fn windows() -> Vec<Window> {
         during_per_s: 84.0,
         ratio: Ratio { value: 49.4, low: 41.0, high: 60.2 },
         share: 0.86,
+        objects: vec![],
     }];
     fsync.sequence = vec![
         call(12, "read", "fd 11 (10.0.4.17:51022)", "131", 1_900, 1),

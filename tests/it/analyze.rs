@@ -1,5 +1,8 @@
 //! `osd analyze` on recordings whose contents are known.
 
+use crate::record::Place;
+use crate::script::{Act, Actor, Script};
+use crate::support::record;
 use osd_detect::findings::Findings;
 use osd_recording::synth::{START_NS, Synth};
 use std::path::Path;
@@ -86,6 +89,102 @@ fn a_short_recording_is_no_trouble_and_says_so() {
     let out = run(dir.path(), &["run.parquet"]);
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
     assert!(text(&out.stdout).contains("note: the recording lasts 3.0 s"), "{}", text(&out.stdout));
+    assert!(text(&out.stdout).contains("record for longer than 8 s"), "{}", text(&out.stdout));
+}
+
+/// What it says of a recording that it could not judge.
+fn not_judged(path: &Path, lasts: &str, wanted: &str) {
+    let out = run(path.parent().unwrap(), &[path.to_str().unwrap()]);
+    let (said, stderr) = (text(&out.stdout), text(&out.stderr));
+    assert_eq!((out.status.code(), stderr), (Some(0), ""), "{said}");
+    assert!(said.starts_with("nothing unusual in "), "{said}");
+    let note = format!("note: the recording lasts {lasts}");
+    assert!(said.contains(&note) && said.contains(wanted), "{said}");
+    let learning = "are learnt from and cannot alarm, so nothing in it was judged; record for longer than ";
+    assert!(said.contains(learning), "{said}");
+}
+
+#[test]
+fn a_recording_shorter_than_half_an_interval_is_analysed_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run.parquet");
+    let write = |seconds: f64, interval_ms: u32| {
+        let actor = Actor::new(7, "brief", 0.0..seconds, vec![Act::new("read", 1_000.0, 0.0..seconds)]);
+        Script { interval_ms, ..Script::new(seconds, vec![actor]) }.write(&path);
+    };
+    for (seconds, lasts) in [(0.001, "1 ms"), (0.012, "12 ms"), (0.049, "49 ms"), (0.1, "100 ms")] {
+        write(seconds, 100);
+        not_judged(&path, lasts, "record for longer than 8 s");
+        // What it did is there, at the rate at which it did it.
+        let out = run(dir.path(), &["run.parquet", "--format", "json"]);
+        let findings: Findings = serde_json::from_slice(&out.stdout).unwrap();
+        let rate = findings.series.iter().find(|s| s.metric == "syscalls").unwrap().values[0].unwrap();
+        assert!((rate - 1_000.0).abs() < 20.0, "{seconds} s: {rate}");
+    }
+    write(12.0, 3_600_000);
+    not_judged(&path, "12 s", "record for longer than 17 h, or with a shorter --interval");
+    assert!(text(&run(dir.path(), &["run.parquet", "--report"]).stderr).starts_with("report: "));
+}
+
+#[test]
+fn a_recording_without_a_sample_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    // No whole interval, and the synthetic server is sampled by whole ones.
+    let synth = Synth { duration_s: 2, interval_ms: 60_000, fault_s: None, ..Synth::default() };
+    synth.write(dir.path().join("run.parquet")).unwrap();
+    not_judged(&dir.path().join("run.parquet"), "2.0 s", "note: the recording holds no samples: it ended before");
+}
+
+#[test]
+fn the_shortest_commands_are_analysed() {
+    let Some(place) = Place::new("the_shortest_commands_are_analysed") else { return };
+    let path = place.path();
+    for (options, command, wanted) in [
+        (&[][..], &["true"][..], "record for longer than 8 s"),
+        (&["--interval", "1h"], &["sleep", "1"], "record for longer than 17 h, or with a shorter --interval"),
+    ] {
+        record(&path, options, command);
+        not_judged(&path, "", wanted);
+    }
+}
+
+#[test]
+fn a_fault_is_found_at_every_interval_and_what_it_needs_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    // Interval, length, fault, calls a second, in points: as long as the learning takes, and twice that.
+    for (interval_ms, duration_s, fault_s, syscalls_per_s, warm_up_s) in [
+        (10, 40, (25, 29), 1_000, 8.0),
+        (1_000, 120, (80, 86), 200, 17.0),
+        (10_000, 800, (400, 440), 50, 170.0),
+        (60_000, 4_800, (2_400, 2_640), 20, 1_020.0),
+        (3_600_000, 180_000, (90_000, 104_400), 14, 61_200.0),
+    ] {
+        let synth = Synth { interval_ms, duration_s, syscalls_per_s, ..Synth::default() };
+        let path = dir.path().join("run.parquet");
+        Synth { fault_s: Some(fault_s), ..synth.clone() }.write(&path).unwrap();
+        let out = run(dir.path(), &["run.parquet", "--format", "json"]);
+        assert_eq!(out.status.code(), Some(1), "{interval_ms} ms: {}", text(&out.stderr));
+        let findings: Findings = serde_json::from_slice(&out.stdout).unwrap();
+        assert_eq!(findings.detector.warm_up_s, warm_up_s, "{interval_ms} ms");
+        assert_eq!(findings.windows.len(), 1, "{interval_ms} ms: {:#?}", findings.windows);
+        let w = &findings.windows[0];
+        let at = |s: u32| START_NS + i64::from(s) * 1_000_000_000;
+        let slack = 2 * i64::from(interval_ms) * 1_000_000 + 50_000_000;
+        assert!(
+            (w.start_ns - at(fault_s.0)).abs() <= slack && (w.end_ns - at(fault_s.1)).abs() <= slack,
+            "{interval_ms} ms: {w:#?}"
+        );
+        assert_eq!(w.pattern, "fsync storm", "{interval_ms} ms");
+        let notes = findings.detector.notes.join("\n");
+        assert_eq!(
+            notes.contains("what is shorter shows only as far as"),
+            interval_ms > 500,
+            "{interval_ms} ms: {notes}"
+        );
+        Synth { fault_s: None, seed: 5, ..synth }.write(&path).unwrap();
+        let out = run(dir.path(), &["run.parquet"]);
+        assert_eq!(out.status.code(), Some(0), "{interval_ms} ms: {}", text(&out.stdout));
+    }
 }
 
 #[test]

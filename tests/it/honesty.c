@@ -481,6 +481,43 @@ static void collide(long n)
 	}
 }
 
+/* `n` turns of 10 ms with so many calls each. */
+static void steady(long n, long calls)
+{
+	while (n-- > 0) {
+		loop(calls);
+		usleep(10000);
+	}
+}
+
+/*
+ * `DIR/alpha` is run and makes few calls for twelve seconds; when it has ended, `DIR/beta` is run with its PID and makes many for two. Prints
+ * the PID.
+ */
+static void impostor(const char *dir)
+{
+	const char *names[] = { "alpha", "beta" }, *turns[] = { "1100", "180" }, *calls[] = { "5", "150" };
+	char path[512];
+	pid_t pid = 0;
+
+	for (int i = 0; i < 2; i++) {
+		struct clone_args args = { .exit_signal = SIGCHLD, .set_tid = i ? (uintptr_t)&pid : 0, .set_tid_size = i > 0 };
+		pid_t child = syscall(SYS_clone3, &args, sizeof(args));
+		CHECK(child >= 0);
+		if (child == 0) {
+			snprintf(path, sizeof(path), "%s/%s", dir, names[i]);
+			execl(path, names[i], "steady", turns[i], calls[i], (char *)0);
+			_exit(97);
+		}
+		CHECK(i == 0 || child == pid);
+		pid = child;
+		CHECK(WEXITSTATUS(status_of(child)) == 0);
+	}
+	/* So that the last thing is not the end of the recording. */
+	usleep(1500000);
+	printf("%d\n", pid);
+}
+
 int main(int argc, char **argv)
 {
 	const char *what = argc > 1 ? argv[1] : "";
@@ -490,6 +527,10 @@ int main(int argc, char **argv)
 		loop(n);
 	else if (!strcmp(what, "reuse"))
 		reuse(n);
+	else if (!strcmp(what, "steady"))
+		steady(n, argc > 3 ? atol(argv[3]) : 0);
+	else if (!strcmp(what, "impostor") && argc > 2)
+		impostor(argv[2]);
 	else if (!strcmp(what, "exec-from-thread"))
 		exec_from_thread(argv[0]);
 	else if (!strcmp(what, "killed-in-call"))

@@ -23,6 +23,8 @@ mod report;
 mod roads;
 mod score;
 mod short_lives;
+mod script;
+mod sentences;
 mod sql;
 mod structure;
 mod support;

@@ -1,6 +1,8 @@
 //! `osd score` and `osd analyze --model`, with a model that learns in a second (`osd_detect::lstm::Reservoir`).
 
-use crate::support::{osd, text};
+use crate::record::Place;
+use crate::script::{Act, Actor, Script};
+use crate::support::{osd, record, targets, text};
 use osd_detect::findings::Findings;
 use osd_detect::lstm::{Learner, Reservoir};
 use osd_model::prepare::{Shape, prepare};
@@ -230,6 +232,69 @@ fn recordings_that_do_not_fit_the_model_are_refused() {
         "has a sample every 250 ms, and the model wants one every 100 ms",
     );
     check(Synth { duration_s: 5, ..quiet }, "has 50 whole intervals, and 81 are needed");
+}
+
+/// Options of `osd record`, and what the refusal and its hint must hold.
+#[test]
+fn what_a_recording_lacks_is_told_by_its_reason() {
+    let dir = scene();
+    let refused = |wanted: &str, hint: &str| {
+        let (code, out, err) = run(dir.path(), &["score", "-m", "model", "other.parquet"]);
+        assert_eq!((code, out.as_str(), err.lines().count()), (2, "", 2), "{err}");
+        let (error, said) = err.split_once("\nhint: ").unwrap();
+        assert!(error.contains(wanted) && said.contains(hint), "{err}");
+        assert!(said.contains("or train a model without `"), "{err}");
+    };
+    let path = dir.path().join("other.parquet");
+    let actor = || Actor::new(7, "one", 0.0..20.0, vec![Act::new("read", 100.0, 0.0..20.0)]);
+    Script {
+        about: |m| {
+            m.syscalls = "off".into();
+            m.families[0].attach = "off".into();
+        },
+        sample: |s| s.unseen.syscalls = true,
+        ..Script::new(20.0, vec![actor()])
+    }
+    .write(&path);
+    refused("has no `syscalls`: it was recorded with `--syscalls off`", "record again without `--syscalls off`");
+    Script {
+        about: |m| m.families[1].attach = "off".into(),
+        sample: |s| s.unseen.network = true,
+        ..Script::new(20.0, vec![actor()])
+    }
+    .write(&path);
+    refused("has no `net_rx`: the kernel it was recorded on has no probes of the network", "osd doctor");
+    let Some(_place) = Place::new("what_a_recording_lacks_is_told_by_its_reason") else { return };
+    let target = targets().to_str().unwrap();
+    record(&path, &["--syscalls", "off"], &[target, "burn", "1"]);
+    refused("has no `syscalls`: it was recorded with `--syscalls off`", "record again without `--syscalls off`");
+    record(&path, &["--backend", "proc"], &[target, "burn", "1"]);
+    refused("it was recorded from /proc, without eBPF", "record with eBPF");
+}
+
+#[test]
+fn a_recording_too_short_for_open_files_says_that() {
+    let Some(place) = Place::new("a_recording_too_short_for_open_files_says_that") else { return };
+    let dir = place.dir.path();
+    let normal: Vec<Recording> = (11..14)
+        .map(|seed| {
+            let path = dir.join(format!("{seed}.parquet"));
+            Synth { seed, fault_s: None, syscalls_per_s: 50, ..Synth::default() }.write(&path).unwrap();
+            Recording::open(&path).unwrap()
+        })
+        .collect();
+    let seen = features::named(&["cpu", "rss", "fds"]).unwrap();
+    let prepared = prepare(&normal, &seen, Shape::default()).unwrap();
+    let lstm = Reservoir::default().learn(&prepared.training, &prepared.validation, seen.len()).unwrap();
+    Model::new(lstm, &prepared, 1).unwrap().save(&dir.join("model"), &serde_json::json!({}), &[], false).unwrap();
+    record(&place.path(), &[], &["true"]);
+    let (code, _, err) = run(dir, &["score", "-m", "model", "r.parquet"]);
+    assert_eq!(code, 2, "{err}");
+    assert!(
+        err.contains("has no `fds`: it is too short: open files are counted at the end of a whole interval"),
+        "{err}"
+    );
+    assert!(err.contains("\nhint: record for longer, or train a model without `fds`"), "{err}");
 }
 
 #[test]

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -172,6 +173,47 @@ static void siege(double seconds, long burst, const char *end)
 	fflush(stdout);
 }
 
+/* Four processes ask for /tmp in turns of 10 ms; after ten seconds one of them for three seconds also for names that are not there. */
+static void stats(double seconds)
+{
+	double start = now(CLOCK_MONOTONIC);
+	struct stat s;
+	char name[64];
+
+	for (int i = 0; i < 4; i++) {
+		if (fork())
+			continue;
+		for (double t = 0; t < seconds; t = now(CLOCK_MONOTONIC) - start) {
+			for (int n = 0; n < 10; n++)
+				syscall(SYS_newfstatat, AT_FDCWD, "/tmp", &s, 0);
+			for (int n = 0; i == 2 && t > 10 && t < 13 && n < 50; n++) {
+				snprintf(name, sizeof(name), "/osd/is/not/here/%d", n);
+				syscall(SYS_newfstatat, AT_FDCWD, name, &s, 0);
+			}
+			usleep(10000);
+		}
+		_exit(0);
+	}
+	for (int i = 0; i < 4; i++)
+		wait(0);
+}
+
+/* After ten seconds, three seconds of connections to a port where nobody listens, which do not wait for the answer. */
+static void connects(double seconds)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons(1), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	double start = now(CLOCK_MONOTONIC);
+
+	for (double t = 0; t < seconds; t = now(CLOCK_MONOTONIC) - start) {
+		for (int n = 0; t > 10 && t < 13 && n < 40; n++) {
+			int c = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+			connect(c, (void *)&a, sizeof(a));
+			close(c);
+		}
+		usleep(10000);
+	}
+}
+
 static void *loop_thread(void *n)
 {
 	loop((long)n);
@@ -207,6 +249,10 @@ int main(int argc, char **argv)
 		net(n);
 	else if (!strcmp(what, "spawn"))
 		spawn(n);
+	else if (!strcmp(what, "stats"))
+		stats(n);
+	else if (!strcmp(what, "connects"))
+		connects(n);
 	else if (!strcmp(what, "siege") && argc > 4)
 		siege(n, atol(argv[3]), argv[4]);
 	else if (!strcmp(what, "wait")) /* until stdin closes */

@@ -1,0 +1,188 @@
+//! Error numbers that are no failure: what a call that does not wait answers, and what a signal leaves behind.
+//!
+//! - `connect` on a non-blocking socket says `EINPROGRESS`, and `EALREADY` when asked again. That is how it begins.
+//! - `EINTR`: a signal came first. How often is decided by timers and other processes, not by the call.
+//! - `rt_sigreturn` "returns" what the interrupted code had in its register.
+//! - A timed wait that says `ETIMEDOUT` has waited.
+//! - `EAGAIN` from reading, writing, accepting, locking: nothing to do yet. A loop that waits for events gets it about once
+//!   for each time it finds something. One that asks without waiting gets nearly nothing else: that is a fault, and stays
+//!   one ([`spins`]). `EAGAIN` from `fork`, `mmap`, `mlock`, `setuid` is a limit that was met, which is a failure.
+//!
+//! `ECHILD` stays an error: a shell gets one for each child, among dozens of calls, and more than that is a loop gone wrong.
+
+use crate::Result;
+use crate::metrics;
+use crate::series::{self, Table, dictionary, times, u64s};
+use arrow::array::{Array, AsArray};
+use arrow::datatypes::UInt64Type;
+use osd_recording::{Kind, Query, Recording};
+use std::collections::HashMap;
+use std::ops::Range;
+
+const EINTR: i64 = 4;
+const EAGAIN: i64 = 11;
+const ENOMSG: i64 = 42;
+const ETIME: i64 = 62;
+const ETIMEDOUT: i64 = 110;
+const EALREADY: i64 = 114;
+const EINPROGRESS: i64 = 115;
+
+/// Whether `syscall` that ends with `errno` has not failed, however often it happens.
+pub(crate) fn is_answer(syscall: &str, errno: i64) -> bool {
+    let call = native(syscall);
+    match errno {
+        // 512 to 516: interrupted, as recordings of early builds have it.
+        EINTR | 512..=516 => true,
+        _ if matches!(call, "rt_sigreturn" | "sigreturn") => true,
+        EINPROGRESS | EALREADY => {
+            matches!(call, "connect" | "sendto" | "sendmsg" | "sendmmsg" | "socketcall")
+        }
+        ETIMEDOUT => call.starts_with("futex") || call.starts_with("mq_timed"),
+        ETIME => call == "io_uring_enter",
+        _ => false,
+    }
+}
+
+/// Whether it means "nothing to do yet, ask again": no failure unless somebody [`spins`].
+pub(crate) fn is_retry(syscall: &str, errno: i64) -> bool {
+    let call = native(syscall);
+    match errno {
+        EAGAIN => {
+            const BEGINNINGS: [&str; 10] =
+                ["read", "pread", "write", "pwrite", "recv", "send", "accept", "futex", "mq_timed", "rt_sigtimedwait"];
+            const NAMES: [&str; 14] = [
+                "connect",
+                "socketcall",
+                "splice",
+                "tee",
+                "vmsplice",
+                "copy_file_range",
+                "getrandom",
+                "ioctl",
+                "fcntl",
+                "flock",
+                "semop",
+                "semtimedop",
+                "io_uring_enter",
+                "msgsnd",
+            ];
+            let link = call.starts_with("readlink") || call == "readahead";
+            (BEGINNINGS.iter().any(|b| call.starts_with(b)) && !link) || NAMES.contains(&call)
+        }
+        ENOMSG => call == "msgrcv",
+        _ => false,
+    }
+}
+
+/// Whether so many of the calls get no answer that nobody can be waiting between them.
+pub(crate) fn spins(retries: f64, calls: f64) -> bool {
+    retries > 0.9 * calls
+}
+
+/// Leaves in the metric of failed calls those that have failed.
+///
+/// Samples count every call that ended with an error number; which number it was, only event rows say. So each bin keeps
+/// the share that is failures among its event rows, however many of these were lost.
+pub(crate) fn keep_failures(recording: &Recording, table: &mut Table, range: Option<&Range<i64>>) -> Result<()> {
+    let grid = table.grid;
+    if table.metrics[metrics::ERRORS].is_none() {
+        return Ok(());
+    }
+    let mut errors = vec![0_u32; grid.len];
+    let mut answers = vec![0_u32; grid.len];
+    let mut retries: HashMap<String, Vec<u32>> = HashMap::new();
+    let columns = vec!["ts", "dur_ns", "syscall", "errno"];
+    let query = Query { kinds: Some(vec![Kind::Syscall]), columns: Some(columns), ts_ns: range.cloned() };
+    for batch in recording.read(&query)? {
+        let batch = batch?;
+        let ts = times(&batch)?;
+        let (Some(errno), Some((codes, names))) = (u64s(&batch, "errno")?, dictionary(&batch, "syscall")) else {
+            continue;
+        };
+        let errno = errno.as_primitive::<UInt64Type>();
+        if errno.null_count() == errno.len() {
+            continue;
+        }
+        let dur = u64s(&batch, "dur_ns")?;
+        let dur = dur.as_ref().map(|d| d.as_primitive::<UInt64Type>());
+        for (row, ts) in ts.iter().enumerate().filter(|(row, _)| errno.is_valid(*row)) {
+            // Samples count a call when it returns.
+            let dur_ns = dur.filter(|d| d.is_valid(row)).map_or(0, |d| d.value(row));
+            let Some(bin) = grid.bin(ts.saturating_add_unsigned(dur_ns)) else { continue };
+            let Some(name) = codes.key(row).and_then(|k| names.get(k)) else { continue };
+            let errno = errno.value(row) as i64;
+            errors[bin] = errors[bin].saturating_add(1);
+            if is_answer(name, errno) {
+                answers[bin] = answers[bin].saturating_add(1);
+            } else if is_retry(name, errno) {
+                if !retries.contains_key(*name) {
+                    retries.insert((*name).to_owned(), vec![0; grid.len]);
+                }
+                if let Some(of) = retries.get_mut(*name) {
+                    of[bin] = of[bin].saturating_add(1);
+                }
+            }
+        }
+    }
+    for (name, of) in &retries {
+        let calls: Option<&series::CallSeries> = table.calls.iter().find(|c| c.name == *name);
+        for (bin, n) in of.iter().enumerate().filter(|(_, n)| **n > 0) {
+            if calls.is_none_or(|c| !spins(f64::from(*n), c.count[bin])) {
+                answers[bin] = answers[bin].saturating_add(*n);
+            }
+        }
+    }
+    let Some(values) = &mut table.metrics[metrics::ERRORS] else { return Ok(()) };
+    for (bin, value) in values.iter_mut().enumerate() {
+        let Some(value) = value else { continue };
+        // Where a late sample counts what the event rows have in the next bin, the neighbours tell the share.
+        let near = bin.saturating_sub(1)..(bin + 2).min(grid.len);
+        let enough = f64::from(errors[bin]) * 2.0 >= *value * grid.seconds(1);
+        let span = if enough { bin..bin + 1 } else { near };
+        let sum = |of: &[u32]| of[span.clone()].iter().map(|n| f64::from(*n)).sum::<f64>();
+        let (errors, answers) = (sum(&errors), sum(&answers));
+        if errors > 0.0 {
+            *value *= 1.0 - answers / errors;
+        }
+    }
+    Ok(())
+}
+
+/// The name without that of another ABI: `i386:read` reads.
+fn native(syscall: &str) -> &str {
+    syscall.split_once(':').map_or(syscall, |(_, name)| name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_call_that_does_not_wait_answers_is_no_failure() {
+        for (call, errno) in [
+            ("connect", EINPROGRESS),
+            ("connect", EALREADY),
+            ("i386:connect", EINPROGRESS),
+            ("epoll_wait", EINTR),
+            ("rt_sigreturn", 2),
+            ("futex", ETIMEDOUT),
+            ("read", 512),
+        ] {
+            assert!(is_answer(call, errno), "{call} {errno}");
+        }
+        for (call, errno) in [("read", EAGAIN), ("accept4", EAGAIN), ("recvfrom", EAGAIN), ("msgrcv", ENOMSG)] {
+            assert!(is_retry(call, errno) && !is_answer(call, errno), "{call} {errno}");
+        }
+        for (call, errno) in [
+            ("openat", 2),
+            ("connect", 111),
+            ("connect", ETIMEDOUT),
+            ("clone", EAGAIN),
+            ("mmap", EAGAIN),
+            ("wait4", 10),
+        ] {
+            assert!(!is_answer(call, errno) && !is_retry(call, errno), "{call} {errno}");
+        }
+        assert!(spins(99.0, 100.0) && !spins(50.0, 100.0) && !spins(90.0, 100.0));
+    }
+}
