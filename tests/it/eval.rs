@@ -55,6 +55,20 @@ fn measures_a_folder_beside_the_baselines_and_finds_its_events() {
 }
 
 #[test]
+fn names_with_commas_and_quotes_stay_one_cell_of_csv() {
+    let dir = tempfile::tempdir().unwrap();
+    corpus(dir.path());
+    for part in ["train", "test", "test_label"] {
+        let dir = dir.path().join(part);
+        std::fs::rename(dir.join("web.csv"), dir.join("web, \"eu\".csv")).unwrap();
+    }
+    let folder = dir.path().to_str().unwrap();
+    let text = osd_ok(["eval", folder, "--interval", "10m", "--format", "csv"]);
+    let first = text.lines().nth(1).unwrap();
+    assert!(first.starts_with("\"web, \"\"eu\"\"\",random,1440,2,"), "{first}");
+}
+
+#[test]
 fn a_trained_model_is_measured_beside_the_others() {
     let dir = tempfile::tempdir().unwrap();
     corpus(dir.path());

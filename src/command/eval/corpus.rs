@@ -1,6 +1,6 @@
 //! Detectors on public corpora with labelled anomalies: series of numbers.
 
-use super::{Args, Format, Half};
+use super::{Args, Format, Half, csv_text};
 use crate::failure::{Failure, Result};
 use osd_datasets::corpus::{Corpus, Known};
 use osd_datasets::evaluate::{self, NabRow, Row};
@@ -8,6 +8,7 @@ use osd_detect::detector::Sight;
 #[cfg(feature = "train")]
 use osd_detect::lstm::{Learner, Lstm, NotLearnt, Segment};
 use osd_detect::metrics::Evaluation;
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -25,7 +26,7 @@ pub(super) fn run(args: &Args, corpus: &str) -> Result<ExitCode> {
         )));
     }
     if corpus.is_nab() {
-        show_nab(&evaluate::nab(&corpus, wanted)?, args.format);
+        show_nab(&evaluate::nab(&corpus, wanted)?, args.format)?;
         return Ok(ExitCode::SUCCESS);
     }
     let sight = if args.online { Sight::Online } else { Sight::Offline };
@@ -34,7 +35,7 @@ pub(super) fn run(args: &Args, corpus: &str) -> Result<ExitCode> {
     for (_, name) in corpus.names().iter().enumerate().filter(|(i, n)| wanted(*i, n)) {
         rows.extend(evaluate::machine(&corpus.read(name)?, sight, per_hour, &|day| trained(args, day))?);
     }
-    show(&rows, args.format);
+    show(&rows, args.format)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -156,7 +157,7 @@ fn cell(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "-".to_owned(), |v| format!("{v:.digits$}"))
 }
 
-fn show(rows: &[Row], format: Format) {
+fn show(rows: &[Row], format: Format) -> Result<()> {
     let means = means(rows);
     match format {
         Format::Json => {
@@ -173,13 +174,14 @@ fn show(rows: &[Row], format: Format) {
         Format::Csv => {
             let header: Vec<&str> =
                 rows.first().map(|r| measures(&r.evaluation).iter().map(|(n, _)| *n).collect()).unwrap_or_default();
-            println!("series,detector,points,events,{}", header.join(","));
-            for row in rows {
+            let first = ["series", "detector", "points", "events"].into_iter().chain(header).map(Cow::from);
+            let each = rows.iter().map(|row| {
                 let e = &row.evaluation;
-                let values: Vec<String> =
-                    measures(e).into_iter().map(|(_, v)| v.map_or_else(String::new, |v| v.to_string())).collect();
-                println!("{},{},{},{},{}", row.series, row.detector, e.points, e.events, values.join(","));
-            }
+                let values = measures(e).into_iter().map(|(_, v)| v.map_or_else(String::new, |v| v.to_string()));
+                let named = [row.series.clone(), row.detector.to_owned(), e.points.to_string(), e.events.to_string()];
+                named.into_iter().chain(values).map(Cow::from).collect()
+            });
+            print!("{}", csv_text([first.collect::<Vec<_>>()].into_iter().chain(each))?);
         }
         Format::Table => {
             println!("{:24} {:11} VUS-PR AUC-PR AUC-ROC  recall precision  false/d  delay", "series", "detector");
@@ -225,16 +227,19 @@ fn show(rows: &[Row], format: Format) {
             );
         }
     }
+    Ok(())
 }
 
-fn show_nab(rows: &[NabRow], format: Format) {
+fn show_nab(rows: &[NabRow], format: Format) -> Result<()> {
     match format {
         Format::Json => println!("{:#}", serde_json::json!({ "rows": rows })),
         Format::Csv => {
-            println!("detector,source,standard,reward_low_FP_rate,reward_low_FN_rate");
-            for row in rows {
-                println!("{},{},{},{},{}", row.detector, row.source, row.scores[0], row.scores[1], row.scores[2]);
-            }
+            let first = ["detector", "source", "standard", "reward_low_FP_rate", "reward_low_FN_rate"].map(Cow::from);
+            let each = rows.iter().map(|row| {
+                let named = [row.detector.to_string(), row.source.to_string()];
+                named.into_iter().chain(row.scores.map(|s| s.to_string())).map(Cow::from).collect()
+            });
+            print!("{}", csv_text([first.to_vec()].into_iter().chain(each))?);
         }
         Format::Table => {
             println!("{:20} standard  low FP  low FN", "detector");
@@ -245,4 +250,5 @@ fn show_nab(rows: &[NabRow], format: Format) {
             println!("NAB takes the threshold that is best for the corpus, for every detector: an oracle.");
         }
     }
+    Ok(())
 }

@@ -5,7 +5,7 @@
 //! delays: only the online score is as early as it says. The offline one looks ahead, and `osd analyze` moves a window's edges to where
 //! the change began.
 
-use super::{Args, Format};
+use super::{Args, Format, csv_text};
 use crate::failure::{Failure, Result};
 use crate::format;
 use osd_analyze::Config;
@@ -16,6 +16,7 @@ use osd_model::Model;
 use osd_model::score::{Options, Scored};
 use osd_recording::Recording;
 use serde::Serialize;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
@@ -99,7 +100,7 @@ pub(super) fn run(args: &Args, files: &[&Path]) -> Result<ExitCode> {
     };
     match args.format {
         Format::Json => println!("{}", serde_json::to_string_pretty(&answer).map_err(Failure::new)?),
-        Format::Csv => csv(&answer),
+        Format::Csv => print!("{}", csv(&answer)?),
         Format::Table => table(&answer),
     }
     Ok(ExitCode::SUCCESS)
@@ -171,19 +172,21 @@ impl Judge {
     }
 }
 
-fn csv(answer: &Answer) {
-    println!("judge,label,n,found,delay_median_s,delay_max_s,false_alarms,quiet_hours");
+fn csv(answer: &Answer) -> Result<String> {
+    const HEADER: [&str; 8] =
+        ["judge", "label", "n", "found", "delay_median_s", "delay_max_s", "false_alarms", "quiet_hours"];
     let cell = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
+    let mut rows: Vec<Vec<Cow<'_, str>>> = vec![HEADER.map(Cow::from).to_vec()];
     for judge in &answer.judges {
-        for (label, s) in &judge.labels {
-            let (median, max) = (cell(s.delay_median_s), cell(s.delay_max_s));
-            println!("{},{label},{},{},{median},{max},,", judge.judge, s.n, s.found);
-        }
-        let s = &judge.all;
-        let (median, max) = (cell(s.delay_median_s), cell(s.delay_max_s));
-        let (n_false, hours) = (judge.false_alarms, judge.quiet_hours);
-        println!("{},,{},{},{median},{max},{n_false},{hours}", judge.judge, s.n, s.found);
+        let mut row = |label: &str, s: &Score, of_all: [String; 2]| {
+            let own = [judge.judge.to_owned(), label.to_owned(), s.n.to_string(), s.found.to_string()];
+            let delays = [cell(s.delay_median_s), cell(s.delay_max_s)];
+            rows.push(own.into_iter().chain(delays).chain(of_all).map(Cow::from).collect());
+        };
+        judge.labels.iter().for_each(|(label, s)| row(label, s, Default::default()));
+        row("", &judge.all, [judge.false_alarms.to_string(), judge.quiet_hours.to_string()]);
     }
+    csv_text(rows)
 }
 
 fn table(answer: &Answer) {
