@@ -13,7 +13,7 @@ VENV := $(CARGO_TARGET_DIR)/python
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
 	@echo 'sudo make demo   record a real service while it misbehaves, find out why, write demo/report/'
-	@echo 'sudo make test   everything CI runs'
+	@echo 'sudo make test   everything CI runs but the GPU (make gpu)'
 	@echo 'sudo make bench  what recording costs, as ratios'
 	@echo 'sudo make bench-peers   redis and nginx, watched by osd and by the tools it competes with; then training beside PyTorch'
 	@echo 'make recorder    the recorder alone: one small static binary for production hosts'
