@@ -25,21 +25,24 @@ impl Failure {
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "error: {}", sanitize(&self.message))?;
-        self.hint.as_ref().map_or(Ok(()), |hint| writeln!(f, "hint: {}", sanitize(hint)))
+impl Failure {
+    /// What is said of it. Each is one line when it is said, whatever a file or a process has put into it.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = String> {
+        let hint = self.hint.as_ref().map(|hint| format!("hint: {hint}"));
+        std::iter::once(format!("error: {}", self.message)).chain(hint)
     }
-}
-
-/// Names in messages may come from a traced process or a hostile file: control characters never reach the terminal.
-pub(crate) fn sanitize(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { char::REPLACEMENT_CHARACTER } else { c }).collect()
 }
 
 impl From<osd_recording::Error> for Failure {
     fn from(error: osd_recording::Error) -> Self {
         Self { message: error.to_string(), hint: error.hint().map(str::to_owned) }
+    }
+}
+
+#[cfg(feature = "analyze")]
+impl From<osd_report::Error> for Failure {
+    fn from(error: osd_report::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint() }
     }
 }
 

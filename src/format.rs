@@ -1,5 +1,7 @@
 //! Numbers for people: bytes, counts, durations, times.
 
+pub(crate) use osd_recording::words::{grouped as count, plural};
+
 /// `1536` → `1.5 KiB`.
 pub(crate) fn bytes(n: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -10,19 +12,6 @@ pub(crate) fn bytes(n: u64) -> String {
         unit += 1;
     }
     if unit == 0 { format!("{n} B") } else { format!("{value:.1} {}", UNITS[unit]) }
-}
-
-/// `1234567` → `1 234 567`.
-pub(crate) fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::with_capacity(digits.len() * 4 / 3);
-    for (i, digit) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(' ');
-        }
-        out.push(digit);
-    }
-    out
 }
 
 /// `12_345_678_900` ns → `12.3 s`.
@@ -130,8 +119,6 @@ mod tests {
     fn numbers_are_legible() {
         assert_eq!(bytes(1023), "1023 B");
         assert_eq!(bytes(1536), "1.5 KiB");
-        assert_eq!(count(0), "0");
-        assert_eq!(count(1_234_567), "1 234 567");
         assert_eq!(duration(1_500), "1.5 us");
         assert_eq!(duration(300_000_000_000), "5 min 00 s");
         assert_eq!(time(1_767_225_600_123_000_000), "2026-01-01T00:00:00.123Z");

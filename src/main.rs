@@ -1,29 +1,39 @@
-//! The command line: parse, call, print. The only code of osd that prints, exits, asks about terminals or reads the environment.
+//! The command line: parse, call, print. The only code of osd that prints (`output.rs`), exits, asks about terminals or reads the environment.
 //!
 //! stdout carries data only; progress, warnings and timing go to stderr. Exit status: 0 done, 1 the answer is "found" or
 //! "differs", 2 error or misuse.
 
-#![allow(clippy::print_stdout, clippy::print_stderr, reason = "this is the crate that talks to people")]
-
 mod command;
 mod failure;
 mod format;
+mod inputs;
+mod output;
 
-use clap::Parser;
-use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Rust ignores SIGPIPE and panics in `println!`; a data tool in a pipe should end quietly when the reader has enough.
+    // Rust ignores SIGPIPE; a data tool in a pipe should end quietly when the reader has enough.
     // SAFETY: setting a signal to its default disposition before any thread exists.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
-    let cli = command::Cli::parse();
-    match cli.command.run() {
+    mind_file_size_limit();
+    match command::run(std::env::args_os()) {
         Ok(code) => code,
         Err(failure) => {
-            // A stderr that is gone, e.g. a closed terminal, is no reason to panic.
-            let _ = write!(std::io::stderr(), "{failure}");
+            failure.lines().for_each(output::say);
             ExitCode::from(2)
+        }
+    }
+}
+
+/// A file-size limit (`ulimit -f`) becomes an error of the write, told like any other, and does not kill. By a handler, which a command that
+/// is recorded does not inherit; who ignores the signal goes on ignoring it.
+fn mind_file_size_limit() {
+    extern "C" fn on_nothing(_: libc::c_int) {}
+    // SAFETY: the handler does nothing, and no thread exists yet.
+    unsafe {
+        let before = libc::signal(libc::SIGXFSZ, on_nothing as extern "C" fn(libc::c_int) as libc::sighandler_t);
+        if before == libc::SIG_IGN {
+            libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
         }
     }
 }

@@ -24,6 +24,12 @@ pub enum Error {
         /// What there is instead.
         hint: Option<String>,
     },
+    /// The answer cannot be written.
+    #[error("cannot write the answer: {detail}")]
+    Write {
+        /// What the library said.
+        detail: String,
+    },
     /// No recording was given.
     #[error("no recording given")]
     NoRecording,
@@ -52,7 +58,7 @@ impl Error {
             Self::NoSamples { .. } => {
                 Some("`osd info FILE` says what a recording holds and over which time".to_owned())
             }
-            Self::Runtime(_) => None,
+            Self::Write { .. } | Self::Runtime(_) => None,
         }
     }
 

@@ -12,6 +12,7 @@ use osd_detect::windows::{self, Hit};
 use osd_model::Model;
 use osd_model::score::{Alarm, Options, Scored};
 use osd_recording::Recording;
+use osd_recording::words::plural;
 
 /// Scores all of the recording, so that a window at the beginning of a range has a past.
 pub(crate) fn score(model: &Model, recording: &Recording, config: &Config) -> Result<Scored> {
@@ -41,7 +42,7 @@ pub(crate) fn notes(scored: &Scored, grid: Grid) -> Vec<String> {
     )];
     let masked = scored.series.valid.iter().filter(|v| !**v).count();
     if masked > 0 {
-        notes.push(format!("{masked} intervals with gaps or losses were not judged by the model"));
+        notes.push(format!("not judged by the model: {} with gaps or losses", plural(masked, "interval")));
     }
     notes
 }

@@ -19,10 +19,12 @@ mod say;
 mod series;
 mod session;
 mod shifts;
+mod statements;
 mod touched;
 
 pub use error::{Error, Result};
 pub use explain::{Config, analyze};
 pub use marks::losses_where;
 pub use session::{Answer, Session, write_parquet};
+pub use statements::{Statement, is_blank, is_whole, statements};
 pub use touched::Touched;

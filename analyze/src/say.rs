@@ -3,6 +3,7 @@
 use crate::metrics;
 use crate::objects::{Owned, Ranked};
 use osd_detect::findings::{ErrorShift, MetricShift, Ratio, SyscallShift, Window};
+use osd_recording::words::plural;
 
 /// What the window itself does not hold.
 pub(crate) struct Extra {
@@ -215,7 +216,7 @@ fn evidence(window: &Window, extra: &Extra) -> String {
         let who = extra
             .cpu_by_process
             .first()
-            .map_or_else(String::new, |(name, cores)| format!("{name} used {} cores more; ", number(*cores)));
+            .map_or_else(String::new, |(name, cores)| format!("{name} used {} more; ", plural(number(*cores), "core")));
         return match first.filter(|s| s.share > 0.3 && !s.by_time && s.during_per_s > 200.0) {
             Some(s) => format!("{who}it co-occurs with {}", call(s)),
             None => format!("{who}no system call explains it: the time is spent computing, not in calls"),
@@ -239,14 +240,15 @@ fn evidence(window: &Window, extra: &Extra) -> String {
         && let Some(p) = window.new_processes.first()
     {
         let total = extra.n_new_processes;
+        let times = plural(p.count, "time");
         let most = if p.count == total {
             format!("all of them `{}`", p.comm)
         } else if 2 * p.count > total {
-            format!("most of them `{}` ({} times)", p.comm, p.count)
+            format!("most of them `{}` ({times})", p.comm)
         } else {
-            format!("most often `{}` ({} times)", p.comm, p.count)
+            format!("most often `{}` ({times})", p.comm)
         };
-        return format!("{total} processes started, {most}");
+        return format!("{} started, {most}", plural(total, "process"));
     }
     let leading = leading(window).map(call).unwrap_or_default();
     if window.pattern == "memory growth" {
@@ -327,22 +329,23 @@ pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
         }));
     }
     for p in window.new_processes.iter().take(2) {
-        let times = if p.count > 1 { format!("{} times", p.count) } else { format!("pid {}", p.first_pid) };
+        let times = if p.count > 1 { plural(p.count, "time") } else { format!("pid {}", p.first_pid) };
         out.push(format!("new process `{}` ({times}): {}", p.comm, if p.argv.is_empty() { &p.exe } else { &p.argv }));
     }
     if window.pattern != "CPU burn"
         && !extra.cpu_by_process.is_empty()
         && window.metrics.iter().any(|m| m.metric == "cpu")
     {
-        let list: Vec<String> = extra.cpu_by_process.iter().map(|(n, c)| format!("{n} {} cores", number(*c))).collect();
+        let list: Vec<String> =
+            extra.cpu_by_process.iter().map(|(n, c)| format!("{n} {}", plural(number(*c), "core"))).collect();
         out.push(format!("CPU beyond the usual: {}", list.join(", ")));
     }
     if !extra.events {
         out.push("no event rows: which thread and which file is not known".into());
     }
     out.push(format!(
-        "these co-occur with the window ({} calls/s beyond the usual; {} comparisons made, {:.0} s of baseline); that is no proof of a cause",
-        number(extra.calls_excess), window.hypotheses, window.baseline_s
+        "these co-occur with the window ({} calls/s beyond the usual; {} made, {:.0} s of baseline); that is no proof of a cause",
+        number(extra.calls_excess), plural(window.hypotheses, "comparison"), window.baseline_s
     ));
     out
 }

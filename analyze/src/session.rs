@@ -6,6 +6,7 @@
 
 use crate::functions;
 use crate::reading::Readers;
+use crate::statements::{Statement, statements};
 use crate::touched::Touched;
 use crate::{Error, Result};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
@@ -75,11 +76,19 @@ impl Session {
             match Recording::open(path) {
                 Ok(recording) => recordings.push(recording),
                 Err(e) => match osd_model::table::read_metadata(path) {
-                    Some(metadata) => scores.push((path, metadata.recording_id)),
+                    Some(metadata) => scores.push((path.clone(), metadata.recording_id)),
                     None => return Err(e.into()),
                 },
             }
         }
+        Self::new(recordings, &scores)
+    }
+
+    /// The same over what is open already; `scores` are files of them, with the identity of the recording that each is of.
+    ///
+    /// # Errors
+    /// If the tables cannot be made.
+    pub fn new(recordings: Vec<Recording>, scores: &[(PathBuf, String)]) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().build().map_err(Error::Runtime)?;
         let mut config = SessionConfig::new().with_information_schema(true);
         let options = config.options_mut();
@@ -90,7 +99,7 @@ impl Session {
         functions::register(&context);
         let session = Self { context, runtime, recordings, touched: Arc::default() };
         session.register().map_err(|e| session.explain_error(&e))?;
-        session.runtime.block_on(session.register_scores(&scores)).map_err(|e| session.explain_error(&e))?;
+        session.runtime.block_on(session.register_scores(scores)).map_err(|e| session.explain_error(&e))?;
         Ok(session)
     }
 
@@ -115,17 +124,33 @@ impl Session {
         names
     }
 
+    /// Starts the one statement that `text` is.
+    ///
+    /// # Errors
+    /// As [`statements`] and [`Session::run`]; [`Error::Sql`] if it is none or several.
+    pub fn query(&self, text: &str) -> Result<Answer<'_>> {
+        let mut all = statements(text)?;
+        match (all.pop(), all.is_empty()) {
+            (Some(only), true) => self.run(only),
+            (only, _) => {
+                let n = all.len() + usize::from(only.is_some());
+                Err(Error::Sql { message: format!("{n} statements, and one is wanted"), hint: None })
+            }
+        }
+    }
+
     /// Starts `statement`.
     ///
     /// # Errors
-    /// [`Error::Sql`] with one line and the names there are, if it cannot be understood.
-    pub fn query(&self, statement: &str) -> Result<Answer<'_>> {
+    /// [`Error::Sql`] with one line and the names there are, if it cannot be planned.
+    pub fn run(&self, statement: Statement) -> Result<Answer<'_>> {
         self.touched.lock().unwrap_or_else(PoisonError::into_inner).clear();
         // COPY and INSERT would write files behind the back of `--force`.
         let options = SQLOptions::new().with_allow_dml(false);
         let run = async {
-            let frame = self.context.sql_with_options(statement, options).await?;
-            frame.execute_stream().await
+            let plan = self.context.state().statement_to_plan(statement.0).await?;
+            options.verify_plan(&plan)?;
+            self.context.execute_logical_plan(plan).await?.execute_stream().await
         };
         let stream = self.runtime.block_on(run).map_err(|e| self.explain_error(&e))?;
         Ok(Answer { session: self, stream })
@@ -161,7 +186,7 @@ impl Session {
     }
 
     /// The table `scores`: of each file, and the recording that it is about; by its path if that is open, else by its identity.
-    async fn register_scores(&self, files: &[(&PathBuf, String)]) -> std::result::Result<(), DataFusionError> {
+    async fn register_scores(&self, files: &[(PathBuf, String)]) -> std::result::Result<(), DataFusionError> {
         let mut all: Option<DataFrame> = None;
         for (path, id) in files {
             let open = self.recordings.iter().find(|r| r.metadata().recording_id == *id);
@@ -211,7 +236,7 @@ pub fn write_parquet(answer: Answer<'_>, out: impl std::io::Write + Send) -> Res
     use datafusion::parquet::basic::{Compression, ZstdLevel};
     use datafusion::parquet::file::properties::WriterProperties;
     let properties = WriterProperties::builder().set_compression(Compression::ZSTD(ZstdLevel::default())).build();
-    let failed = |e: datafusion::parquet::errors::ParquetError| Error::Sql { message: e.to_string(), hint: None };
+    let failed = |e: datafusion::parquet::errors::ParquetError| Error::Write { detail: e.to_string() };
     let mut writer = ArrowWriter::try_new(out, answer.schema(), Some(properties)).map_err(failed)?;
     for batch in answer {
         writer.write(&batch?).map_err(failed)?;

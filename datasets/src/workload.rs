@@ -154,8 +154,14 @@ fn start_sink() -> Result<SinkProcess, Error> {
     SinkProcess::start(&program)
 }
 
-/// Writes the ready file under another name first: who waits for it never reads half of it.
+/// Writes the ready file under another name first: who waits for it never reads half of it. A device or FIFO is written through, and the file
+/// that a link leads to is the one that is replaced.
 fn announce(path: &Path, ready: Ready) -> Result<(), Error> {
+    let leads_nowhere = path.is_symlink() && !path.exists();
+    if leads_nowhere || fs::metadata(path).is_ok_and(|there| !there.is_file()) {
+        return fs::write(path, format!("{ready}\n")).map_err(Error::at("write", path));
+    }
+    let path = &path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let mut partial = path.as_os_str().to_os_string();
     partial.push(".partial");
     let partial = PathBuf::from(partial);

@@ -159,6 +159,14 @@ impl Model {
         folder::write(path, &files, force)
     }
 
+    /// Sees, before anything is learnt, that [`Model::save`] could write to `path`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn may_save(path: &Path, force: bool) -> Result<()> {
+        folder::check(path, force)
+    }
+
     /// Reads a model.
     ///
     /// # Errors

@@ -1,5 +1,6 @@
 //! What can go wrong between recordings, models and scores.
 
+use osd_recording::words::plural;
 use std::path::{Path, PathBuf};
 
 /// A result whose error is [`Error`].
@@ -49,7 +50,7 @@ pub enum Error {
         wanted_by: &'static str,
     },
     /// Too few samples.
-    #[error("{} has {found} whole intervals, and {wanted} are needed", .path.display())]
+    #[error("{} has {}, and {wanted} are needed", .path.display(), plural(.found, "whole interval"))]
     TooShort {
         /// The recording.
         path: PathBuf,
@@ -59,7 +60,7 @@ pub enum Error {
         wanted: usize,
     },
     /// A recording that claims to cover more time than memory holds.
-    #[error("{} covers {bins} intervals, and {most} are possible", .path.display())]
+    #[error("{} covers {}, and {most} are possible", .path.display(), plural(.bins, "interval"))]
     TooLong {
         /// The recording.
         path: PathBuf,
@@ -78,7 +79,7 @@ pub enum Error {
     #[error("no recording given")]
     NoRecording,
     /// The normal data are too few to say what is not normal.
-    #[error("{points} points of normal data are left to set a threshold by, and {needed} different ones are needed")]
+    #[error("{} of normal data left to set a threshold by, and {needed} different ones are needed", plural(.points, "point"))]
     NoThreshold {
         /// Points scored in the validation part.
         points: usize,

@@ -10,14 +10,15 @@ use crate::{Error, Result};
 use arrow_array::{ArrayRef, BooleanArray, Float64Array, RecordBatch, TimestampNanosecondArray};
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
 use osd_detect::detector::Sight;
+use osd_recording::output::OutputFile;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{KeyValue, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 /// Key of the metadata in the Parquet footer.
@@ -114,36 +115,13 @@ fn batch(scored: &Scored) -> std::result::Result<RecordBatch, arrow_schema::Arro
     RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)
 }
 
-/// Writes the scores to `path`, which appears when it is whole.
+/// Writes the scores to `path`, which appears when it is whole; through it, if it is a device or FIFO.
 ///
 /// # Errors
-/// If something is there already and `force` is not given, or the disk says no.
+/// As [`osd_recording::output`] says, or the disk says no.
 pub fn write(path: &Path, model: &Model, scored: &Scored, force: bool) -> Result<()> {
-    if !force && path.symlink_metadata().is_ok() {
-        return Err(Error::Exists { path: path.to_owned() });
-    }
-    let mut beside = path.as_os_str().to_owned();
-    beside.push(format!(".{}.new", std::process::id()));
-    let beside = PathBuf::from(beside);
-    let file = OpenOptions::new().write(true).create_new(true).open(&beside).map_err(Error::io("create", &beside))?;
-    let done = fill(file, path, model, scored).and_then(|()| {
-        if force {
-            return std::fs::rename(&beside, path).map_err(Error::io("name", path));
-        }
-        // A hard link refuses to replace what came there meanwhile.
-        match std::fs::hard_link(&beside, path) {
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::Exists { path: path.to_owned() }),
-            Err(_) => std::fs::rename(&beside, path).map_err(Error::io("name", path)),
-            Ok(()) => Ok(()),
-        }
-    });
-    // It has another name now, or is not wanted; after a rename it is gone.
-    let _ = std::fs::remove_file(&beside);
-    done
-}
-
-fn fill(file: File, path: &Path, model: &Model, scored: &Scored) -> Result<()> {
     let failed = |detail: String| Error::Scores { path: path.to_owned(), detail };
+    let file = OutputFile::create(path, force)?;
     let metadata = serde_json::to_string(&describe(model, scored)).map_err(|e| failed(e.to_string()))?;
     let properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::default()))
@@ -153,5 +131,5 @@ fn fill(file: File, path: &Path, model: &Model, scored: &Scored) -> Result<()> {
     let mut writer = ArrowWriter::try_new(file, batch.schema(), Some(properties)).map_err(|e| failed(e.to_string()))?;
     writer.write(&batch).map_err(|e| failed(e.to_string()))?;
     let file = writer.into_inner().map_err(|e| failed(e.to_string()))?;
-    file.sync_all().map_err(Error::io("write", path))
+    Ok(file.finish()?)
 }

@@ -142,9 +142,19 @@ impl Error {
         }
     }
 
+    /// Whether this process may open no more files, whoever said so; libbpf's errors and the kernel's words keep no number but in their text.
+    fn is_out_of_files(&self) -> bool {
+        self.to_string().contains(&std::io::Error::from_raw_os_error(libc::EMFILE).to_string())
+    }
+
     /// One line that says how to fix it, where there is a fix.
     pub fn hint(&self) -> Option<String> {
         match self {
+            Self::Bpf { .. } | Self::Program { .. } | Self::NoRoad { .. } | Self::Command { .. } | Self::Os { .. }
+                if self.is_out_of_files() =>
+            {
+                Some("raise the limit of open files, such as `ulimit -n 1024`".into())
+            }
             Self::Privilege { missing } => Some(format!(
                 "run `sudo osd record ...`, or grant them once: `sudo setcap {}=ep \"$(command -v osd)\"`",
                 missing.join(",").to_lowercase()

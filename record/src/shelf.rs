@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 use crate::host;
 use crate::writing::Writing;
+use osd_recording::output::recording_place;
 use osd_recording::{
     ClockTable, Closed, Metadata, Recording, Writer, WriterOptions, flight_folder, join, partial_folder,
 };
@@ -68,17 +69,19 @@ struct Flight {
 
 impl Shelf {
     pub(crate) fn new(output: &Path, options: WriterOptions, cut: Cut) -> Result<Self> {
-        let flight = match cut {
+        let (output, flight) = match cut {
+            // The writer looks.
+            Cut::Not => (output.to_owned(), None),
+            // Files of other names: what is there stays. What can never be a recording is a mistake all the same.
+            Cut::Every { .. } => recording_place(output, true).map(|_| (output.to_owned(), None))?,
             Cut::Flight { .. } => {
-                if output.symlink_metadata().is_ok() && !options.force {
-                    return Err(osd_recording::Error::Exists { path: output.to_owned() }.into());
-                }
-                Some(Flight::new(output, options.force)?)
+                let output = recording_place(output, options.force)?;
+                let flight = Flight::new(&output, options.force)?;
+                (output, Some(flight))
             }
-            _ => None,
         };
         Ok(Self {
-            output: output.to_owned(),
+            output,
             options,
             cut,
             began: Instant::now(),
@@ -269,7 +272,7 @@ fn is_locked(dir: &Path) -> bool {
 
 /// The process that keeps the last minutes for `output`, if one does.
 pub fn flight_recorder(output: &Path) -> Option<u32> {
-    let dir = flight_folder(output);
+    let dir = flight_folder(&recording_place(output, true).ok()?);
     let pid = is_locked(&dir).then(|| std::fs::read_to_string(dir.join("pid")).ok())??;
     pid.trim().parse().ok()
 }

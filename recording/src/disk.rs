@@ -1,8 +1,7 @@
-//! What a recording asks of a disk: that bytes have room, that they are safe, and that a finished file gets its name.
+//! What a recording asks of a disk: that bytes have room, and that they are safe.
 
-use crate::{Error, Result};
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// Files to sync, and journals to delete afterwards.
 #[derive(Debug)]
@@ -35,22 +34,5 @@ pub(crate) fn reserve(file: &File, at: u64, bytes: u64) -> std::io::Result<()> {
     match std::io::Error::last_os_error() {
         e if ret != 0 && matches!(e.raw_os_error(), Some(libc::ENOSPC | libc::EDQUOT)) => Err(e),
         _ => Ok(()),
-    }
-}
-
-/// Gives the finished file `from` its name.
-pub(crate) fn settle(from: &Path, path: &Path, force: bool) -> Result<()> {
-    let io = |source| Error::Io { action: "name", path: path.to_owned(), source };
-    if force {
-        return std::fs::rename(from, path).map_err(io);
-    }
-    // A hard link refuses to replace; a rename would not.
-    match std::fs::hard_link(from, path) {
-        Ok(()) => std::fs::remove_file(from).map_err(io),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => Err(Error::Exists { path: path.to_owned() }),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(io(e)),
-        // A file system without hard links.
-        Err(_) if path.symlink_metadata().is_ok() => Err(Error::Exists { path: path.to_owned() }),
-        Err(_) => std::fs::rename(from, path).map_err(io),
     }
 }

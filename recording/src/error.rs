@@ -26,6 +26,41 @@ pub enum Error {
         /// The output path.
         path: PathBuf,
     },
+    /// `-` where a file is needed.
+    #[error("`-` is no file, and only text goes to stdout")]
+    NotToStdout,
+    /// What is at the output is a device or FIFO, and what is to be written needs a file.
+    #[error("{} is {what}, and a recording needs a file", .path.display())]
+    NeedsFile {
+        /// The output path.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// What is at the output is something that no file may replace.
+    #[error("{} is {what}, and no file takes its place", .path.display())]
+    NotReplaceable {
+        /// The output path.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// Files are to be written into what is no folder.
+    #[error("{} is {what}, and a folder is needed", .path.display())]
+    NotAFolder {
+        /// The output path.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// The output is a symbolic link that leads nowhere.
+    #[error("{} is a link to {}, which is not there", .path.display(), .to.display())]
+    DanglingLink {
+        /// The output path.
+        path: PathBuf,
+        /// What the link says.
+        to: PathBuf,
+    },
     /// The file does not begin like a Parquet file.
     #[error("{} is not a Parquet file", .path.display())]
     NotParquet {
@@ -47,6 +82,12 @@ pub enum Error {
         path: PathBuf,
         /// What is missing.
         detail: String,
+    },
+    /// A folder that is no unfinished recording.
+    #[error("{} is a folder, and not one of an unfinished recording", .path.display())]
+    AFolder {
+        /// The input path.
+        path: PathBuf,
     },
     /// Written by a newer osd.
     #[error("{}: recording format v{found} is newer than this osd reads (v{max})", .path.display())]
@@ -109,6 +150,12 @@ impl Error {
         use std::io::ErrorKind as K;
         match self {
             Self::Io { source, .. } if source.kind() == K::NotFound => Some("check the path; the folder must exist"),
+            Self::Io { source, .. } if source.raw_os_error() == Some(libc::EMFILE) => {
+                Some("raise the limit of open files, such as `ulimit -n 4096`, or name fewer recordings at once")
+            }
+            Self::Io { source, .. } if source.raw_os_error() == Some(libc::ENFILE) => {
+                Some("this host has no more open files to give: raise fs.file-max, or close what holds them")
+            }
             Self::Io { source, .. } if source.kind() == K::PermissionDenied => {
                 Some("choose a place you may use, or run as a user who may")
             }
@@ -125,16 +172,27 @@ impl Error {
             Self::Io { source, .. } if source.kind() == K::ReadOnlyFilesystem => {
                 Some("choose a place on a file system that is mounted writable")
             }
+            Self::Io { action: "write to", source, .. } if source.kind() == K::FileTooLarge => {
+                Some("raise the limit of a file's size (`ulimit -f`), or ask for less")
+            }
             Self::Io { action: "write" | "close" | "sync", .. } => {
                 Some("what was recorded until then is safe: `osd recover` closes it")
             }
             Self::Io { .. } => None,
             Self::Exists { .. } => Some("choose another name, or pass --force to replace it"),
+            Self::NotToStdout => Some("name a file with -o; one whose name is `-` is `./-`"),
+            Self::NeedsFile { .. } => {
+                Some("record into a scratch file and delete it afterwards: osd record -o /tmp/scratch.parquet")
+            }
+            Self::NotReplaceable { .. } => Some("choose another name; --force replaces regular files only"),
+            Self::NotAFolder { .. } => Some("choose another name for the folder"),
+            Self::DanglingLink { .. } => Some("name the file that it was to lead to, or remove the link"),
             Self::NotParquet { .. } => Some("osd reads what `osd record -o FILE` wrote"),
             Self::Truncated { .. } => Some("copy the file again, or use the original: its footer is missing"),
             Self::NotARecording { .. } => {
                 Some("osd reads what `osd record -o FILE` wrote; DuckDB or pandas open any Parquet file")
             }
+            Self::AFolder { .. } => Some("name the recordings in it"),
             Self::NewerFormat { .. } => Some("upgrade osd"),
             Self::Busy { .. } => Some("wait until it ends, or choose another name"),
             Self::Unfinished { .. } => {

@@ -24,6 +24,7 @@ mod identity;
 mod join;
 mod metadata;
 pub mod names;
+pub mod output;
 mod page;
 mod partial;
 mod reader;
@@ -33,6 +34,8 @@ pub mod schema;
 mod source;
 mod sums;
 pub mod synth;
+pub mod visible;
+pub mod words;
 mod writer;
 
 pub use calls::Calls;

@@ -4,11 +4,11 @@
 //! follows them. [`Recording`] reads the two as one file, and [`recover`] writes the tail and a footer, so that they are one.
 
 use crate::data_file::MAGIC;
-use crate::disk::settle;
 use crate::encoded::Rows;
 use crate::footer::{self, Groups};
 use crate::frame::Frames;
 use crate::group;
+use crate::output::{self, settle};
 use crate::partial::{self, Sealed};
 use crate::schema::Kind;
 use crate::source::Source;
@@ -102,10 +102,7 @@ impl Index {
     fn read(dir: &Path) -> Result<Self> {
         let path = dir.join("index");
         let frames = Frames::open(&path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::NotFound => Error::NotARecording {
-                path: dir.to_owned(),
-                detail: "it is a folder, and not one of an unfinished recording".into(),
-            },
+            std::io::ErrorKind::NotFound => Error::AFolder { path: dir.to_owned() },
             _ => Error::Io { action: "read", path: path.clone(), source },
         })?;
         let mut index = Self::default();
@@ -241,11 +238,12 @@ pub fn flight_folder(output: &Path) -> PathBuf {
     name.into()
 }
 
-/// Joins what a flight recorder that died kept for `output`.
+/// Joins what a flight recorder that died kept for `path`.
 ///
 /// # Errors
 /// [`Error::Busy`] while it is alive, [`Error::Io`] if there is none, and as [`recover`] and [`crate::join`].
-pub fn recover_flight(output: &Path, options: WriterOptions) -> Result<Closed> {
+pub fn recover_flight(path: &Path, options: WriterOptions) -> Result<Closed> {
+    let output = &output::recording_place(path, options.force)?;
     let dir = flight_folder(output);
     let io = |source| Error::Io { action: "recover", path: dir.clone(), source };
     if let Ok(pid) = File::open(dir.join("pid"))
@@ -280,24 +278,19 @@ fn texts(column: &dyn Array) -> Vec<String> {
     values.into_iter().map(|v| v.unwrap_or_default().to_owned()).collect()
 }
 
-/// Closes the recording that was to become `output`: gives it a footer and its name. Its metadata keep `complete: false`.
+/// Closes the recording that was to become `path`: gives it a footer and its name. Its metadata keep `complete: false`.
 ///
 /// # Errors
-/// [`Error::Busy`] while its recorder is alive; [`Error::Io`] if there is nothing to recover or the disk refuses; [`Error::Exists`] if
-/// `output` is there and `force` is not set. In each case everything stays as it was.
-pub fn recover(output: &Path, force: bool) -> Result<Closed> {
-    let dir = if output.is_dir() { output.to_owned() } else { partial::folder(output) };
-    let output = match output.is_dir() {
-        true => output.with_extension(""),
-        false => output.to_owned(),
-    };
+/// [`Error::Busy`] while its recorder is alive; [`Error::Io`] if there is nothing to recover or the disk refuses; as
+/// [`output::recording_place`] if something is at `path`. In each case everything stays as it was.
+pub fn recover(path: &Path, force: bool) -> Result<Closed> {
+    let named = if path.is_dir() { path.with_extension("") } else { path.to_owned() };
+    let output = output::recording_place(&named, force)?;
+    let dir = partial::folder(&output);
     let io = |action| {
         let path = dir.clone();
         move |source| Error::Io { action, path, source }
     };
-    if output.symlink_metadata().is_ok() && !force {
-        return Err(Error::Exists { path: output });
-    }
     let index = File::open(dir.join("index")).map_err(io("recover"))?;
     index.try_lock().map_err(|_| Error::Busy { path: dir.clone() })?;
 

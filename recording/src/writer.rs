@@ -16,7 +16,7 @@ use crate::partial::{Partial, Taken};
 use crate::rows::Row;
 use crate::schema::Kind;
 use crate::sums::Summed;
-use crate::{ClockPoint, Error, FORMAT_VERSION, Metadata, Recording, Result, partial};
+use crate::{ClockPoint, Error, FORMAT_VERSION, Metadata, Recording, Result, output, partial};
 use arrow_array::RecordBatch;
 pub use closing::Closed;
 use growing::Growing;
@@ -74,22 +74,14 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Begins a recording at `path`.
+    /// Begins a recording at `path`, or at what it leads to.
     ///
     /// # Errors
-    /// [`Error::Exists`] if `path` is there and `force` is not set, [`Error::Unfinished`] if what a dead recorder left of it is;
+    /// As [`output::recording_place`]; [`Error::Unfinished`] if what a dead recorder left of it is;
     /// [`Error::Busy`] while another one writes it; [`Error::Io`] if it cannot be created.
     pub fn create(path: impl Into<PathBuf>, options: WriterOptions) -> Result<Self> {
-        let path = path.into();
+        let path = output::recording_place(&path.into(), options.force)?;
         let io = |source| Error::Io { action: "create", path: path.clone(), source };
-        match path.symlink_metadata() {
-            Ok(m) if m.is_dir() => return Err(io(std::io::ErrorKind::IsADirectory.into())),
-            Ok(_) if !options.force => return Err(Error::Exists { path }),
-            _ => {}
-        }
-        if path.file_name().is_none() {
-            return Err(io(std::io::ErrorKind::InvalidFilename.into()));
-        }
         let (partial, data) = Partial::create(&path, options.force).map_err(|taken| match taken {
             Taken::Busy => Error::Busy { path: partial::folder(&path) },
             Taken::Remains => Error::Unfinished { path: path.clone() },

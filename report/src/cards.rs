@@ -4,6 +4,7 @@ use crate::text::clean;
 use crate::units;
 use crate::view::since;
 use osd_detect::findings::{ErrorShift, Findings, Ratio, SequenceCall, SyscallShift, Window};
+use osd_recording::words::plural;
 
 /// Calls in a card's table.
 const MAX_CALLS: usize = 6;
@@ -97,9 +98,9 @@ impl Card {
             thread: clean(&window.sequence_thread, 60),
             sequence: window.sequence.iter().take(MAX_SEQUENCE).map(sequence_row).collect(),
             basis: format!(
-                "against {} of baseline; {} comparisons, corrected for their number",
+                "against {} of baseline; {}, corrected for their number",
                 units::span(window.baseline_s),
-                units::grouped(window.hypotheses)
+                plural(units::grouped(window.hypotheses), "comparison")
             ),
         }
     }

@@ -25,8 +25,8 @@ mod view;
 pub use learning::{Learning, learning_png};
 
 use osd_detect::findings::Findings;
-use std::fs;
-use std::io::{self, ErrorKind};
+use osd_recording::output::{self, OutputFile};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// How to write a report.
@@ -46,10 +46,13 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
-    /// The directory could not be made or a file not be written.
-    #[error("cannot write {}: {source}", .path.display())]
+    /// The folder or a file of it cannot be written.
+    #[error(transparent)]
+    Output(osd_recording::Error),
+    /// A file cannot be filled.
+    #[error("cannot write to {}: {source}", .path.display())]
     Write {
-        /// The file or directory.
+        /// The file.
         path: PathBuf,
         /// What the system said.
         source: io::Error,
@@ -59,16 +62,26 @@ pub enum Error {
     Json(#[from] serde_json::Error),
 }
 
+impl From<osd_recording::Error> for Error {
+    fn from(error: osd_recording::Error) -> Self {
+        match error {
+            osd_recording::Error::Exists { path } => Self::Exists { path },
+            other => Self::Output(other),
+        }
+    }
+}
+
 impl Error {
     /// What a person can do about it.
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Exists { .. } => Some("choose another directory, or replace the report with --force".into()),
-            Self::Write { source, .. } if source.kind() == ErrorKind::PermissionDenied => {
-                Some("choose a directory that you may write to".into())
-            }
+            Self::Output(error) => error.hint().map(str::to_owned),
             Self::Write { source, .. } if source.kind() == ErrorKind::StorageFull => {
                 Some("make room, or choose a directory on another disk".into())
+            }
+            Self::Write { source, .. } if source.kind() == ErrorKind::FileTooLarge => {
+                Some("raise the limit of a file's size (`ulimit -f`)".into())
             }
             Self::Write { .. } | Self::Json(_) => None,
         }
@@ -77,32 +90,25 @@ impl Error {
 
 /// Writes `index.html`, `incident.png`, `incident.svg` and `findings.json` into `dir`, which is made if it is missing.
 ///
-/// Returns their paths, the page first. Each file appears whole or not at all.
+/// Returns their paths, the page first. Each file appears whole or not at all, and none before all could be written.
 ///
 /// # Errors
-/// [`Error::Exists`], before anything is written, if a file is there and `options.force` is not set; [`Error::Write`].
+/// [`Error::Exists`] if a file is there, also one that came meanwhile, and `options.force` is not set; [`Error::Output`], [`Error::Write`].
 pub fn write(dir: &Path, findings: &Findings, options: &Options) -> Result<Vec<PathBuf>, Error> {
     let names = ["index.html", "incident.png", "incident.svg", "findings.json"];
     let paths = names.map(|name| dir.join(name));
-    if let Some(path) = paths.iter().find(|path| !options.force && fs::symlink_metadata(path).is_ok()) {
-        return Err(Error::Exists { path: path.clone() });
-    }
-    let failed = |path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Write { path, source }
-    };
     let mut json = serde_json::to_vec_pretty(findings)?;
     json.push(b'\n');
     let contents = [html(findings).into_bytes(), png(findings), svg(findings).into_bytes(), json];
-    fs::create_dir_all(dir).map_err(failed(dir))?;
+    output::folder(dir)?;
+    let mut files = Vec::new();
     for (path, content) in paths.iter().zip(contents) {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        let part = dir.join(format!(".{name}.{}.part", std::process::id()));
-        let written = fs::write(&part, content).and_then(|()| fs::rename(&part, path));
-        if written.is_err() {
-            fs::remove_file(&part).ok(); // the first error is the one to tell
-        }
-        written.map_err(failed(path))?;
+        let mut file = OutputFile::create(path, options.force)?;
+        file.write_all(&content).map_err(|source| Error::Write { path: path.clone(), source })?;
+        files.push(file);
+    }
+    for file in files {
+        file.finish()?;
     }
     Ok(paths.to_vec())
 }

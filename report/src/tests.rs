@@ -105,7 +105,7 @@ fn decimation_keeps_extremes_and_gaps() {
 
 #[test]
 fn text_is_cleaned_escaped_fitted_and_wrapped() {
-    assert_eq!(clean("a\u{1b}[31m\u{202e}b\nc\0", 99), "a\u{fffd}[31m\u{fffd}b c\u{fffd}");
+    assert_eq!(clean("a\u{1b}[31m\u{202e}b\nc\0", 99), "a\u{fffd}[31m\u{fffd}b\u{fffd}c\u{fffd}");
     assert_eq!(clean("abcdef", 4), "abc…");
     assert_eq!(escape("<a href=\"x\">&'"), "&lt;a href=&quot;x&quot;&gt;&amp;&#39;");
     let font = Font::sans(13.0);

@@ -4,6 +4,7 @@
 //! characters; the page formats escape them once more when they write.
 
 use ab_glyph::{Font as _, FontRef, PxScale, ScaleFont as _, point};
+use osd_recording::visible::visible;
 use std::sync::LazyLock;
 
 /// The family of a vector picture.
@@ -131,18 +132,10 @@ impl Font {
     }
 }
 
-/// One line of at most `max` visible characters: controls, direction marks and invisible characters become `\u{fffd}`.
+/// One line of at most `max` visible characters.
 pub(crate) fn clean(text: &str, max: usize) -> String {
-    let visible = |c: char| match c {
-        '\n' | '\r' | '\t' => ' ',
-        c if c.is_control() => '\u{fffd}',
-        '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' => {
-            '\u{fffd}'
-        }
-        '\u{feff}' | '\u{fff0}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e0fff}' => '\u{fffd}',
-        c => c,
-    };
-    let mut chars = text.chars().map(visible);
+    let text = visible(text);
+    let mut chars = text.chars();
     let mut line: String = chars.by_ref().take(max).collect();
     if chars.next().is_some() {
         line.pop();

@@ -7,6 +7,7 @@ use crate::decimate::Point;
 use crate::text::clean;
 use crate::units;
 use osd_detect::findings::{Findings, Series};
+use osd_recording::words::plural;
 
 /// Windows drawn at most; the strongest are kept.
 pub(crate) const MAX_WINDOWS: usize = 16;
@@ -162,7 +163,8 @@ impl View {
         let left_out = (n_windows > MAX_WINDOWS).then(|| {
             let more = n_windows - MAX_WINDOWS;
             format!(
-                "The strongest {MAX_WINDOWS} of {n_windows} windows are shown; {more} weaker ones are in findings.json."
+                "The strongest {MAX_WINDOWS} of {n_windows} windows are shown; {more} weaker {} in findings.json.",
+                if more == 1 { "one is" } else { "ones are" }
             )
         });
         strongest.truncate(MAX_WINDOWS);
@@ -215,7 +217,7 @@ impl View {
             return format!("No anomalous window in {}. {}", units::span(self.span_s), false_alarms(findings));
         };
         let n = findings.windows.len();
-        let count = if n == 1 { "1 anomalous window".into() } else { format!("{n} anomalous windows") };
+        let count = plural(n, "anomalous window");
         let which = if n == 1 { format!("Window {}", card.id) } else { format!("The strongest is window {}", card.id) };
         format!("{count} in {}. {which}, {}, {}.", units::span(self.span_s), card.pattern, card.when)
     }
@@ -308,9 +310,8 @@ fn coverage(findings: &Findings) -> String {
     let lost = findings.losses.iter().fold(0_u64, |sum, l| sum.saturating_add(l.count)).max(recording.n_lost);
     match (lost, findings.losses.len()) {
         (0, _) => "nothing lost".into(),
-        (lost, 0) => format!("{} events lost", units::grouped(lost)),
-        (lost, 1) => format!("{} events lost in 1 span", units::grouped(lost)),
-        (lost, n) => format!("{} events lost in {n} spans", units::grouped(lost)),
+        (lost, 0) => format!("{} lost", plural(units::grouped(lost), "event")),
+        (lost, n) => format!("{} lost in {}", plural(units::grouped(lost), "event"), plural(n, "span")),
     }
 }
 

@@ -1,13 +1,12 @@
 //! `osd analyze`: what was unusual, when, and what came with it.
 
-use super::sql::Output;
-use crate::failure::{Failure, Result, sanitize};
-use crate::format;
+use crate::failure::{Failure, Result};
+use crate::format::{self, plural};
+use crate::inputs;
+use crate::output::{Output, say};
 use osd_analyze::Config;
 use osd_detect::findings::{Findings, Window};
-use osd_model::Model;
 use osd_recording::Recording;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -17,17 +16,21 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The recording.
-    file: PathBuf,
+    /// The recording, or a pattern or folder of one.
+    #[arg(required_unless_present = "model")]
+    file: Option<PathBuf>,
     /// Also write a report: index.html, incident.png, incident.svg and findings.json [default DIR: beside the recording].
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     report: Option<Option<PathBuf>>,
+    /// The same as --report=DIR.
+    #[arg(short, long, value_name = "DIR", conflicts_with = "report")]
+    output: Option<PathBuf>,
     /// How to print the findings.
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// Judge by a model of normal recordings (`osd train`) the metrics that it sees.
-    #[arg(short, long, value_name = "DIR")]
-    model: Option<PathBuf>,
+    /// Judge by a model of normal recordings (`osd train`) the metrics that it sees [default DIR: model].
+    #[arg(short, long, value_name = "DIR", num_args = 0..=1)]
+    model: Option<Option<PathBuf>>,
     /// False windows that may be expected, e.g. 1/h, 2/d, 0.1/h.
     #[arg(long, value_name = "N/TIME", default_value = "1/h", value_parser = format::parse_rate)]
     false_alarms: f64,
@@ -45,7 +48,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "EXAMPLES:
   osd analyze run.parquet                       what was unusual, in words
   osd analyze run.parquet --report              the same, and run-report/index.html
-  osd analyze run.parquet --report=incident     ... in the folder `incident`
+  osd analyze run.parquet -o incident           ... in the folder `incident`
   osd analyze run.parquet --model model/ --report   judged by a model of normal runs
   osd analyze run.parquet --format json | jq '.windows[].sentence'
   osd analyze run.parquet --from 30s --to 2m --false-alarms 1/d";
@@ -54,7 +57,8 @@ const EXAMPLES: &str = "EXAMPLES:
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Format {
     /// For people.
-    Table,
+    #[value(alias = "table")]
+    Text,
     /// All findings as one object; `docs/findings.md` describes it.
     Json,
     /// One window a line.
@@ -62,31 +66,27 @@ enum Format {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let recording = Recording::open(&args.file)?;
-    let model = args.model.as_deref().map(Model::read).transpose()?;
+    let (file, model) = file_and_model(&args)?;
+    let file = inputs::one(&file)?;
+    let recording = Recording::open(&file)?;
+    let model = model.as_deref().map(super::read_model).transpose()?;
     let config = Config { false_alarms_per_hour: args.false_alarms, range: range(&args, &recording)?, model };
     let findings = osd_analyze::analyze(&recording, &config)?;
-    if let Some(dir) = &args.report {
-        let dir = dir.clone().unwrap_or_else(|| default_dir(&args.file));
+    if let Some(dir) = args.output.clone().map(Some).or(args.report) {
+        let dir = dir.unwrap_or_else(|| default_dir(&file));
         let options = osd_report::Options { force: args.force };
-        let written = osd_report::write(&dir, &findings, &options).map_err(|e| {
-            let failure = Failure::new(&e);
-            match e.hint() {
-                Some(hint) => failure.hint(hint),
-                None => failure,
-            }
-        })?;
+        let written = osd_report::write(&dir, &findings, &options)?;
         for path in written.iter().take(1) {
-            eprintln!("report: {}", sanitize(&path.display().to_string()));
+            say(format_args!("report: {}", path.display()));
         }
     }
     let mut out = Output::stdout();
     match args.format {
-        Format::Table => out.text(&table(&findings))?,
-        Format::Json => out.text(&(serde_json::to_string_pretty(&findings).map_err(Failure::new)? + "\n"))?,
+        Format::Text => words(&findings).iter().try_for_each(|line| out.line(line))?,
+        Format::Json => out.json(&serde_json::to_string_pretty(&findings).map_err(Failure::new)?)?,
         Format::Ndjson => {
             for window in &findings.windows {
-                out.text(&(serde_json::to_string(window).map_err(Failure::new)? + "\n"))?;
+                out.json(&serde_json::to_string(window).map_err(Failure::new)?)?;
             }
         }
     }
@@ -94,9 +94,19 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!findings.windows.is_empty())))
 }
 
+/// `--model FILE` names the recording if FILE is one, and leaves the model to be found.
+fn file_and_model(args: &Args) -> Result<(PathBuf, Option<PathBuf>)> {
+    match (&args.file, &args.model) {
+        (Some(file), model) => Ok((file.clone(), model.clone().map(|dir| dir.unwrap_or_else(|| super::MODEL.into())))),
+        (None, Some(Some(file))) if !file.join("config.json").exists() => Ok((file.clone(), Some(super::MODEL.into()))),
+        _ => Err(Failure::new("no recording given").hint("osd analyze run.parquet --model")),
+    }
+}
+
 fn default_dir(file: &Path) -> PathBuf {
-    let stem = file.file_stem().unwrap_or(file.as_os_str()).to_string_lossy();
-    file.with_file_name(format!("{stem}-report"))
+    let mut name = file.file_stem().unwrap_or(file.as_os_str()).to_owned();
+    name.push("-report");
+    file.with_file_name(name)
 }
 
 fn range(args: &Args, recording: &Recording) -> Result<Option<std::ops::Range<i64>>> {
@@ -128,36 +138,34 @@ fn parse_time(text: &str, started_ns: i64) -> Result<i64> {
     Ok(started_ns.saturating_add_unsigned(since))
 }
 
-fn table(findings: &Findings) -> String {
-    let mut out = String::new();
+/// The findings in words, by lines.
+fn words(findings: &Findings) -> Vec<String> {
     let r = &findings.recording;
     let span = format::duration(u64::try_from(r.ended_ns.saturating_sub(r.started_ns)).unwrap_or(0));
     let windows = match findings.windows.len() {
         0 => "nothing unusual".to_owned(),
-        1 => "1 window".to_owned(),
-        n => format!("{n} windows"),
+        n => plural(n, "window"),
     };
-    let _ = writeln!(
-        out,
-        "{windows} in {span} of {} ({} metrics, {} false alarms per hour allowed)",
+    let mut out = vec![format!(
+        "{windows} in {span} of {} ({}, {} per hour allowed)",
         r.target,
-        findings.detector.metrics.len(),
-        findings.detector.false_alarms_per_hour
-    );
+        plural(findings.detector.metrics.len(), "metric"),
+        plural(findings.detector.false_alarms_per_hour, "false alarm")
+    )];
     for window in &findings.windows {
+        out.push(String::new());
         describe(&mut out, window, r.started_ns);
     }
     for note in &findings.detector.notes {
-        let _ = writeln!(out, "\nnote: {note}");
+        out.extend([String::new(), format!("note: {note}")]);
     }
-    sanitize(&out)
+    out
 }
 
-fn describe(out: &mut String, w: &Window, started_ns: i64) {
+fn describe(out: &mut Vec<String>, w: &Window, started_ns: i64) {
     let since = |ns: i64| ns.saturating_sub(started_ns) as f64 / 1e9;
-    let _ = writeln!(
-        out,
-        "\n#{} {}  {:.1} s - {:.1} s ({})  {}  severity {:.1}  confidence {:.0} %",
+    out.push(format!(
+        "#{} {}  {:.1} s - {:.1} s ({})  {}  severity {:.1}  confidence {:.0} %",
         w.id,
         w.pattern,
         since(w.start_ns),
@@ -166,17 +174,15 @@ fn describe(out: &mut String, w: &Window, started_ns: i64) {
         w.metric,
         w.severity,
         (w.confidence * 100.0).min(100.0)
-    );
-    let _ = writeln!(out, "  {}", w.sentence);
-    for detail in &w.details {
-        let _ = writeln!(out, "  - {detail}");
-    }
+    ));
+    out.push(format!("  {}", w.sentence));
+    out.extend(w.details.iter().map(|detail| format!("  - {detail}")));
     if !w.sequence.is_empty() {
-        let _ = writeln!(out, "  first calls of {}:", w.sequence_thread);
+        out.push(format!("  first calls of {}:", w.sequence_thread));
         for c in &w.sequence {
             let times = if c.repeats > 1 { format!(" x{}", c.repeats) } else { String::new() };
             let at = c.offset_ns as f64 / 1e6;
-            let _ = writeln!(out, "    +{at:.1} ms {}({}) = {}{times}", c.syscall, c.object, c.result);
+            out.push(format!("    +{at:.1} ms {}({}) = {}{times}", c.syscall, c.object, c.result));
         }
     }
 }

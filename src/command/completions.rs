@@ -2,6 +2,7 @@
 
 use super::Cli;
 use crate::failure::Result;
+use crate::output::Output;
 use clap::CommandFactory;
 use std::process::ExitCode;
 
@@ -32,6 +33,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Shell::Zsh => Of::Zsh,
         Shell::Fish => Of::Fish,
     };
-    generate(shell, &mut Cli::command(), "osd", &mut std::io::stdout().lock());
+    let mut script = Vec::new();
+    generate(shell, &mut Cli::command(), "osd", &mut script);
+    let mut out = Output::stdout();
+    out.data(&String::from_utf8_lossy(&script))?;
+    out.finish()?;
     Ok(ExitCode::SUCCESS)
 }

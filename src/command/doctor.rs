@@ -1,6 +1,7 @@
 //! `osd doctor`: the recorder's preflight, for people and scripts.
 
-use crate::failure::{Result, sanitize};
+use crate::failure::Result;
+use crate::output::Output;
 use osd_record::Access;
 use osd_record::cost::{self, Cost};
 use osd_record::preflight::{self, Check, State};
@@ -24,7 +25,7 @@ const NEWER: &str = "sudo apt-get install linux-image-generic";
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// How to print; json is one object.
-    #[arg(long, default_value = "table")]
+    #[arg(long, default_value = "text")]
     format: Format,
 
     /// Do not load the programs to see what attaches and what it costs.
@@ -42,7 +43,8 @@ pub(crate) struct Args {
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Format {
-    Table,
+    #[value(alias = "table")]
+    Text,
     Json,
 }
 
@@ -71,10 +73,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Some(cost) => cost.families.clone(),
         None => preflight::expected(&access, btf).unwrap_or_default(),
     };
+    let mut out = Output::stdout();
     match args.format {
-        Format::Json => println!("{}", json(able, &checks, &families, measured.as_ref())),
-        Format::Table => print!("{}", sanitize(&table(&checks, &families, measured.as_ref()))),
+        Format::Json => out.json(&json(able, &checks, &families, measured.as_ref()).to_string())?,
+        Format::Text => table(&checks, &families, measured.as_ref()).iter().try_for_each(|line| out.line(line))?,
     }
+    out.finish()?;
     Ok(ExitCode::from(if able { 0 } else { 2 }))
 }
 
@@ -86,9 +90,9 @@ fn name(state: State) -> &'static str {
     }
 }
 
-fn table(checks: &[Check], families: &[Family], measured: Option<&Cost>) -> String {
-    let mut out = String::new();
-    let mut line = |state: &str, name: &str, found: &str| out.push_str(&format!("{state:<8} {name:<20} {found}\n"));
+fn table(checks: &[Check], families: &[Family], measured: Option<&Cost>) -> Vec<String> {
+    let mut out = Vec::new();
+    let mut line = |state: &str, name: &str, found: &str| out.push(format!("{state:<8} {name:<20} {found}"));
     for c in checks {
         let fix = c.fix.as_ref().map_or_else(String::new, |fix| format!("; fix: {fix}"));
         line(name(c.state), c.name, &format!("{}{fix}", c.found));

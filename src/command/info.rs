@@ -1,66 +1,73 @@
 //! `osd info`: what a recording holds, what it lost and what it cost. Reads the footer only.
 
-use crate::failure::{Result, sanitize};
-use crate::format;
+use crate::failure::Result;
+use crate::format::{self, count, plural};
+use crate::inputs;
+use crate::output::Output;
 use osd_recording::{Budget, Kind, Metadata, Recording};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "EXAMPLES:
   osd info run.parquet                  for people
+  osd info runs/                        every recording in a folder
   osd info run.parquet --format json    the footer's metadata, for scripts";
 
 /// Show what a recording holds, what it lost and what it cost.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The recordings.
+    /// The recordings, folders of them, or patterns.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
     /// How to print; json is one object a line.
-    #[arg(long, default_value = "table")]
+    #[arg(long, default_value = "text")]
     format: Format,
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Format {
-    Table,
+    #[value(alias = "table")]
+    Text,
     Json,
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     // All are opened before the first is printed: a bad one among them leaves no half an answer.
-    let recordings = args.files.iter().map(Recording::open).collect::<std::result::Result<Vec<_>, _>>()?;
+    let recordings = inputs::recordings(&args.files)?;
+    let mut out = Output::stdout();
     for (i, recording) in recordings.iter().enumerate() {
         match args.format {
-            Format::Json => println!("{}", serde_json::json!(recording.metadata())),
-            Format::Table => {
+            Format::Json => out.json(&serde_json::json!(recording.metadata()).to_string())?,
+            Format::Text => {
                 if i > 0 {
-                    println!();
+                    out.line("")?;
                 }
-                print!("{}", describe(recording));
+                describe(recording).iter().try_for_each(|line| out.line(line))?;
             }
         }
     }
+    out.finish()?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn describe(recording: &Recording) -> String {
+/// What it is, in lines.
+fn describe(recording: &Recording) -> Vec<String> {
     let m = recording.metadata();
-    let mut out = String::new();
-    let mut line = |name: &str, value: String| out.push_str(&format!("{name:<11} {}\n", sanitize(&value)));
+    let mut out = Vec::new();
+    let mut line = |name: &str, value: String| out.push(format!("{name:<11} {value}"));
     line("recording", format!("{} ({})", recording.path().display(), format::bytes(recording.bytes())));
     line("id", format!("{}, format {}, osd {}", m.recording_id, m.format_version, m.osd_version));
     let host = &m.host;
     line(
         "host",
         format!(
-            "{}, Linux {}, {}, {} CPUs, {}",
+            "{}, Linux {}, {}, {}, {}",
             host.hostname,
             host.kernel,
             host.arch,
-            host.n_cpus,
+            plural(host.n_cpus, "CPU"),
             format::bytes(host.memory_bytes)
         ),
     );
@@ -79,7 +86,7 @@ fn describe(recording: &Recording) -> String {
         }
         let bytes = recording.kind_bytes(kind);
         let each = bytes as f64 / rows as f64;
-        line(kind.name(), format!("{} rows, {}, {each:.1} bytes a row", format::count(rows), format::bytes(bytes)));
+        line(kind.name(), format!("{}, {}, {each:.1} bytes a row", plural(count(rows), "row"), format::bytes(bytes)));
     }
     if m.losses.is_empty() {
         line("lost", "nothing".into());
@@ -109,8 +116,8 @@ fn describe(recording: &Recording) -> String {
         line(
             "clocks",
             format!(
-                "read {} times, within {}; the wall clock moved by {} against them",
-                m.clock.0.len(),
+                "read {}, within {}; the wall clock moved by {} against them",
+                plural(m.clock.0.len(), "time"),
                 format::duration(point.uncertainty_ns.unsigned_abs()),
                 format::duration(m.clock.realtime_drift_ns().unsigned_abs()),
             ),

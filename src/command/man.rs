@@ -2,8 +2,10 @@
 
 use super::Cli;
 use crate::failure::{Failure, Result};
+use crate::output::Output;
 use clap::CommandFactory;
 use clap_mangen::Man;
+use osd_recording::output::{self, OutputFile};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -34,7 +36,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let mut osd = Cli::command().disable_help_subcommand(true);
     osd.build();
     if let Some(dir) = &args.dir {
-        std::fs::create_dir_all(dir).map_err(|e| Failure::new(format!("cannot create {}: {e}", dir.display())))?;
+        output::folder(dir)?;
         let commands = osd.get_subcommands().filter(|c| !c.is_hide_set()).cloned();
         let pages: Vec<Man> = std::iter::once(osd.clone()).chain(commands).map(Man::new).collect();
         for page in pages {
@@ -49,22 +51,21 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             .cloned()
             .ok_or_else(|| Failure::new(format!("osd has no subcommand `{name}`")).hint("osd --help lists them"))?,
     };
-    let mut out = std::io::stdout().lock();
-    Man::new(page).render(&mut out).map_err(|e| Failure::new(format!("cannot write the page: {e}")))?;
+    let mut text = Vec::new();
+    Man::new(page).render(&mut text).map_err(Failure::new)?;
+    let mut out = Output::stdout();
+    out.data(&String::from_utf8_lossy(&text))?;
+    out.finish()?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn write(path: &Path, page: &Man, force: bool) -> Result<()> {
-    let failed = |e| Failure::new(format!("cannot write {}: {e}", path.display()));
     let mut text = Vec::new();
-    page.render(&mut text).map_err(failed)?;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true).create_new(!force);
-    match options.open(path) {
-        Ok(mut file) => file.write_all(&text).map_err(failed),
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            Err(failed(e).hint("pass --force to replace pages that exist"))
-        }
-        Err(e) => Err(failed(e)),
-    }
+    page.render(&mut text).map_err(|e| Failure::new(format!("cannot write the page: {e}")))?;
+    let mut file = OutputFile::create(path, force).map_err(|e| match e {
+        osd_recording::Error::Exists { .. } => Failure::from(e).hint("pass --force to replace pages that exist"),
+        other => other.into(),
+    })?;
+    file.write_all(&text).map_err(|e| Failure::new(format!("cannot write to {}: {e}", path.display())))?;
+    Ok(file.finish()?)
 }

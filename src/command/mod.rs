@@ -24,7 +24,25 @@ mod train;
 mod trigger;
 
 use crate::failure::Result;
+use crate::output::Output;
+use clap::Parser;
+use osd_recording::visible::visible;
+use std::ffi::OsString;
 use std::process::ExitCode;
+
+/// Where `osd train` writes a model, and where it is looked for, unless somebody says.
+#[cfg(feature = "model")]
+const MODEL: &str = "model";
+
+/// Reads the model in `path`, which may be nobody's choice.
+#[cfg(feature = "model")]
+fn read_model(path: &std::path::Path) -> Result<osd_model::Model> {
+    if path == std::path::Path::new(MODEL) && path.symlink_metadata().is_err() {
+        return Err(crate::failure::Failure::new(format!("there is no model in {MODEL}/"))
+            .hint("learn one: osd train normal/*.parquet; or name the folder of another"));
+    }
+    Ok(osd_model::Model::read(path)?)
+}
 
 /// Record what a process does, find what is wrong with it, and see why.
 #[derive(clap::Parser)]
@@ -79,7 +97,57 @@ pub(crate) enum Command {
     Man(man::Args),
 }
 
+/// Runs what `arguments`, the program's name first, ask for. `Ok` carries 0 or 1, or 2 where clap has said what is wrong; `Err` becomes 2.
+pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
+    let arguments: Vec<OsString> = arguments.into_iter().collect();
+    #[cfg(feature = "analyze")]
+    let arguments = match arguments.get(1).is_some_and(|command| command == "sql") {
+        true => arguments.into_iter().map(sql::shield).collect(),
+        false => arguments,
+    };
+    match Cli::try_parse_from(&arguments) {
+        Ok(cli) => {
+            if !cli.command.starts_another() {
+                open_as_many_files_as_allowed();
+            }
+            cli.command.run()
+        }
+        Err(e) if !e.use_stderr() => {
+            // `--help` and `--version` are answers like any other.
+            Output::by_itself(|| e.print())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(e) => {
+            // It quotes the arguments, and a name that the shell expanded is a text from outside.
+            let shown = arguments.iter().map(|a| visible(&a.to_string_lossy()).into_owned());
+            let e = Cli::try_parse_from(shown).err().filter(clap::Error::use_stderr).unwrap_or(e);
+            let _ = e.print();
+            Ok(ExitCode::from(2))
+        }
+    }
+}
+
+/// A thousand recordings are a thousand open files, which is the soft limit nearly everywhere; the hard one is far higher.
+fn open_as_many_files_as_allowed() {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: plain calls on a structure that outlives them. If one fails, the limit stays what it was.
+    unsafe {
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
+        }
+    }
+}
+
 impl Command {
+    /// Whether it starts a program of the user's, which inherits the limits of this process and must find its own.
+    fn starts_another(&self) -> bool {
+        #[cfg(feature = "record")]
+        return matches!(self, Self::Record(_));
+        #[cfg(not(feature = "record"))]
+        false
+    }
+
     /// Runs it. `Ok` carries 0 or 1, `Err` becomes 2.
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {

@@ -36,11 +36,11 @@ pub(crate) struct Args {
     #[arg(short, long = "pid", value_name = "PID", value_parser = parse_pids)]
     pids: Vec<Pids>,
 
-    /// Write the recording here.
+    /// Write the recording here: a file. To time a recorder, name a scratch file; a device such as /dev/null is refused.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Replace FILE if it exists.
+    /// Replace FILE if it exists: a regular file, or the one that a link leads to, and nothing else.
     #[arg(long)]
     force: bool,
 
@@ -240,6 +240,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     // Before osd has any disposition of its own.
     let ignored_signals = ignored_signals();
     let propagate = args.propagate_status.wanted();
+    // What can never be a recording is told before this host is looked at.
+    osd_recording::output::recording_place(&args.output, true)?;
     let what = match (args.pids.is_empty(), args.command.is_empty()) {
         (false, true) => {
             let mut pids: Vec<u32> = args.pids.into_iter().flat_map(|p| p.0).collect();
@@ -316,7 +318,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let outcome = match outcome {
         Err(error @ osd_record::Error::Command { .. }) if propagate => {
             let status = error.command_status();
-            eprint!("{}", Failure::from(error));
+            Failure::from(error).lines().for_each(crate::output::say);
             return Ok(ExitCode::from(status));
         }
         outcome => outcome?,
@@ -365,10 +367,6 @@ fn stop_on_signals(control: &Control, ignored: &[i32]) {
     }
     // SAFETY: as below. Without --last there is nothing to trigger, and the signal does nothing.
     unsafe { libc::signal(libc::SIGUSR1, on_trigger as extern "C" fn(libc::c_int) as libc::sighandler_t) };
-    // A file-size limit is an error of the write then, told like any other. A handler and not SIG_IGN, which a command would inherit.
-    extern "C" fn on_nothing(_: libc::c_int) {}
-    // SAFETY: the handler does nothing.
-    unsafe { libc::signal(libc::SIGXFSZ, on_nothing as extern "C" fn(libc::c_int) as libc::sighandler_t) };
     // Whoever reads the status may go; a pipe without a reader must not end the recording.
     // SAFETY: ignoring a signal.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };

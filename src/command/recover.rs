@@ -1,7 +1,8 @@
 //! `osd recover`: closes a recording whose recorder died.
 
-use crate::failure::{Result, sanitize};
+use crate::failure::Result;
 use crate::format;
+use crate::output::say;
 use osd_recording::{Kind, WriterOptions};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -39,12 +40,13 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             .filter_map(|k| closed.metadata.rows.get(k.name()).filter(|n| **n > 0).map(|n| (k, n)))
             .map(|(k, n)| format!("{} {}", format::count(*n), k.name()))
             .collect();
-        eprintln!(
-            "recovered {}: {} rows, {}",
-            sanitize(&closed.path.display().to_string()),
+        say(format_args!(
+            "recovered {}: {} {}, {}",
+            closed.path.display(),
             if rows.is_empty() { "no".to_owned() } else { rows.join(", ") },
+            if matches!(rows.as_slice(), [only] if only.starts_with("1 ")) { "row" } else { "rows" },
             format::bytes(closed.bytes)
-        );
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

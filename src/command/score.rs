@@ -1,7 +1,9 @@
 //! `osd score`: how strange each moment of a recording is to a trained model.
 
-use crate::failure::{Failure, Result, sanitize};
+use crate::failure::{Failure, Result};
 use crate::format;
+use crate::inputs;
+use crate::output::{Output, say};
 use osd_detect::detector::Sight;
 use osd_model::score::{Alarm, Options, Scored};
 use osd_model::{Model, table};
@@ -15,10 +17,10 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The recording.
+    /// The recording, or a pattern or folder of one.
     file: PathBuf,
     /// The model: the folder that `osd train` wrote.
-    #[arg(short, long, value_name = "DIR")]
+    #[arg(short, long, value_name = "DIR", default_value = super::MODEL)]
     model: PathBuf,
     /// Also write every interval's score, expected and actual values to this Parquet file.
     #[arg(short, long, value_name = "FILE")]
@@ -33,7 +35,7 @@ pub(crate) struct Args {
     #[arg(long)]
     online: bool,
     /// How to print the alarms.
-    #[arg(long, value_enum, default_value = "table")]
+    #[arg(long, value_enum, default_value = "text")]
     format: Format,
     /// Replace the file of an earlier run.
     #[arg(long)]
@@ -41,6 +43,7 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "EXAMPLES:
+  osd score run.parquet                                    by the model in model/, where `osd train` writes it
   osd score -m model/ run.parquet                          alarms, by time and metric
   osd score -m model/ run.parquet -o scores.parquet        the same, and every score
   osd score -m model/ run.parquet --false-alarms 1/d --format csv
@@ -50,7 +53,8 @@ const EXAMPLES: &str = "EXAMPLES:
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum Format {
     /// For people.
-    Table,
+    #[value(alias = "table")]
+    Text,
     /// One object: what was scored by what, and `alarms`.
     Json,
     /// One alarm a line.
@@ -99,8 +103,8 @@ impl Row {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let model = Model::read(&args.model)?;
-    let recording = Recording::open(&args.file)?;
+    let model = super::read_model(&args.model)?;
+    let recording = Recording::open(inputs::one(&args.file)?)?;
     let options = Options {
         sight: if args.online { Sight::Online } else { Sight::Offline },
         false_alarms_per_hour: args.false_alarms,
@@ -109,7 +113,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let scored = model.score(&recording, options)?;
     if let Some(path) = &args.output {
         table::write(path, &model, &scored, args.force)?;
-        eprintln!("scores: {}", sanitize(&path.display().to_string()));
+        say(format_args!("scores: {}", path.display()));
     }
     let rows: Vec<Row> = scored.alarms().iter().map(|a| Row::of(&scored, a)).collect();
     show(&model, &recording, &scored, &rows, args.format)?;
@@ -118,30 +122,32 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
 
 fn show(model: &Model, recording: &Recording, scored: &Scored, rows: &[Row], format: Format) -> Result<()> {
     let started_ns = recording.metadata().started_ns;
+    let mut out = Output::stdout();
     match format {
         Format::Json => {
             let mut all = serde_json::to_value(table::describe(model, scored)).map_err(Failure::new)?;
             all["alarms"] = serde_json::to_value(rows).map_err(Failure::new)?;
-            println!("{all:#}");
+            out.json(&format!("{all:#}"))?;
         }
         Format::Ndjson => {
             for row in rows {
-                println!("{}", serde_json::to_string(row).map_err(Failure::new)?);
+                out.json(&serde_json::to_string(row).map_err(Failure::new)?)?;
             }
         }
         Format::Csv => {
-            println!("start_ns,end_ns,score,metric,unit,expected,actual");
+            out.line("start_ns,end_ns,score,metric,unit,expected,actual")?;
             let cell = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
             for r in rows {
                 let (expected, actual) = (cell(r.expected), cell(r.actual));
-                println!("{},{},{},{},{},{expected},{actual}", r.start_ns, r.end_ns, r.score, r.metric, r.unit);
+                let (metric, unit) = (r.metric, r.unit);
+                out.line(format_args!("{},{},{},{metric},{unit},{expected},{actual}", r.start_ns, r.end_ns, r.score))?;
             }
         }
-        Format::Table => {
-            println!("{}", summary(scored, rows.len()));
+        Format::Text => {
+            out.line(summary(scored, rows.len()))?;
             let cell = |v: Option<f64>| v.map_or_else(|| "-".to_owned(), legible);
             for r in rows {
-                println!(
+                out.line(format_args!(
                     "  {:>8.1} s  {:>7.1} s  score {:>7.1}  {:9} {} {}, expected {}  ({})",
                     r.start_ns.saturating_sub(started_ns) as f64 / 1e9,
                     (r.end_ns - r.start_ns) as f64 / 1e9,
@@ -151,11 +157,11 @@ fn show(model: &Model, recording: &Recording, scored: &Scored, rows: &[Row], for
                     r.unit,
                     cell(r.expected),
                     format::time(r.start_ns),
-                );
+                ))?;
             }
         }
     }
-    Ok(())
+    out.finish()
 }
 
 /// Three or more digits, whatever the size.
@@ -168,16 +174,19 @@ fn summary(scored: &Scored, n: usize) -> String {
     let grid = scored.series.grid;
     let found = match n {
         0 => "nothing unusual".to_owned(),
-        1 => "1 alarm".to_owned(),
-        n => format!("{n} alarms"),
+        n => format::plural(n, "alarm"),
     };
     let judged = scored.judged.iter().filter(|j| **j).count();
     let allowed = match scored.options.threshold {
         Some(_) => "as given".to_owned(),
-        None => format!("{} false alarms per hour allowed", scored.options.false_alarms_per_hour),
+        None => format!("{} per hour allowed", format::plural(scored.options.false_alarms_per_hour, "false alarm")),
     };
     let masked = grid.len - judged - scored.warm_up.min(grid.len - judged);
-    let gaps = if masked > 0 { format!(", {masked} intervals with gaps or losses") } else { String::new() };
+    let gaps = if masked > 0 {
+        format!(", {} with gaps or losses", format::plural(masked, "interval"))
+    } else {
+        String::new()
+    };
     format!(
         "{found} in {:.1} s (threshold {:.2}, {allowed}; not judged: the first {:.1} s, which the model needs to warm up{gaps})",
         grid.seconds(grid.len),

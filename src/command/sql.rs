@@ -1,18 +1,23 @@
 //! `osd sql`: questions to recordings, once or interactively.
 
-use crate::failure::{Failure, Result, sanitize};
+mod table;
+
+use crate::failure::{Failure, Result};
 use crate::format;
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringArray};
-use arrow::compute::cast;
+use crate::inputs;
+use crate::output::{Output, say};
+use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::{csv, json};
 use osd_analyze::{Answer, Session};
 use osd_recording::Kind;
-use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use table::Look;
 
 /// Query recordings with SQL; without a statement, interactively.
 ///
@@ -23,19 +28,26 @@ use std::sync::Arc;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Recordings, and scores of them, then the statement. An argument that is a file, or ends in .parquet, is a recording.
+    /// Recordings, folders of them and patterns, and scores of them, then the statement. An argument that is there, or ends in .parquet, is
+    /// no statement.
     #[arg(required = true, value_name = "FILE… [STATEMENT]")]
-    arguments: Vec<String>,
+    arguments: Vec<OsString>,
     /// Read statements, separated by `;`, from a file.
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
     /// How to write the answer.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// Write the answer to a file instead of stdout.
+    /// Show each row by itself, a line a column.
+    #[arg(short = 'x', long)]
+    expanded: bool,
+    /// Show long values whole; by default a table is cut to fit the terminal.
+    #[arg(short, long)]
+    wide: bool,
+    /// Write the answer to a file instead of stdout, or through a device or FIFO.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace the output file.
+    /// Replace the output file: a regular file, or the one that a link leads to, and nothing else.
     #[arg(long)]
     force: bool,
 }
@@ -56,7 +68,8 @@ const EXAMPLES: &str = r#"EXAMPLES:
 /// Output formats.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// For people: control characters are shown as U+FFFD.
+    /// For people: what cannot be seen is shown as U+FFFD, and long values are cut.
+    #[value(alias = "text")]
     Table,
     /// With a header; lists as JSON.
     Csv,
@@ -69,7 +82,7 @@ enum Format {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let (files, mut statement) = split(&args.arguments);
+    let (files, mut statement) = split(&args.arguments)?;
     if let Some(path) = &args.file {
         if let Some(extra) = &statement {
             return Err(Failure::new(format!("`{extra}` is not a file, and -f gives the statement already")));
@@ -84,76 +97,89 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     if args.format == Format::Parquet && args.output.is_none() {
         return Err(Failure::new("Parquet is not text for a terminal").hint("name a file: -o answer.parquet"));
     }
-    let session = Session::open(&files)?;
+    let (recordings, scores) = inputs::recordings_and_scores(&files)?;
+    let session = Session::new(recordings, &scores)?;
+    let columns = || terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+    let columns = if args.output.is_none() { columns() } else { None };
+    let look = Look { columns, wide: args.wide, expanded: args.expanded };
     let interactive = statement.is_none() && io::stdin().is_terminal();
     if statement.is_none() && !interactive {
         statement = Some(io::read_to_string(io::stdin()).map_err(|e| Failure::new(format!("cannot read stdin: {e}")))?);
     }
     let Some(text) = statement else {
-        return repl(&session, args.format);
+        return repl(&session, args.format, look);
     };
-    let statements = statements(&text);
-    if statements.is_empty() {
+    if osd_analyze::is_blank(&text) {
         return Err(Failure::new("no statement given").hint("osd sql run.parquet \"SELECT count(*) FROM samples\""));
+    }
+    let statements = osd_analyze::statements(&text)?;
+    let n = statements.len();
+    if n == 0 {
+        say("note: there is no statement, only comments");
+        return Ok(ExitCode::SUCCESS);
     }
     let mut out = match &args.output {
         Some(path) => Output::file(path, args.force)?,
         None => Output::stdout(),
     };
-    for (i, statement) in statements.iter().enumerate() {
-        let answer = session.query(statement)?;
+    let mut cut = false;
+    for (i, statement) in statements.into_iter().enumerate() {
+        let answer = session.run(statement)?;
         warn_of_losses(&session)?;
         // Only the last of several has its answer in a format that holds one table.
-        if i + 1 < statements.len() && args.format == Format::Parquet {
+        if i + 1 < n && args.format == Format::Parquet {
             for batch in answer {
                 batch?;
             }
             continue;
         }
-        write_answer(answer, args.format, &mut out)?;
+        cut |= write_answer(answer, args.format, look, &mut out)?;
     }
     out.finish()?;
+    note_of_cut(cut);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Files first; the last argument is the statement if it is not one.
-fn split(arguments: &[String]) -> (Vec<PathBuf>, Option<String>) {
-    let is_file = |a: &str| a.ends_with(".parquet") || Path::new(a).exists();
-    match arguments.split_last() {
-        Some((last, files)) if !is_file(last) && (!files.is_empty() || last.contains(char::is_whitespace)) => {
-            (files.iter().map(PathBuf::from).collect(), Some(last.clone()))
-        }
-        _ => (arguments.iter().map(PathBuf::from).collect(), None),
+fn note_of_cut(cut: bool) {
+    if cut {
+        say("note: long values are cut at `…`: --wide, -x or --format csv shows them whole");
     }
 }
 
-/// Splits at `;` outside of quotes and comments.
-fn statements(text: &str) -> Vec<String> {
-    let mut out = vec![String::new()];
-    let mut quote = None;
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (c, quote) {
-            ('-', None) if chars.peek() == Some(&'-') => {
-                while chars.peek().is_some_and(|c| *c != '\n') {
-                    chars.next();
-                }
-                continue;
-            }
-            (';', None) => {
-                out.push(String::new());
-                continue;
-            }
-            ('\'' | '"', None) => quote = Some(c),
-            (c, Some(q)) if c == q => quote = None,
-            _ => {}
+/// Files first; the last argument is the statement if it is not one.
+fn split(arguments: &[OsString]) -> Result<(Vec<PathBuf>, Option<String>)> {
+    let is_space = |a: &OsString| a.to_string_lossy().contains(char::is_whitespace);
+    let is_file = |a: &OsString| a.as_bytes().ends_with(b".parquet") || Path::new(a).exists();
+    match arguments.split_last() {
+        Some((last, files)) if !is_file(last) && (!files.is_empty() || is_space(last)) => {
+            let no_text = || Failure::new(format!("the statement is no UTF-8: {}", last.to_string_lossy()));
+            let text = last.to_str().ok_or_else(no_text)?;
+            Ok((files.iter().map(PathBuf::from).collect(), Some(text.to_owned())))
         }
-        if let Some(last) = out.last_mut() {
-            last.push(c);
-        }
+        _ => Ok((arguments.iter().map(PathBuf::from).collect(), None)),
     }
-    out.retain(|s| !s.trim().is_empty());
-    out
+}
+
+/// The arguments of the command line as clap may see them: a statement that begins with a comment, `--`, is no option, and white space
+/// before it changes nothing for SQL.
+pub(crate) fn shield(argument: OsString) -> OsString {
+    let is_comment = argument.as_bytes().strip_prefix(b"--").is_some_and(|rest| {
+        let begins_like_a_name = rest.first().is_none_or(u8::is_ascii_alphanumeric);
+        !begins_like_a_name || (rest.iter().any(u8::is_ascii_whitespace) && !is_option(rest))
+    });
+    if !is_comment {
+        return argument;
+    }
+    let mut shielded = OsString::from("\n");
+    shielded.push(argument);
+    shielded
+}
+
+/// Whether `text` is an option of this command with its value, `--` left out.
+fn is_option(text: &[u8]) -> bool {
+    let name = text.split(|b| *b == b'=').next().unwrap_or(text);
+    let command = <Args as clap::Args>::augment_args(clap::Command::new("sql"));
+    command.get_arguments().any(|argument| argument.get_long().is_some_and(|long| long.as_bytes() == name))
 }
 
 /// Says so when the rows that the last statement looks at are not all there.
@@ -170,25 +196,22 @@ fn warn_of_losses(session: &Session) -> Result<()> {
         let parts: Vec<String> = lost.iter().map(part).collect();
         let whole = recording.metadata().lost("tally") == 0;
         let exact = if asks(Kind::Syscall) && whole { "; `tallies` are exact" } else { "" };
-        let line = format!("{}: rows not recorded: {}{exact}", recording.path().display(), parts.join(", "));
-        eprintln!("warning: {}", sanitize(&line));
+        let path = recording.path().display();
+        say(format_args!("warning: {path}: rows not recorded: {}{exact}", parts.join(", ")));
     }
     Ok(())
 }
 
-fn write_answer(mut answer: Answer<'_>, format: Format, out: &mut Output) -> Result<()> {
+/// Writes an answer; whether something of it was cut.
+fn write_answer(mut answer: Answer<'_>, format: Format, look: Look, out: &mut Output) -> Result<bool> {
     let schema = answer.schema();
     if schema.fields().is_empty() {
-        return answer.try_for_each(|batch| batch.map(|_| ()).map_err(Failure::from));
+        return answer.try_for_each(|batch| batch.map(|_| ()).map_err(Failure::from)).map(|()| false);
     }
     match format {
         Format::Table => {
-            let batches =
-                answer.map(|b| b.map_err(Failure::from).and_then(|b| legible(&b))).collect::<Result<Vec<_>>>()?;
-            let empty = RecordBatch::new_empty(schema);
-            let batches = if batches.is_empty() { vec![empty] } else { batches };
-            let text = arrow::util::pretty::pretty_format_batches(&batches).map_err(Failure::new)?.to_string();
-            out.text(&(sanitize(&text) + "\n"))
+            let batches = answer.collect::<osd_analyze::Result<Vec<_>>>()?;
+            return table::write(&schema, &batches, look, out);
         }
         Format::Csv => {
             let flat: Vec<Field> = schema
@@ -215,7 +238,6 @@ fn write_answer(mut answer: Answer<'_>, format: Format, out: &mut Output) -> Res
                 let batch = RecordBatch::try_new(Arc::clone(&flat), columns).map_err(Failure::new)?;
                 writer.write(&batch).map_err(Failure::new)?;
             }
-            Ok(())
         }
         Format::Json => {
             let mut writer =
@@ -225,7 +247,7 @@ fn write_answer(mut answer: Answer<'_>, format: Format, out: &mut Output) -> Res
             }
             writer.finish().map_err(Failure::new)?;
             drop(writer);
-            out.text("\n")
+            out.data("\n")?;
         }
         Format::Ndjson => {
             let mut writer =
@@ -233,36 +255,11 @@ fn write_answer(mut answer: Answer<'_>, format: Format, out: &mut Output) -> Res
             for batch in answer {
                 writer.write(&batch?).map_err(Failure::new)?;
             }
-            writer.finish().map_err(Failure::new)
+            writer.finish().map_err(Failure::new)?;
         }
-        Format::Parquet => osd_analyze::write_parquet(answer, out).map_err(Failure::from),
+        Format::Parquet => osd_analyze::write_parquet(answer, out)?,
     }
-}
-
-/// Texts without control characters: a line break in a traced process's argument must not break the table or the terminal.
-fn legible(batch: &RecordBatch) -> Result<RecordBatch> {
-    let is_text = |ty: &DataType| match ty {
-        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,
-        DataType::Dictionary(_, value) => matches!(**value, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View),
-        _ => false,
-    };
-    let clean = |column: &ArrayRef| -> Result<ArrayRef> {
-        if !is_text(column.data_type()) {
-            return Ok(Arc::clone(column));
-        }
-        let plain = cast(column, &DataType::Utf8).map_err(Failure::new)?;
-        let texts = plain.as_string::<i32>().iter().map(|t| t.map(|t| sanitize(t).replace('\n', "\u{fffd}")));
-        Ok(Arc::new(texts.collect::<StringArray>()))
-    };
-    let columns = batch.columns().iter().map(clean).collect::<Result<Vec<_>>>()?;
-    let fields: Vec<Field> = batch
-        .schema()
-        .fields()
-        .iter()
-        .zip(&columns)
-        .map(|(f, c)| Field::new(f.name(), c.data_type().clone(), true))
-        .collect();
-    RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).map_err(Failure::new)
+    Ok(false)
 }
 
 /// Each value as JSON text.
@@ -281,85 +278,17 @@ fn as_json(column: &ArrayRef) -> Result<ArrayRef> {
     Ok(Arc::new(text.lines().map(value).collect::<StringArray>()))
 }
 
-/// Where an answer goes. A file appears under its name only when it is whole.
-pub(crate) struct Output {
-    sink: Box<dyn Write + Send>,
-    file: Option<(PathBuf, PathBuf, bool)>,
-}
+const HELP: &str = "SQL ends with `;`. \\d lists the tables, \\d NAME the columns of one, \\x shows each row by itself or no more, \\q or Ctrl-D leaves.";
 
-impl Output {
-    pub(crate) fn stdout() -> Self {
-        Self { sink: Box::new(BufWriter::new(io::stdout())), file: None }
-    }
-
-    fn file(path: &Path, force: bool) -> Result<Self> {
-        if path == Path::new("-") {
-            return Ok(Self::stdout());
-        }
-        if !force && path.symlink_metadata().is_ok() {
-            return Err(exists(path));
-        }
-        let failed = |e: io::Error| Failure::new(format!("cannot create {}: {e}", path.display()));
-        let name = path.file_name().ok_or_else(|| failed(io::ErrorKind::InvalidFilename.into()))?;
-        let partial = path.with_file_name(format!(".{}.{}.partial", name.to_string_lossy(), std::process::id()));
-        let file = File::create_new(&partial).map_err(failed)?;
-        Ok(Self { sink: Box::new(BufWriter::new(file)), file: Some((partial, path.to_owned(), force)) })
-    }
-
-    pub(crate) fn text(&mut self, text: &str) -> Result<()> {
-        self.sink.write_all(text.as_bytes()).map_err(|e| Failure::new(format!("cannot write the answer: {e}")))
-    }
-
-    pub(crate) fn finish(mut self) -> Result<()> {
-        let failed = |e: io::Error| Failure::new(format!("cannot write the answer: {e}"));
-        self.sink.flush().map_err(failed)?;
-        let Some((partial, path, force)) = &self.file else { return Ok(()) };
-        if *force {
-            std::fs::rename(partial, path).map_err(failed)?;
-        } else {
-            // A hard link refuses to replace what appeared meanwhile; a rename would not.
-            match std::fs::hard_link(partial, path) {
-                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => return Err(exists(path)),
-                Err(_) => std::fs::rename(partial, path).map_err(failed)?,
-                Ok(()) => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Write for Output {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.sink.write(bytes)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        self.sink.flush()
-    }
-}
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        if let Some((partial, ..)) = &self.file {
-            let _ = std::fs::remove_file(partial);
-        }
-    }
-}
-
-fn exists(path: &Path) -> Failure {
-    Failure::new(format!("{} exists already", path.display()))
-        .hint("choose another name, or pass --force to replace it")
-}
-
-const HELP: &str = "SQL ends with `;`. \\d lists the tables, \\d NAME the columns of one, \\q or Ctrl-D leaves.";
-
-fn repl(session: &Session, format: Format) -> Result<ExitCode> {
+fn repl(session: &Session, format: Format, mut look: Look) -> Result<ExitCode> {
     let mut editor = rustyline::DefaultEditor::new().map_err(Failure::new)?;
     let history = history_file();
     if let Some(path) = &history {
         let _ = editor.load_history(path);
     }
-    eprintln!("{} recording(s), tables: {}", session.recordings().len(), session.tables().join(", "));
-    eprintln!("{HELP}");
+    let n = format::plural(session.recordings().len(), "recording");
+    say(format_args!("{n}, tables: {}", session.tables().join(", ")));
+    say(HELP);
     let mut pending = String::new();
     loop {
         let line = match editor.readline(if pending.is_empty() { "osd> " } else { "...> " }) {
@@ -377,7 +306,12 @@ fn repl(session: &Session, format: Format) -> Result<ExitCode> {
                 "" => continue,
                 "\\q" | "quit" | "exit" | ".quit" => break,
                 "help" | "\\?" | "?" => {
-                    eprintln!("{HELP}");
+                    say(HELP);
+                    continue;
+                }
+                "\\x" => {
+                    look.expanded = !look.expanded;
+                    say(format_args!("expanded display is {}", if look.expanded { "on" } else { "off" }));
                     continue;
                 }
                 _ => {}
@@ -392,31 +326,38 @@ fn repl(session: &Session, format: Format) -> Result<ExitCode> {
                 name.replace('\'', "''")
             ),
         });
-        if command.is_none() && !word.ends_with(';') {
+        if command.is_none() && !osd_analyze::is_whole(&pending) {
             continue;
         }
         let text = command.unwrap_or_else(|| std::mem::take(&mut pending));
         let _ = editor.add_history_entry(if word.starts_with('\\') { word } else { text.trim() });
         pending.clear();
-        for statement in statements(&text) {
-            if let Err(failure) = answer_one(session, &statement, format) {
-                eprint!("{failure}");
-            }
+        // The window may have another size by now.
+        look.columns = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
+        if let Err(failure) = answer_all(session, &text, format, look) {
+            failure.lines().for_each(say);
         }
     }
     if let Some(path) = history {
         let _ = path.parent().map(std::fs::create_dir_all);
-        let _ = editor.save_history(&path);
+        // The editor gives its file a mode, which must never be that of `/dev/null`.
+        if path.metadata().map_or(true, |there| there.is_file()) {
+            let _ = editor.save_history(&path);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn answer_one(session: &Session, statement: &str, format: Format) -> Result<()> {
-    let mut out = Output::stdout();
-    let answer = session.query(statement)?;
-    warn_of_losses(session)?;
-    write_answer(answer, format, &mut out)?;
-    out.finish()
+fn answer_all(session: &Session, text: &str, format: Format, look: Look) -> Result<()> {
+    for statement in osd_analyze::statements(text)? {
+        let mut out = Output::stdout();
+        let answer = session.run(statement)?;
+        warn_of_losses(session)?;
+        let cut = write_answer(answer, format, look, &mut out)?;
+        out.finish()?;
+        note_of_cut(cut);
+    }
+    Ok(())
 }
 
 /// `$XDG_STATE_HOME/osd/sql_history`, or below `~/.local/state`.
@@ -432,7 +373,7 @@ mod tests {
 
     #[test]
     fn the_statement_is_the_last_argument_that_is_no_file() {
-        let split = |args: &[&str]| split(&args.iter().map(|a| (*a).to_owned()).collect::<Vec<_>>());
+        let split = |args: &[&str]| split(&args.iter().map(OsString::from).collect::<Vec<_>>()).unwrap();
         assert_eq!(split(&["a.parquet"]), (vec!["a.parquet".into()], None));
         assert_eq!(split(&["a.parquet", "b.parquet"]), (vec!["a.parquet".into(), "b.parquet".into()], None));
         assert_eq!(split(&["a.parquet", "SELECT 1"]), (vec!["a.parquet".into()], Some("SELECT 1".into())));
@@ -441,8 +382,14 @@ mod tests {
     }
 
     #[test]
-    fn semicolons_in_quotes_and_comments_do_not_split() {
-        assert_eq!(statements("SELECT ';' ; -- a; b\nSELECT \"x;y\";\n"), ["SELECT ';' ", " \nSELECT \"x;y\""]);
-        assert_eq!(statements(" ; ;"), Vec::<String>::new());
+    fn a_statement_that_begins_with_a_comment_is_no_option() {
+        let shielded = |text: &str| shield(text.into()) != text;
+        assert!(
+            ["-- by hour\nSELECT 1", "--by hour\nSELECT 1", "--a=1\nSELECT 1", "--\nSELECT 1", "--;", "---"]
+                .into_iter()
+                .all(shielded)
+        );
+        let options = ["--format", "--output=my file.csv", "--", "-f", "SELECT 1 -- x", "--wide"];
+        assert!(!options.into_iter().any(shielded));
     }
 }

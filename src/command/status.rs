@@ -3,9 +3,10 @@
 //! The terminal may be gone by then (a closed window is one of the ways in which a recording ends), so nothing here minds if nobody can
 //! read it: writing to a stderr that is gone must not cost the recording.
 
-use crate::failure::sanitize;
 use crate::format;
+use crate::output::say;
 use osd_record::{Config, Outcome, Overhead, Status, Syscalls};
+use osd_recording::visible::visible_json;
 use serde_json::{Value, json};
 use std::fmt::Display;
 use std::io::{IsTerminal, Write};
@@ -27,8 +28,8 @@ pub(crate) struct Reporter {
     previous: Status,
 }
 
-/// Writes to stderr, if it is still there.
-fn say(text: impl Display) {
+/// Draws on stderr, if it is still there: only the live line does, which has no text from outside.
+fn draw(text: impl Display) {
     let mut stderr = std::io::stderr().lock();
     let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }
@@ -41,7 +42,8 @@ impl Reporter {
 
     fn object(&self, event: &str, mut value: Value) {
         value["event"] = event.into();
-        say(format!("{value}\n"));
+        // What is hidden is escaped, so that this is one line and the same value.
+        say(visible_json(&value.to_string()));
     }
 
     /// Something that makes the recording less than it was asked to be.
@@ -52,9 +54,9 @@ impl Reporter {
         if self.form == Form::Json {
             return self.object("warning", json!({"messages": messages, "hint": hint}));
         }
-        messages.iter().for_each(|m| say(format!("warning: {}\n", sanitize(m))));
+        messages.iter().for_each(|m| say(format_args!("warning: {m}")));
         if let Some(hint) = hint {
-            say(format!("hint: {}\n", sanitize(hint)));
+            say(format_args!("hint: {hint}"));
         }
     }
 
@@ -69,10 +71,10 @@ impl Reporter {
         }
         let seconds = (now.elapsed - previous.elapsed.min(now.elapsed)).as_secs_f64().max(1e-3);
         let rate = now.events.saturating_sub(previous.events) as f64 / seconds;
-        say(format!(
-            "\r\x1b[Krecording {}: {} processes, {} events/s, {} lost, {} written{} (Ctrl-C closes the file)",
+        draw(format!(
+            "\r\x1b[Krecording {}: {}, {} events/s, {} lost, {} written{} (Ctrl-C closes the file)",
             format::duration(now.elapsed.as_nanos() as u64),
-            now.processes,
+            format::plural(now.processes, "process"),
             format::count(rate as u64),
             format::count(now.lost),
             format::bytes(now.bytes),
@@ -83,7 +85,7 @@ impl Reporter {
     /// The live line makes room for what comes next.
     pub(crate) fn over(&self) {
         if self.live {
-            say("\r\x1b[K");
+            draw("\r\x1b[K");
         }
     }
 
@@ -110,7 +112,7 @@ impl Reporter {
                 }
                 self.object("closed", value);
             }
-            (false, Form::Text) => say(summary(config, outcome)),
+            (false, Form::Text) => summary(config, outcome).iter().for_each(say),
         }
     }
 }
@@ -136,7 +138,7 @@ fn how_dear(o: Overhead) -> String {
 fn running(outcome: &Outcome) -> String {
     const NAMED: usize = 5;
     let named = outcome.still_running.iter().take(NAMED);
-    let mut names: Vec<String> = named.map(|(pid, name)| format!("{} ({pid})", sanitize(name))).collect();
+    let mut names: Vec<String> = named.map(|(pid, name)| format!("{name} ({pid})")).collect();
     match outcome.still_running.len().saturating_sub(NAMED) {
         0 => {}
         more => names.push(format!("{more} more")),
@@ -144,32 +146,34 @@ fn running(outcome: &Outcome) -> String {
     names.join(", ")
 }
 
-fn summary(config: &Config, outcome: &Outcome) -> String {
+/// What was recorded, in lines.
+fn summary(config: &Config, outcome: &Outcome) -> Vec<String> {
     let ended = match (outcome.exit_code, &config.what) {
         (Some(0), _) | (None, osd_record::What::Pids(_)) => String::new(),
         (Some(code), _) => format!("; the command ended with status {code}"),
         (None, osd_record::What::Command(_)) => "; the command still runs".into(),
     };
     let Some(closed) = outcome.recordings.last() else {
-        return format!("nothing was written: the target ended well, and nobody asked for its last minutes{ended}\n");
+        return vec![format!(
+            "nothing was written: the target ended well, and nobody asked for its last minutes{ended}"
+        )];
     };
     let path = closed.path.display().to_string();
     let count = |kind| closed.metadata.rows.get(kind).copied().unwrap_or(0);
-    let mut out = format!(
-        "recorded {} of {} processes: {} syscall events ({} lost), {} samples, {} in {}{ended}\n",
+    let mut out = vec![format!(
+        "recorded {} of {}: {} ({} lost), {}, {} in {path}{ended}",
         format::duration(outcome.status.elapsed.as_nanos() as u64),
-        format::count(outcome.n_processes),
-        format::count(outcome.status.events),
+        format::plural(format::count(outcome.n_processes), "process"),
+        format::plural(format::count(outcome.status.events), "syscall event"),
         format::count(outcome.status.lost),
-        format::count(count("sample")),
+        format::plural(format::count(count("sample")), "sample"),
         format::bytes(closed.bytes),
-        sanitize(&path),
-    );
-    let mut line = |text: String| out.push_str(&(text + "\n"));
+    )];
+    let mut line = |text: String| out.push(text);
     for other in outcome.recordings.iter().rev().skip(1) {
-        line(format!("note: also wrote {}", sanitize(&other.path.display().to_string())));
+        line(format!("note: also wrote {}", other.path.display()));
     }
-    outcome.not_recorded.iter().for_each(|what| line(format!("warning: {}", sanitize(what))));
+    outcome.not_recorded.iter().for_each(|what| line(format!("warning: {what}")));
     if outcome.exit_code.is_some() && !outcome.still_running.is_empty() {
         line(format!("note: the command has ended, and what it started still runs: {}", running(outcome)));
         line("hint: to record that too: --wait-all, or --duration TIME".to_owned());
@@ -185,8 +189,8 @@ fn summary(config: &Config, outcome: &Outcome) -> String {
         line(format!("hint: counts are exact all the same; a bigger ring loses fewer events: --ring-mib {bigger}"));
     }
     line(match config.syscalls {
-        Syscalls::Off => format!("hint: osd info {}", sanitize(&path)),
-        _ => format!("hint: osd analyze {} --report", sanitize(&path)),
+        Syscalls::Off => format!("hint: osd info {path}"),
+        _ => format!("hint: osd analyze {path} --report"),
     });
     out
 }

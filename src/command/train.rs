@@ -1,10 +1,11 @@
 //! `osd train`: learns what is normal from recordings, and writes a model.
 
-use crate::failure::{Failure, Result, sanitize};
+use crate::failure::{Failure, Result};
 use crate::format;
+use crate::inputs;
+use crate::output::say;
 use osd_model::prepare::{Halves, Prepared, Shape, prepare};
 use osd_model::{Model, features};
-use osd_recording::Recording;
 use osd_report::{Learning, learning_png};
 use osd_train::{Chosen, Config, Outcome, Progress, Trainer, Wanted, choose};
 use serde_json::json;
@@ -22,11 +23,11 @@ use std::sync::{Arc, OnceLock};
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Recordings of normal behaviour, all with the same interval.
+    /// Recordings of normal behaviour, folders of them, or patterns; all with the same interval.
     #[arg(value_name = "FILE")]
     recordings: Vec<PathBuf>,
-    /// Folder of the model.
-    #[arg(short, long, value_name = "DIR")]
+    /// Folder of the model. `osd score` and `osd analyze --model` look into the default by themselves.
+    #[arg(short, long, value_name = "DIR", default_value = super::MODEL)]
     output: PathBuf,
     /// Replace a model that is there.
     #[arg(long)]
@@ -70,7 +71,8 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "EXAMPLES:
-  osd train normal/*.parquet -o model/               learn; then: osd score -m model/ run.parquet
+  osd train normal/*.parquet                         learn, into model/; then: osd score run.parquet
+  osd train 'normal/*.parquet' -o service/           another folder; then: osd score -m service/ run.parquet
   osd train normal.parquet -o model/ --features cpu,rss,syscalls --window 40
   osd train more/*.parquet -o model/ --force         anew, in the place of the old";
 
@@ -99,8 +101,9 @@ fn parse_step(text: &str) -> std::result::Result<f64, String> {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     // Before anything is read: a name that is wrong is told at once.
     let mut features = if args.features.is_empty() { vec![] } else { features::named(&args.features)? };
-    check_output(&args.output, args.force)?;
-    let recordings = args.recordings.iter().map(Recording::open).collect::<osd_recording::Result<Vec<_>>>()?;
+    // Minutes of training must not end in a folder that cannot be written.
+    Model::may_save(&args.output, args.force)?;
+    let recordings = inputs::recordings(&args.recordings)?;
     if features.is_empty() {
         features = features::named(&features::usual(&recordings))?;
     }
@@ -137,7 +140,11 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let metrics = metrics(args, &outcome, &chosen, &prepared, calibrated);
     model.save(&args.output, &metrics, &[("loss.png", curve(&outcome, &chosen, &prepared))], args.force)?;
-    voice.say(&summary(args, &outcome, &prepared));
+    voice.say(&summary(&outcome, &prepared));
+    voice.say(&format!("wrote {}", args.output.display()));
+    let named =
+        if args.output == Path::new(super::MODEL) { String::new() } else { format!("-m {} ", args.output.display()) };
+    voice.say(&format!("hint: osd score {named}run.parquet"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -171,29 +178,14 @@ fn config(args: &Args) -> Config {
     }
 }
 
-/// Minutes of training must not end in a folder that cannot be written.
-fn check_output(path: &Path, force: bool) -> Result<()> {
-    let exists = std::fs::symlink_metadata(path).is_ok();
-    if exists && !force {
-        return Err(osd_model::Error::Exists { path: path.to_owned() }.into());
-    }
-    if exists && !path.join("config.json").is_file() {
-        return Err(osd_model::Error::NotReplaced { path: path.to_owned() }.into());
-    }
-    let place = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let trial = place.join(format!(".osd-train.{}", std::process::id()));
-    let made = std::fs::create_dir(&trial).and_then(|()| std::fs::remove_dir(&trial));
-    Ok(made.map_err(|source| osd_model::Error::Io { action: "write to", path: place.to_owned(), source })?)
-}
-
 /// What of the recordings is not used, or of no use.
 fn notes(prepared: &Prepared, voice: Voice) {
     let (all, masked) = prepared.rows();
     if masked > 0 {
         voice.say(&format!(
-            "note: {} of {} samples are masked, for gaps and losses",
+            "note: {} of {} masked, for gaps and losses",
             format::count(masked),
-            format::count(all)
+            if all == 1 { "1 sample is".to_owned() } else { format!("{} samples are", format::count(all)) }
         ));
     }
     if !prepared.constant.is_empty() {
@@ -234,7 +226,7 @@ impl Voice {
     /// A line. A stderr that is gone must not cost the model.
     fn say(self, line: &str) {
         if !self.quiet {
-            let _ = writeln!(std::io::stderr(), "{}", sanitize(line));
+            say(line);
         }
     }
 
@@ -274,8 +266,8 @@ fn curve(outcome: &Outcome, chosen: &Chosen, prepared: &Prepared) -> Vec<u8> {
     learning_png(&Learning {
         title: format!("Training on {}", names.join(", ")),
         note: format!(
-            "{} windows to learn from, {} to validate on, {} windows/s on {}",
-            format::count(outcome.windows as u64),
+            "{} to learn from, {} to validate on, {} windows/s on {}",
+            windows(outcome),
             format::count(outcome.validation_windows as u64),
             format::count(outcome.windows_per_s as u64),
             chosen.name,
@@ -331,21 +323,23 @@ fn processor() -> String {
     format!("{} x {}", count, name.map_or(std::env::consts::ARCH, |(_, name)| name))
 }
 
-fn summary(args: &Args, outcome: &Outcome, prepared: &Prepared) -> String {
+fn windows(outcome: &Outcome) -> String {
+    format::plural(format::count(outcome.windows as u64), "window")
+}
+
+fn summary(outcome: &Outcome, prepared: &Prepared) -> String {
     let best = &outcome.epochs[outcome.best];
     let seconds: f64 = outcome.epochs.iter().map(|e| e.seconds).sum();
-    let path = args.output.display();
     format!(
-        "{} on {} of {}: {} windows, {} passes in {} ({} windows/s), validation loss {:.4} in pass {}\nwrote {path}\nhint: osd score \
-         -m {path} run.parquet",
+        "{} on {} of {}: {}, {} in {} ({} windows/s), validation loss {:.4} in pass {}",
         if outcome.stopped { "stopped; trained" } else { "trained" },
         match prepared.recordings.len() {
             1 => "one recording".to_owned(),
             n => format!("{n} recordings"),
         },
         prepared.features.iter().map(|f| f.name).collect::<Vec<_>>().join(", "),
-        format::count(outcome.windows as u64),
-        outcome.epochs.len(),
+        windows(outcome),
+        format::plural(outcome.epochs.len(), "pass"),
         format::duration((seconds * 1e9) as u64),
         format::count(outcome.windows_per_s as u64),
         best.validation,

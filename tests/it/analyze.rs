@@ -201,3 +201,26 @@ fn a_report_lies_beside_the_recording_and_is_not_replaced_unasked() {
     assert!(text(&again.stderr).contains("--force"), "{}", text(&again.stderr));
     assert_eq!(run(dir.path(), &["run.parquet", "--report", "--force"]).status.code(), Some(1));
 }
+
+#[test]
+fn the_report_goes_where_o_says_and_words_are_called_text() {
+    let dir = tempfile::tempdir().unwrap();
+    Synth::default().write(dir.path().join("run.parquet")).unwrap();
+    let out = run(dir.path(), &["run.parquet", "-o", "incident"]);
+    assert_eq!(out.status.code(), Some(1), "{}", text(&out.stderr));
+    assert!(dir.path().join("incident/index.html").is_file());
+    assert_eq!(text(&out.stderr), "report: incident/index.html\n");
+    assert_eq!(run(dir.path(), &["run.parquet", "-o", "a", "--report=b"]).status.code(), Some(2));
+    let words = text(&out.stdout);
+    assert!(
+        words.starts_with("1 window in 2 min 00 s of ") && words.contains(", 1 false alarm per hour allowed)"),
+        "{words}"
+    );
+    for form in ["text", "table"] {
+        assert_eq!(text(&run(dir.path(), &["run.parquet", "--format", form]).stdout), words, "{form}");
+    }
+    assert!(
+        !text(&run(dir.path(), &["--help"]).stdout).contains("- table"),
+        "the old name is taken and not advertised"
+    );
+}

@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// A folder with a model of quiet recordings in `model`, a faulty one in `run.parquet` and a quiet one in `quiet.parquet`.
-fn scene() -> tempfile::TempDir {
+pub(crate) fn scene() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let write = |name: &str, seed: u64, fault_s| {
         let path = dir.path().join(name);
@@ -67,7 +67,7 @@ fn each_format_holds_the_alarms_and_the_file_every_score() {
     let before = fs::read(dir.path().join("scores.parquet")).unwrap();
     let (code, out, err) = run(dir.path(), &args);
     assert_eq!((code, out.as_str()), (2, ""));
-    assert!(err.contains("scores.parquet exists\nhint: choose another name, or pass --force"), "{err}");
+    assert!(err.contains("scores.parquet exists already\nhint: choose another name, or pass --force"), "{err}");
     let (code, ..) = run(dir.path(), &[&args[..], &["--force", "--online"]].concat());
     assert_eq!(code, 1);
     assert_ne!(fs::read(dir.path().join("scores.parquet")).unwrap(), before);
@@ -137,7 +137,7 @@ fn recordings_with_labels_say_how_good_each_command_is() {
     let (_, csv, _) = run(dir.path(), &[&args[..3], &["--format", "csv"]].concat());
     assert_eq!(csv.lines().count(), 3, "without a model one command, its one label and the sum:\n{csv}");
     let (_, table, _) = run(dir.path(), &args);
-    assert!(table.starts_with("2 recordings, 1 labels, ") && table.contains("false alarms an hour"), "{table}");
+    assert!(table.starts_with("2 recordings, 1 label, ") && table.contains("false alarms an hour"), "{table}");
     let (code, _, err) = run(dir.path(), &["eval", "run.parquet", "--half", "even"]);
     assert!(code == 2 && err.contains("--half has no meaning for an evaluation of recordings\nhint: "), "{err}");
 }

@@ -258,3 +258,96 @@ fn other_kinds_are_pruned_by_statistics() {
     // Seven row groups, one kind each: six are not touched.
     assert!(pruned.starts_with("7 total") && pruned.contains("1 matched"), "{pruned}");
 }
+
+/// Comments, quotes and `;` are what the parser that runs them says they are.
+#[test]
+fn statements_are_split_by_their_own_grammar() {
+    let dir = tempfile::tempdir().unwrap();
+    synth(dir.path(), "r.parquet", 1);
+    let csv = |args: &[&str]| {
+        let (code, stdout, stderr) = run(dir.path(), &[&["r.parquet", "--format", "csv"], args].concat());
+        assert_eq!(code, 0, "{args:?}: {stderr}");
+        stdout
+    };
+    for (statement, answer) in [
+        ("select 1 /* ; */ as a", "a\n1\n"),
+        ("select $$a;b$$ as a", "a\na;b\n"),
+        ("select 1 /* don't */ as a; select 2 as b", "a\n1\nb\n2\n"),
+        ("select /* a /* nested; */ ; */ 1 as a", "a\n1\n"),
+        ("select E'it\\'s; so' as a", "a\nit's; so\n"),
+        ("-- by hour; and day\nSELECT 1 AS a", "a\n1\n"),
+        ("--by hour\nSELECT 1 AS a", "a\n1\n"),
+        ("--a=1, it's one\r\nSELECT 1 AS a;\r\n-- done", "a\n1\n"),
+        ("\u{feff}SELECT ';' AS a;;", "a\n;\n"),
+    ] {
+        assert_eq!(csv(&[statement]), answer, "{statement}");
+        std::fs::write(dir.path().join("s.sql"), statement).unwrap();
+        assert_eq!(csv(&["-f", "s.sql"]), answer, "{statement}");
+    }
+    // Options go on being options, before and after it.
+    assert_eq!(run(dir.path(), &["r.parquet", "-- x\nSELECT 1 AS a", "--format", "csv"]).1, "a\n1\n");
+    assert_eq!(run(dir.path(), &["r.parquet", "--format=csv", "--", "-- x\nSELECT 1 AS a"]).1, "a\n1\n");
+    let (code, _, stderr) = run(dir.path(), &["r.parquet", "--fromat", "csv", "SELECT 1"]);
+    assert!(code == 2 && stderr.contains("--fromat"), "{stderr}");
+    for comments in ["-- nothing yet\n", "/* select 1; */", "-- a\r\n-- b\r\n"] {
+        std::fs::write(dir.path().join("s.sql"), comments).unwrap();
+        let (code, stdout, stderr) = run(dir.path(), &["r.parquet", "-f", "s.sql"]);
+        assert_eq!((code, stdout.as_str()), (0, ""), "{stderr}");
+        assert_eq!(stderr, "note: there is no statement, only comments\n");
+    }
+    let (code, stdout, stderr) = run(dir.path(), &["r.parquet", "SELECT 1 AS a; SELEC 2"]);
+    assert_eq!((code, stdout.as_str()), (2, ""), "nothing runs before all are understood: {stderr}");
+}
+
+/// The prompt splits as a file is split: typed at a terminal.
+#[test]
+fn the_prompt_waits_for_the_end_of_a_statement() {
+    let dir = tempfile::tempdir().unwrap();
+    synth(dir.path(), "r.parquet", 1);
+    let typed = "select 1 /* ;\n*/ as one;\nselect ';\n' as two;\n\\x\nselect 3 as three; -- done;\n\\q\n";
+    std::fs::write(dir.path().join("typed"), typed).unwrap();
+    // `script` gives it a terminal.
+    let osd = format!("{} sql r.parquet", env!("CARGO_BIN_EXE_osd"));
+    let out = Command::new("script")
+        .args(["-qec", &osd, "/dev/null"])
+        .stdin(std::fs::File::open(dir.path().join("typed")).unwrap())
+        .env("HOME", dir.path())
+        .env("TERM", "dumb")
+        .current_dir(dir.path())
+        .output();
+    let Ok(out) = out else {
+        eprintln!("SKIPPED the_prompt_waits_for_the_end_of_a_statement: no program `script` here");
+        return;
+    };
+    let said = String::from_utf8_lossy(&out.stdout).replace('\r', "");
+    assert!(said.contains("| one |") && said.contains("| two |"), "{said}");
+    assert!(said.contains("expanded display is on") && said.contains("three | 3"), "{said}");
+    assert!(!said.contains("error:"), "{said}");
+}
+
+/// One argument of 4096 characters does not make every line as long.
+#[test]
+fn long_values_are_cut_in_a_table_and_nowhere_else() {
+    let long = "x".repeat(4_000);
+    let statement = format!("SELECT '{long}' AS argv, 123456789012345678 AS n, 'short' AS s");
+    let dir = tempfile::tempdir().unwrap();
+    synth(dir.path(), "run.parquet", 1);
+    let (_, table, said) = run(dir.path(), &["run.parquet", &statement]);
+    assert!(
+        table.lines().all(|l| l.chars().count() < 150) && table.contains("x… | 123456789012345678 | short |"),
+        "{table}"
+    );
+    assert!(said.starts_with("note: long values are cut at `…`"), "{said}");
+    for args in [&["--wide"][..], &["-x"], &["--format", "csv"], &["--format", "json"], &["--format", "ndjson"]] {
+        let (_, whole, said) = run(dir.path(), &[&["run.parquet", &statement], args].concat());
+        assert!(whole.contains(&long) && said.is_empty(), "{args:?}: {said}");
+    }
+    insta::assert_snapshot!(run(dir.path(), &["run.parquet", "-x", "SELECT 'a' AS name, 1 AS n UNION ALL SELECT 'b', 2 ORDER BY n"]).1, @"
+    -[ row 1 ]--
+    name | a
+    n    | 1
+    -[ row 2 ]--
+    name | b
+    n    | 2
+    ");
+}

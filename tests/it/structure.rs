@@ -22,7 +22,7 @@ fn crates_form_a_star_and_heavy_ones_stay_where_they_belong() {
         ("osd-record", &["osd-bpf", "osd-recording"]),
         ("osd-model", &["osd-detect", "osd-recording"]),
         ("osd-analyze", &["osd-detect", "osd-model", "osd-recording", "datafusion"]),
-        ("osd-report", &["osd-detect", "plotters"]),
+        ("osd-report", &["osd-detect", "osd-recording", "plotters"]),
         ("osd-datasets", &["osd-detect"]),
         ("osd-train", &["osd-detect", "burn"]),
         (

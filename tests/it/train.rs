@@ -244,3 +244,30 @@ fn a_gpu_that_is_not_there_is_said_and_the_cpu_taken() {
         "{stderr}"
     );
 }
+
+/// Without a name a model goes where `osd score` and `osd analyze --model` look, and nothing is replaced there unasked.
+#[test]
+fn a_model_goes_where_it_is_looked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    normal(dir.path());
+    let stderr = refused(dir.path(), &["score", "a.parquet"]);
+    assert!(stderr.contains("error: there is no model in model/\nhint: learn one: osd train"), "{stderr}");
+    assert!(refused(dir.path(), &["analyze", "a.parquet", "--model"]).contains("there is no model in model/"));
+    let without: Vec<&str> = SMALL.iter().copied().filter(|a| !["-o", "model", "--force"].contains(a)).collect();
+    std::fs::write(dir.path().join("model"), "mine").unwrap();
+    assert!(refused(dir.path(), &without).contains("model exists and is not a model"));
+    assert!(refused(dir.path(), &[&without[..], &["--force"]].concat()).contains("model exists and is not a model"));
+    assert_eq!(std::fs::read_to_string(dir.path().join("model")).unwrap(), "mine");
+    std::fs::remove_file(dir.path().join("model")).unwrap();
+    let said = trained(dir.path(), &without);
+    assert!(said.contains("\nwrote model\nhint: osd score run.parquet\n"), "{said}");
+    assert!(refused(dir.path(), &without).contains("model exists\nhint: choose another name, or pass --force"));
+    for args in
+        [&["score", "b.parquet"][..], &["analyze", "b.parquet", "--model"], &["analyze", "--model", "b.parquet"]]
+    {
+        let out = osd_in(dir.path(), args);
+        assert!(matches!(out.status.code(), Some(0 | 1)), "{args:?}: {}", text(&out.stderr));
+    }
+    let judged = osd_in(dir.path(), &["analyze", "--model", "b.parquet", "--format", "json"]);
+    assert!(text(&judged.stdout).contains("LSTM forecast"), "{}", text(&judged.stdout));
+}

@@ -1,7 +1,8 @@
 //! A folder that is there whole or not at all.
 
 use crate::{Error, Result};
-use std::ffi::{CString, OsString};
+use osd_recording::output;
+use std::ffi::CString;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::os::unix::ffi::OsStrExt;
@@ -27,43 +28,59 @@ pub(super) fn read(path: &Path, most: u64) -> Result<Vec<u8>> {
 
 /// Writes `files` to a new folder `path`, which then appears at once. With `force` it takes the place of a model.
 pub(super) fn write(path: &Path, files: &[(&str, Vec<u8>)], force: bool) -> Result<()> {
-    // The name itself, not what a link by that name points at, which `model/` would mean.
-    let path: &Path = &path.components().collect::<PathBuf>();
-    let there = path.symlink_metadata().is_ok();
-    if there && !force {
-        return Err(Error::Exists { path: path.to_owned() });
+    let path = &plain(path);
+    let there = takes_place(path, force)?;
+    let beside = output::folder_beside(path).map_err(Error::io("create", path))?;
+    fill(beside.path(), files).and_then(|()| settle(beside.path(), path, there))?;
+    if !there {
+        // It has its name now.
+        let _ = beside.keep();
+        return Ok(());
     }
-    if there && !is_model(path) {
-        return Err(Error::NotReplaced { path: path.to_owned() });
-    }
-    let beside = beside(path)?;
-    std::fs::create_dir(&beside).map_err(Error::io("create", &beside))?;
-    let done = fill(&beside, files).and_then(|()| settle(&beside, path, there));
-    // The new one on failure, the old one after an exchange; nothing after a plain rename.
-    if beside.exists() {
-        std::fs::remove_dir_all(&beside).map_err(Error::io("remove", &beside))?;
-    }
-    done
+    // The old one after an exchange.
+    let dir = beside.path().to_owned();
+    beside.close().map_err(Error::io("remove", &dir))
 }
 
-/// A name beside `path` that nobody uses.
-fn beside(path: &Path) -> Result<PathBuf> {
-    let no_name = || Error::NotReplaced { path: path.to_owned() };
-    let mut name = OsString::from(".");
-    name.push(path.file_name().ok_or_else(no_name)?);
-    name.push(format!(".{}.new", std::process::id()));
-    Ok(path.with_file_name(name))
+/// The name itself, not what a link by that name points at, which `model/` would mean.
+fn plain(path: &Path) -> PathBuf {
+    path.components().collect()
+}
+
+/// Sees that a model may be written at `path`.
+pub(super) fn check(path: &Path, force: bool) -> Result<()> {
+    let path = &plain(path);
+    takes_place(path, force)?;
+    let above = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let trial = output::folder_beside(path).map_err(Error::io("write to", above))?;
+    trial.close().map_err(Error::io("write to", above))
+}
+
+/// Whether what is written at `path` takes the place of a model; an error if it may not be written there.
+fn takes_place(path: &Path, force: bool) -> Result<bool> {
+    if path == Path::new("-") {
+        return Err(osd_recording::Error::NotToStdout.into());
+    }
+    if path.file_name().is_none() {
+        return Err(Error::NotReplaced { path: path.to_owned() });
+    }
+    match (path.symlink_metadata().is_ok(), force) {
+        (false, _) => Ok(false),
+        // `--force` would not help: nobody is sent there.
+        (true, _) if !is_model(path) => Err(Error::NotReplaced { path: path.to_owned() }),
+        (true, false) => Err(Error::Exists { path: path.to_owned() }),
+        (true, true) => Ok(true),
+    }
 }
 
 /// A folder, not a link to one, with a config that names a format and nothing below it.
 fn is_model(path: &Path) -> bool {
-    let plain = |p: &Path| p.symlink_metadata().ok().map(|m| m.file_type());
-    let flat = || {
-        std::fs::read_dir(path).is_ok_and(|all| all.flatten().all(|e| plain(&e.path()).is_some_and(|t| t.is_file())))
-    };
+    let kind = |p: &Path| p.symlink_metadata().ok().map(|m| m.file_type());
+    let flat =
+        || std::fs::read_dir(path).is_ok_and(|all| all.flatten().all(|e| kind(&e.path()).is_some_and(|t| t.is_file())));
     let config = path.join("config.json");
-    plain(path).is_some_and(|t| t.is_dir())
-        && plain(&config).is_some_and(|t| t.is_file())
+    kind(path).is_some_and(|t| t.is_dir())
+        && kind(&config).is_some_and(|t| t.is_file())
         && path.join("model.safetensors").is_file()
         && flat()
 }
@@ -92,11 +109,15 @@ fn settle(from: &Path, to: &Path, exchange: bool) -> Result<()> {
         Some(libc::EEXIST) => Err(Error::Exists { path: to.to_owned() }),
         // A file system that can only rename: not at once then, but never without one of the two.
         Some(libc::EINVAL | libc::ENOSYS) if exchange => {
-            let mut old = from.as_os_str().to_owned();
-            old.push(".old");
-            let old = PathBuf::from(old);
-            std::fs::rename(to, &old).and_then(|()| std::fs::rename(from, to)).map_err(Error::io("name", to))?;
-            std::fs::remove_dir_all(&old).map_err(Error::io("remove", &old))
+            let aside = output::folder_beside(to).map_err(Error::io("create", to))?;
+            let old = aside.path().join("old");
+            let swap = || {
+                std::fs::rename(to, &old)?;
+                std::fs::rename(from, to).inspect_err(|_| drop(std::fs::rename(&old, to)))?;
+                // As after an exchange: the caller takes it away.
+                std::fs::rename(&old, from)
+            };
+            swap().map_err(Error::io("name", to))
         }
         Some(libc::EINVAL | libc::ENOSYS) if to.symlink_metadata().is_err() => {
             std::fs::rename(from, to).map_err(Error::io("name", to))

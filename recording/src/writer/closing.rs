@@ -1,9 +1,9 @@
 //! The end of a recording: what is growing is sealed, the footer written, and the file given its name.
 
 use super::Writer;
-use crate::disk::settle;
+use crate::output::{OutputFile, settle};
 use crate::schema::Kind;
-use crate::{Error, FORMAT_VERSION, Metadata, Result, partial};
+use crate::{Error, FORMAT_VERSION, Metadata, Result};
 use std::io::Write;
 use std::path::PathBuf;
 
@@ -56,16 +56,10 @@ impl Writer {
     /// Gives the data its name by way of a copy.
     fn settle_copy(&mut self) -> Result<()> {
         use std::io::{Seek, SeekFrom};
-        let mut name = self.path.as_os_str().to_owned();
-        name.push(format!(".{}.copy", std::process::id()));
-        let copy_path = PathBuf::from(name);
-        let copied = partial::create_private(&copy_path).and_then(|mut copy| {
-            let mut data = self.data.inner().inner();
-            data.seek(SeekFrom::Start(0))?;
-            std::io::copy(&mut data, &mut copy)?;
-            copy.sync_all()
-        });
+        let mut copy = OutputFile::private(&self.path, self.options.force)?;
+        let mut data = self.data.inner().inner();
+        let copied = data.seek(SeekFrom::Start(0)).and_then(|_| std::io::copy(&mut data, &mut copy));
         self.io("close", copied)?;
-        settle(&copy_path, &self.path, self.options.force)
+        copy.finish()
     }
 }

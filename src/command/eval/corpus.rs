@@ -2,6 +2,7 @@
 
 use super::{Args, Format, Half, csv_text};
 use crate::failure::{Failure, Result};
+use crate::output::Output;
 use osd_datasets::corpus::{Corpus, Known};
 use osd_datasets::evaluate::{self, NabRow, Row};
 use osd_detect::detector::Sight;
@@ -9,10 +10,10 @@ use osd_detect::detector::Sight;
 use osd_detect::lstm::{Learner, Lstm, NotLearnt, Segment};
 use osd_detect::metrics::Evaluation;
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-pub(super) fn run(args: &Args, corpus: &str) -> Result<ExitCode> {
+pub(super) fn run(args: &Args, corpus: &Path) -> Result<ExitCode> {
     let corpus = open(args, corpus)?;
     let parity = args.half.map(|half| usize::from(half == Half::Odd));
     let contains = |name: &str| args.series.as_ref().is_none_or(|s| name.contains(s.as_str()));
@@ -96,9 +97,9 @@ impl Learner for Shared {
     }
 }
 
-fn open(args: &Args, corpus: &str) -> Result<Corpus> {
-    let Some(known) = Known::ALL.into_iter().find(|k| k.name() == corpus) else {
-        return Ok(Corpus::open(corpus.as_ref(), args.interval as f64 / 1e9)?);
+fn open(args: &Args, corpus: &Path) -> Result<Corpus> {
+    let Some(known) = Known::ALL.into_iter().find(|k| Path::new(k.name()) == corpus) else {
+        return Ok(Corpus::open(corpus, args.interval as f64 / 1e9)?);
     };
     let root = args.datasets.clone().or_else(|| std::env::var_os("OSD_DATASETS").map(PathBuf::from)).ok_or_else(|| {
         Failure::new(format!("where is {}?", known.folder()))
@@ -158,6 +159,7 @@ fn cell(value: Option<f64>, digits: usize) -> String {
 }
 
 fn show(rows: &[Row], format: Format) -> Result<()> {
+    let mut out = Output::stdout();
     let means = means(rows);
     match format {
         Format::Json => {
@@ -169,7 +171,7 @@ fn show(rows: &[Row], format: Format) -> Result<()> {
                     serde_json::json!({ "detector": d, "measures": measures })
                 })
                 .collect();
-            println!("{:#}", serde_json::json!({ "rows": rows, "means": means }));
+            out.json(&format!("{:#}", serde_json::json!({ "rows": rows, "means": means })))?;
         }
         Format::Csv => {
             let header: Vec<&str> =
@@ -181,13 +183,14 @@ fn show(rows: &[Row], format: Format) -> Result<()> {
                 let named = [row.series.clone(), row.detector.to_owned(), e.points.to_string(), e.events.to_string()];
                 named.into_iter().chain(values).map(Cow::from).collect()
             });
-            print!("{}", csv_text([first.collect::<Vec<_>>()].into_iter().chain(each))?);
+            out.data(&csv_text([first.collect::<Vec<_>>()].into_iter().chain(each))?)?;
         }
         Format::Table => {
-            println!("{:24} {:11} VUS-PR AUC-PR AUC-ROC  recall precision  false/d  delay", "series", "detector");
-            let line = |series: &str, detector: &str, m: &[(&str, Option<f64>)]| {
+            let head = "VUS-PR AUC-PR AUC-ROC  recall precision  false/d  delay";
+            out.line(format_args!("{:24} {:11} {head}", "series", "detector"))?;
+            let line = |out: &mut Output, series: &str, detector: &str, m: &[(&str, Option<f64>)]| {
                 let of = |name: &str| m.iter().find(|(n, _)| *n == name).and_then(|(_, v)| *v);
-                println!(
+                out.line(format_args!(
                     "{series:24} {detector:11} {:>6} {:>6} {:>7} {:>7} {:>9} {:>8} {:>6}",
                     cell(of("vus_pr"), 3),
                     cell(of("auc_pr"), 3),
@@ -196,21 +199,22 @@ fn show(rows: &[Row], format: Format) -> Result<()> {
                     cell(of("segment_precision"), 3),
                     cell(of("false_alarms_per_hour").map(|v| v * 24.0), 2),
                     of("delay_s").map_or_else(|| "-".to_owned(), |s| format!("{:.0} m", s / 60.0)),
-                );
+                ))
             };
             for row in rows {
-                line(&row.series, row.detector, &measures(&row.evaluation));
+                line(&mut out, &row.series, row.detector, &measures(&row.evaluation))?;
             }
-            println!();
+            out.line("")?;
             for (detector, m) in &means {
-                line("mean", detector, m);
+                line(&mut out, "mean", detector, m)?;
             }
-            println!(
-                "\nmean over series         F1 range-F1 affil-F1* | oracle: F1 range-F1 affil-F1* PA-F1** (random's PA-F1)"
-            );
+            out.line("")?;
+            out.line(
+                "mean over series         F1 range-F1 affil-F1* | oracle: F1 range-F1 affil-F1* PA-F1** (random's PA-F1)",
+            )?;
             for (detector, m) in &means {
                 let of = |name: &str| cell(m.iter().find(|(n, _)| *n == name).and_then(|(_, v)| *v), 3);
-                println!(
+                out.line(format_args!(
                     "{detector:21} {:>5} {:>8} {:>9} | {:>10} {:>8} {:>9} {:>7} ({})",
                     of("f1"),
                     of("range_f1"),
@@ -220,35 +224,37 @@ fn show(rows: &[Row], format: Format) -> Result<()> {
                     of("oracle_affiliation_f1_biased"),
                     of("oracle_point_adjusted_f1"),
                     of("oracle_point_adjusted_f1_of_random"),
-                );
+                ))?;
             }
-            println!(
-                "*  biased upward: a random score reaches some 0.7   ** says nothing but beside that of a random score"
-            );
+            out.line(
+                "*  biased upward: a random score reaches some 0.7   ** says nothing but beside that of a random score",
+            )?;
         }
     }
-    Ok(())
+    out.finish()
 }
 
 fn show_nab(rows: &[NabRow], format: Format) -> Result<()> {
+    let mut out = Output::stdout();
     match format {
-        Format::Json => println!("{:#}", serde_json::json!({ "rows": rows })),
+        Format::Json => out.json(&format!("{:#}", serde_json::json!({ "rows": rows })))?,
         Format::Csv => {
             let first = ["detector", "source", "standard", "reward_low_FP_rate", "reward_low_FN_rate"].map(Cow::from);
             let each = rows.iter().map(|row| {
                 let named = [row.detector.to_string(), row.source.to_string()];
                 named.into_iter().chain(row.scores.map(|s| s.to_string())).map(Cow::from).collect()
             });
-            print!("{}", csv_text([first.to_vec()].into_iter().chain(each))?);
+            out.data(&csv_text([first.to_vec()].into_iter().chain(each))?)?;
         }
         Format::Table => {
-            println!("{:20} standard  low FP  low FN", "detector");
+            out.line(format_args!("{:20} standard  low FP  low FN", "detector"))?;
             for row in rows {
                 let [standard, low_fp, low_fn] = row.scores;
-                println!("{:20} {standard:8.2} {low_fp:7.2} {low_fn:7.2}  {}", row.detector, row.source);
+                let scores = format!("{standard:8.2} {low_fp:7.2} {low_fn:7.2}");
+                out.line(format_args!("{:20} {scores}  {}", row.detector, row.source))?;
             }
-            println!("NAB takes the threshold that is best for the corpus, for every detector: an oracle.");
+            out.line("NAB takes the threshold that is best for the corpus, for every detector: an oracle.")?;
         }
     }
-    Ok(())
+    out.finish()
 }

@@ -19,9 +19,9 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// nab, smd, asd, jumpstarter, a folder laid out like one of them, or recordings.
+    /// nab, smd, asd, jumpstarter, a folder laid out like one of them, or recordings, folders of them and patterns.
     #[arg(required = true, value_name = "CORPUS|FILE")]
-    what: Vec<String>,
+    what: Vec<PathBuf>,
     /// Judge recordings by this model as well.
     #[cfg(feature = "analyze")]
     #[arg(short, long, value_name = "DIR")]
@@ -97,7 +97,7 @@ enum Half {
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match args.what.as_slice() {
-        [corpus] if !Path::new(corpus).is_file() && !corpus.ends_with(".parquet") => {
+        [corpus] if is_corpus(corpus) => {
             refuse("of a corpus", &[("--model", args.has_model())])?;
             corpus::run(args, corpus)
         }
@@ -108,6 +108,16 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             of_recordings(args, files)
         }
     }
+}
+
+/// Whether `name` is that of a corpus or its folder, and none of recordings.
+fn is_corpus(name: &Path) -> bool {
+    let of_recordings = |name: &Path| name.extension().is_some_and(|e| e == "parquet");
+    if name.is_dir() {
+        let mut entries = std::fs::read_dir(name).into_iter().flatten().flatten();
+        return !name.join("index").is_file() && !entries.any(|e| of_recordings(&e.path()));
+    }
+    !name.is_file() && !of_recordings(name)
 }
 
 /// An option that would be passed over in silence is an error.
@@ -137,12 +147,11 @@ impl Args {
 }
 
 #[cfg(feature = "analyze")]
-fn of_recordings(args: &Args, files: &[String]) -> Result<ExitCode> {
-    let files: Vec<&Path> = files.iter().map(Path::new).collect();
-    recordings::run(args, &files)
+fn of_recordings(args: &Args, files: &[PathBuf]) -> Result<ExitCode> {
+    recordings::run(args, &crate::inputs::recordings(files)?)
 }
 
 #[cfg(not(feature = "analyze"))]
-fn of_recordings(_: &Args, _: &[String]) -> Result<ExitCode> {
+fn of_recordings(_: &Args, _: &[PathBuf]) -> Result<ExitCode> {
     Err(Failure::new("this osd cannot judge recordings").hint("build it with the feature `analyze`"))
 }

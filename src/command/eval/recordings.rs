@@ -8,17 +8,16 @@
 use super::{Args, Format, csv_text};
 use crate::failure::{Failure, Result};
 use crate::format;
+use crate::output::Output;
 use osd_analyze::Config;
 use osd_detect::detector::Sight;
 use osd_detect::findings::{Findings, LabelSpan};
 use osd_detect::incidents::{self, Span};
-use osd_model::Model;
 use osd_model::score::{Options, Scored};
 use osd_recording::Recording;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::process::ExitCode;
 
 /// Alarms that begin this long after an incident are put down to it: what it took is given back, a sweep runs late.
@@ -67,22 +66,21 @@ struct Answer {
     judges: Vec<Judge>,
 }
 
-pub(super) fn run(args: &Args, files: &[&Path]) -> Result<ExitCode> {
+pub(super) fn run(args: &Args, recordings: &[Recording]) -> Result<ExitCode> {
     let per_hour = args.false_alarms.unwrap_or(1.0);
     let plain = Config { false_alarms_per_hour: per_hour, ..Config::default() };
-    let model = args.model.as_deref().map(Model::read).transpose()?;
+    let model = args.model.as_deref().map(crate::command::read_model).transpose()?;
     let with_model = Config { model, ..plain.clone() };
     let mut judges: Vec<Judge> = vec![];
-    for file in files {
-        let recording = Recording::open(file)?;
-        let findings = osd_analyze::analyze(&recording, &plain)?;
+    for recording in recordings {
+        let findings = osd_analyze::analyze(recording, &plain)?;
         let mut all = vec![windows("analyze", &findings)];
         if let Some(model) = &with_model.model {
             for (judge, sight) in [("score", Sight::Offline), ("score --online", Sight::Online)] {
                 let options = Options { sight, false_alarms_per_hour: per_hour, threshold: None };
-                all.push(alarms(judge, &model.score(&recording, options)?));
+                all.push(alarms(judge, &model.score(recording, options)?));
             }
-            all.push(windows("analyze --model", &osd_analyze::analyze(&recording, &with_model)?));
+            all.push(windows("analyze --model", &osd_analyze::analyze(recording, &with_model)?));
         }
         for (place, judgement) in all.iter().enumerate() {
             if judges.len() == place {
@@ -93,16 +91,18 @@ pub(super) fn run(args: &Args, files: &[&Path]) -> Result<ExitCode> {
     }
     judges.iter_mut().for_each(Judge::close);
     let answer = Answer {
-        recordings: files.len(),
+        recordings: recordings.len(),
         stated_false_alarms_per_hour: per_hour,
         slack_s: SLACK_NS as f64 / 1e9,
         judges,
     };
+    let mut out = Output::stdout();
     match args.format {
-        Format::Json => println!("{}", serde_json::to_string_pretty(&answer).map_err(Failure::new)?),
-        Format::Csv => print!("{}", csv(&answer)?),
-        Format::Table => table(&answer),
+        Format::Json => out.json(&serde_json::to_string_pretty(&answer).map_err(Failure::new)?)?,
+        Format::Csv => out.data(&csv(&answer)?)?,
+        Format::Table => table(&answer, &mut out)?,
     }
+    out.finish()?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -189,42 +189,46 @@ fn csv(answer: &Answer) -> Result<String> {
     csv_text(rows)
 }
 
-fn table(answer: &Answer) {
-    let Some(first) = answer.judges.first() else { return };
-    println!(
-        "{} recordings, {} labels, {} without any; stated: {} false alarms an hour",
-        answer.recordings,
-        first.all.n,
+fn table(answer: &Answer, out: &mut Output) -> Result<()> {
+    let Some(first) = answer.judges.first() else { return Ok(()) };
+    out.line(format_args!(
+        "{}, {}, {} without any; stated: {} an hour",
+        format::plural(answer.recordings, "recording"),
+        format::plural(first.all.n, "label"),
         format::duration((first.quiet_hours * 3.6e12) as u64),
-        answer.stated_false_alarms_per_hour,
-    );
-    println!("found of all, and how late: median (most)\n");
-    let line = |name: &str, cells: &mut dyn Iterator<Item = String>| {
+        format::plural(answer.stated_false_alarms_per_hour, "false alarm"),
+    ))?;
+    out.line("found of all, and how late: median (most)")?;
+    out.line("")?;
+    let mut line = |name: &str, cells: &mut dyn Iterator<Item = String>| {
         let cells: Vec<String> = cells.map(|c| format!("{c:22}")).collect();
-        println!("{}", format!("{name:30} {}", cells.join(" ")).trim_end());
+        out.line(format!("{name:30} {}", cells.join(" ")).trim_end())
     };
     let found = |s: &Score| match (s.delay_median_s, s.delay_max_s) {
         (Some(median), Some(max)) => format!("{}/{}  {median:.1} s ({max:.1} s)", s.found, s.n),
         _ => format!("{}/{}", s.found, s.n),
     };
     let judges = &answer.judges;
-    line("", &mut judges.iter().map(|j| j.judge.to_owned()));
+    line("", &mut judges.iter().map(|j| j.judge.to_owned()))?;
     for label in first.labels.keys() {
-        line(label, &mut judges.iter().map(|j| j.labels.get(label).map_or_else(String::new, found)));
+        line(label, &mut judges.iter().map(|j| j.labels.get(label).map_or_else(String::new, found)))?;
     }
     if first.all.n > 0 {
-        line("all", &mut judges.iter().map(|j| found(&j.all)));
+        line("all", &mut judges.iter().map(|j| found(&j.all)))?;
     }
     let rate =
         |j: &Judge| j.false_alarms_per_hour.map_or_else(|| "-".to_owned(), |r| format!("{r:.2} ({})", j.false_alarms));
-    line("false alarms an hour (all)", &mut judges.iter().map(rate));
+    line("false alarms an hour (all)", &mut judges.iter().map(rate))?;
     let share = |j: &Judge| j.quiet_share_in_alarm.map_or_else(|| "-".to_owned(), format::percent);
-    line("time in false alarm", &mut judges.iter().map(share));
+    line("time in false alarm", &mut judges.iter().map(share))?;
     for judge in judges.iter().filter(|j| !j.all.called.is_empty()) {
-        println!("\nnames by {}:", judge.judge);
+        out.line("")?;
+        out.line(format_args!("names by {}:", judge.judge))?;
         for (label, score) in &judge.labels {
             let names: Vec<String> = score.called.iter().map(|(name, n)| format!("{name} x{n}")).collect();
-            println!("  {label:30} {}", if names.is_empty() { "-".to_owned() } else { names.join(", ") });
+            let names = if names.is_empty() { "-".to_owned() } else { names.join(", ") };
+            out.line(format_args!("  {label:30} {names}"))?;
         }
     }
+    Ok(())
 }
