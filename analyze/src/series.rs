@@ -11,6 +11,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int32Type, Int64Type, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use osd_detect::grid::Grid;
+use osd_recording::words::program;
 use osd_recording::{Kind, Query, Recording};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -441,6 +442,7 @@ fn read_processes(recording: &Recording, table: &mut Table, range: Option<&Range
                 c.filter(|c| c.is_valid(row)).map_or(0, |c| c.value(row))
             };
             let [event, comm, exe, argv] = [0, 1, 2, 3].map(|i| text(texts[i].as_ref(), row));
+            let comm = comm.map(|comm| program(comm, exe.unwrap_or_default()));
             let new = || ProcessLife { met_ns: *ts, ..ProcessLife::default() };
             let life = table.processes.entry(get(&proc)).or_insert_with(new);
             life.pid = get(&pid) as u32;

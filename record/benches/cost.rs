@@ -1,5 +1,6 @@
-//! What recording costs: time added to a system call as a ratio to an empty sys_enter+sys_exit pair, bytes a syscall row; and (in `flow`)
-//! what it loses, its memory and its own processor time. `-- --flow` measures the latter alone.
+//! What recording costs: time added to a system call as a ratio to an empty sys_enter+sys_exit pair, time added to a process that is started
+//! and ends, bytes a syscall row; and (in `flow`) what it loses, its memory and its own processor time. `-- --flow` measures the latter
+//! alone, `-- --lives` the processes.
 //!
 //! `make bench` runs it, as root. A child makes getppid calls as fast as it can on one processor while the recorder has another. It
 //! times itself in slices of a few milliseconds at real-time priority, so that other work on the machine spoils single slices and not
@@ -19,6 +20,7 @@ use std::time::{Duration, Instant};
 
 const SLICES: usize = 50;
 const CALLS_PER_SLICE: u64 = 20_000;
+const LIVES_PER_SLICE: u64 = 100;
 const ROUNDS: usize = 11;
 /// What `osd record` uses by default.
 const RING_BYTES: u32 = 8 << 20;
@@ -26,7 +28,13 @@ const RING_BYTES: u32 = 8 << 20;
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     if let Some(i) = args.iter().position(|a| a == "--loop") {
-        return child(Path::new(&args[i + 1]));
+        return child(Path::new(&args[i + 1]), CALLS_PER_SLICE, || {
+            // SAFETY: a call without arguments or effects.
+            unsafe { libc::syscall(libc::SYS_getppid) };
+        });
+    }
+    if let Some(i) = args.iter().position(|a| a == "--lives-of") {
+        return child(Path::new(&args[i + 1]), LIVES_PER_SLICE, start_and_wait);
     }
     match args.get(1).map(String::as_str) {
         Some("--load") => return flow::load(&args[2..]),
@@ -42,28 +50,43 @@ fn main() {
     pin(1);
     let dir = std::env::temp_dir().join(format!("osd-bench-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
-    flow::measure(&dir);
-    flow::churn(&dir);
-    if args.iter().all(|a| a != "--flow") {
+    let only = |what: &str| args.iter().any(|a| a == what);
+    if !only("--lives") {
+        flow::measure(&dir);
+        flow::churn(&dir);
+    }
+    if !only("--lives") && !only("--flow") {
         cost_per_call(&dir);
         redis(&dir);
+    }
+    if !only("--flow") {
+        cost_per_process(&dir);
     }
     std::fs::remove_dir_all(&dir).unwrap();
 }
 
-/// Makes the calls and writes the nanoseconds that each took to `result`, a line a slice.
-fn child(result: &Path) {
+/// A process that does nothing, from its fork to the moment when its parent has waited for it.
+fn start_and_wait() {
+    // SAFETY: the child only ends.
+    unsafe {
+        let pid = libc::fork();
+        if pid == 0 {
+            libc::_exit(0);
+        }
+        assert!(libc::waitpid(pid, std::ptr::null_mut(), 0) == pid);
+    }
+}
+
+/// Does `one` again and again and writes the nanoseconds that each took to `result`, a line a slice of `n`.
+fn child(result: &Path, n: u64, one: impl Fn()) {
     pin(0);
     // SAFETY: plain call. Where it is refused the run is noisier, which the spread shows.
     unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &libc::sched_param { sched_priority: 1 }) };
     let mut slices = String::new();
     for _ in 0..SLICES {
         let start = Instant::now();
-        for _ in 0..CALLS_PER_SLICE {
-            // SAFETY: a call without arguments or effects.
-            unsafe { libc::syscall(libc::SYS_getppid) };
-        }
-        slices += &format!("{}\n", start.elapsed().as_nanos() as f64 / CALLS_PER_SLICE as f64);
+        (0..n).for_each(|_| one());
+        slices += &format!("{}\n", start.elapsed().as_nanos() as f64 / n as f64);
     }
     std::fs::write(result, slices).unwrap();
 }
@@ -81,8 +104,8 @@ fn ns_per_call(result: &Path) -> Vec<f64> {
     std::fs::read_to_string(result).unwrap().lines().map(|l| l.parse().unwrap()).collect()
 }
 
-fn run_plain(result: &Path) -> Vec<f64> {
-    let status = Command::new(std::env::current_exe().unwrap()).arg("--loop").arg(result).status().unwrap();
+fn run_plain(what: &str, result: &Path) -> Vec<f64> {
+    let status = Command::new(std::env::current_exe().unwrap()).arg(what).arg(result).status().unwrap();
     assert!(status.success());
     ns_per_call(result)
 }
@@ -106,6 +129,8 @@ fn record(what: What, output: PathBuf, (syscalls, latency): Mode, duration: Opti
         labels: None,
         btf: None,
         max_overhead: None,
+        ignored_signals: Vec::new(),
+        wait_all: false,
         cut: osd_record::Cut::Not,
         max_bytes: None,
         // One process makes all the recordings.
@@ -116,8 +141,8 @@ fn record(what: What, output: PathBuf, (syscalls, latency): Mode, duration: Opti
     osd_record::record(&config, &Control::default(), |_| ()).unwrap()
 }
 
-fn run_recorded(dir: &Path, result: &Path, mode: Mode) -> (Vec<f64>, Outcome) {
-    let command = vec![std::env::current_exe().unwrap().into(), "--loop".into(), result.into()];
+fn run_recorded(what: &str, dir: &Path, result: &Path, mode: Mode) -> (Vec<f64>, Outcome) {
+    let command = vec![std::env::current_exe().unwrap().into(), what.into(), result.into()];
     let outcome = record(What::Command(command), dir.join("loop.parquet"), mode, None);
     (ns_per_call(result), outcome)
 }
@@ -128,17 +153,17 @@ fn cost_per_call(dir: &Path) {
         [const { Vec::new() }; 7];
     let (mut lost, mut seen, mut bytes, mut cpu_us) = (0, 0, 0.0, Vec::new());
     for _ in 0..ROUNDS {
-        nothing.extend(run_plain(&result));
+        nothing.extend(run_plain("--loop", &result));
         let mut object = std::mem::MaybeUninit::uninit();
         let mut floor = FloorSkelBuilder::default().open(&mut object).unwrap().load().unwrap();
         floor.attach().unwrap();
-        empty.extend(run_plain(&result));
+        empty.extend(run_plain("--loop", &result));
         drop(floor);
-        tally.extend(run_recorded(dir, &result, (Syscalls::Tally, true)).0);
-        counts.extend(run_recorded(dir, &result, (Syscalls::Tally, false)).0);
-        returns.extend(run_recorded(dir, &result, (Syscalls::Events, false)).0);
+        tally.extend(run_recorded("--loop", dir, &result, (Syscalls::Tally, true)).0);
+        counts.extend(run_recorded("--loop", dir, &result, (Syscalls::Tally, false)).0);
+        returns.extend(run_recorded("--loop", dir, &result, (Syscalls::Events, false)).0);
         let before = own_cpu_ns();
-        let (ns, outcome) = run_recorded(dir, &result, (Syscalls::Events, true));
+        let (ns, outcome) = run_recorded("--loop", dir, &result, (Syscalls::Events, true));
         events.extend(ns);
         cpu_us.push((own_cpu_ns() - before) as f64 / 1e3 / outcome.status.events.max(1) as f64);
         lost += outcome.status.lost;
@@ -147,7 +172,7 @@ fn cost_per_call(dir: &Path) {
             .unwrap()
             .kind_bytes(osd_recording::Kind::Syscall);
         bytes = syscall_bytes as f64 / outcome.status.events.max(1) as f64;
-        bystander.extend(run_beside(dir, &result));
+        bystander.extend(run_beside("--loop", dir, &result));
     }
     let floor = median(&empty) - median(&nothing);
     println!(
@@ -179,10 +204,30 @@ fn cost_per_call(dir: &Path) {
     );
 }
 
+/// What a process costs that is started, ends and is waited for: its life and its last totals, without its calls.
+fn cost_per_process(dir: &Path) {
+    let result = dir.join("ns");
+    let [mut nothing, mut recorded, mut bystander] = [const { Vec::new() }; 3];
+    for _ in 0..ROUNDS {
+        nothing.extend(run_plain("--lives-of", &result));
+        recorded.extend(run_recorded("--lives-of", dir, &result, (Syscalls::Off, true)).0);
+        bystander.extend(run_beside("--lives-of", dir, &result));
+    }
+    println!("fork, exit and wait, {ROUNDS} interleaved rounds of {SLICES} slices of {LIVES_PER_SLICE} processes");
+    println!("{:<34} {:>9} {:>17} {:>9} {:>8}", "attached", "us each", "(10%-90%)", "added", "ratio");
+    for (name, ns) in
+        [("nothing", &nothing), ("osd --syscalls off", &recorded), ("osd recording somebody else", &bystander)]
+    {
+        let us = |q| quantile(ns, q) / 1e3;
+        let (spread, added) = (format!("({:.1}-{:.1})", us(0.1), us(0.9)), us(0.5) - median(&nothing) / 1e3);
+        println!("{name:<34} {:>9.1} {spread:>17} {added:>+9.1} {:>8.3}", us(0.5), median(ns) / median(&nothing));
+    }
+}
+
 /// The loop runs while the recorder records an unrelated, sleeping process.
-fn run_beside(dir: &Path, result: &Path) -> Vec<f64> {
+fn run_beside(what: &str, dir: &Path, result: &Path) -> Vec<f64> {
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.arg("--loop").arg(result);
+    child.arg(what).arg(result);
     let handle = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(300));
         child.status().unwrap()

@@ -7,6 +7,7 @@
 use crate::decode::{self, ExecText};
 use osd_bpf::wire::{HIST_BUCKETS, LIFE_THREAD_EXIT, life, tally, tally_key, usage};
 use osd_recording::rows::{Owner, Process, ProcessEvent, Sample, Tally};
+use osd_recording::words::program;
 use osd_recording::{ClockTable, ProcId};
 use std::collections::{HashMap, HashSet};
 
@@ -129,7 +130,8 @@ impl Ledger {
     /// PIDs and names of the live ones, in the order of their PIDs.
     pub(crate) fn still_running(&self) -> Vec<(u32, String)> {
         let live = self.processes.values().filter(|p| p.exited_ns.is_none() && p.owner.pid != 0);
-        let mut live: Vec<_> = live.map(|p| (p.owner.pid, p.comm.clone())).collect();
+        let mut live: Vec<_> =
+            live.map(|p| (p.owner.pid, program(&p.comm, p.exe.as_deref().unwrap_or_default()).to_owned())).collect();
         live.sort();
         live
     }

@@ -386,7 +386,9 @@ impl Session {
                     rows.extend(row.map(Row::from));
                 }
                 Life::ThreadExit(l, usage) => self.ledger.thread_exited(&l, &usage, &self.clock),
-                Life::ThreadGone(e) => drop(self.ledger.thread_gone(&e, false)),
+                Life::ThreadGone(e) => {
+                    self.ledger.thread_gone(&e, false);
+                }
             }
         }
     }

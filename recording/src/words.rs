@@ -1,4 +1,4 @@
-//! Counts in words, for all that osd says.
+//! Counts and names in words, for all that osd says.
 
 use std::fmt::Display;
 
@@ -27,9 +27,34 @@ pub fn grouped(n: u64) -> String {
     out
 }
 
+/// Bytes of a process's name that the kernel keeps (`TASK_COMM_LEN` less its NUL).
+const COMM_BYTES: usize = 15;
+
+/// What to call a process: its name, or the whole file name of its program `exe` where the name is that one cut short.
+pub fn program<'a>(comm: &'a str, exe: &'a str) -> &'a str {
+    let file = exe.rsplit('/').next().unwrap_or_default();
+    // A character that was cut is no text any more.
+    let kept = comm.trim_end_matches(char::REPLACEMENT_CHARACTER);
+    let is_cut = comm.len() >= COMM_BYTES && kept.len() + 3 >= COMM_BYTES && file.len() > COMM_BYTES;
+    if is_cut && file.starts_with(kept) { file } else { comm }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_that_was_cut_is_the_whole_one_of_its_program() {
+        assert_eq!(program("a_very_long_pro", "/opt/a_very_long_program_name"), "a_very_long_program_name");
+        assert_eq!(program("worker", "/usr/bin/python3"), "worker");
+        assert_eq!(program("exactly15bytes_", "/bin/exactly15bytes_"), "exactly15bytes_");
+        assert_eq!(program("another_name_15", "/opt/a_very_long_program_name"), "another_name_15");
+        assert_eq!(
+            program("fourteen_bytes\u{fffd}", "/bin/fourteen_bytes\u{e9}t\u{e9}"),
+            "fourteen_bytes\u{e9}t\u{e9}"
+        );
+        assert_eq!((program("x", ""), program("", "")), ("x", ""));
+    }
 
     #[test]
     fn one_is_singular_and_all_else_is_not() {

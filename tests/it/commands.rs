@@ -244,3 +244,28 @@ fn a_process_that_was_named_and_is_not_recorded_is_named_again() {
     let blind = spots.iter().any(|s| s.starts_with("process 1 was named"));
     assert!(recorded != named && named == blind, "{}", text(&out.stderr));
 }
+
+/// The kernel keeps 15 bytes of a name.
+#[test]
+fn a_program_with_a_long_name_is_called_by_all_of_it() {
+    let Some(place) = Place::new("a_program_with_a_long_name_is_called_by_all_of_it") else { return };
+    let (path, name) = (place.path(), "a_program_whose_name_is_very_long");
+    let program = place.dir.path().join(name);
+    std::fs::copy(crate::support::targets(), &program).unwrap();
+    let mut target = Command::new(&program).args(["wait", "1"]).stdin(Stdio::piped()).spawn().unwrap();
+    let pid = target.id().to_string();
+    for backend in BACKENDS {
+        let record =
+            ["record", "-q", "--force", "-d", "300ms", "--backend", backend, "-o", path.to_str().unwrap(), "-p", &pid];
+        let out = osd(record);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        assert!(
+            rows(&path, Kind::Process).iter().any(|r| r["comm"] == name[..15]),
+            "the column is what the kernel says"
+        );
+        let out = osd(["analyze", path.to_str().unwrap()]);
+        assert!(text(&out.stdout).contains(&format!("of {name} (pid {pid})")), "{}", text(&out.stdout));
+    }
+    drop(target.stdin.take());
+    target.wait().unwrap();
+}

@@ -43,7 +43,9 @@ impl Ledger {
                 }
             }
             // All is known of it now.
-            Some((End::Known(_), _)) => drop(self.threads.remove(&u.thread_seq)),
+            Some((End::Known(_), _)) => {
+                self.threads.remove(&u.thread_seq);
+            }
             _ => {}
         }
     }

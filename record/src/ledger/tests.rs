@@ -334,15 +334,15 @@ proptest::proptest! {
                     thread_exited(&mut ledger, &used(thread, 9, total[i]));
                     phase[i] = 1;
                 }
-                (2, 1) => drop(ledger.thread_gone(&ended_thread { r#final: 0, ..ended(thread, 9, total[i]) }, false)),
+                (2, 1) => { ledger.thread_gone(&ended_thread { r#final: 0, ..ended(thread, 9, total[i]) }, false); },
                 // Last totals first, then the record of the end, as old as it is.
                 (3, 0) => {
-                    drop(ledger.thread_gone(&ended(thread, 9, total[i]), false));
+                    ledger.thread_gone(&ended(thread, 9, total[i]), false);
                     thread_exited(&mut ledger, &used(thread, 9, total[i] / 2));
                     phase[i] = 2;
                 }
                 (3 | 4, 1) => {
-                    drop(ledger.thread_gone(&ended(thread, 9, total[i]), false));
+                    ledger.thread_gone(&ended(thread, 9, total[i]), false);
                     phase[i] = 2;
                 }
                 _ => {}
@@ -353,7 +353,7 @@ proptest::proptest! {
                 thread_exited(&mut ledger, &used(i as u64, 9, total[i]));
             }
             if phase[i] < 2 {
-                drop(ledger.thread_gone(&ended(i as u64, 9, total[i]), false));
+                ledger.thread_gone(&ended(i as u64, 9, total[i]), false);
             }
         }
         exited(&mut ledger, 9, 100, now.unsigned_abs() + 1, 0);

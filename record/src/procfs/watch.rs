@@ -6,6 +6,7 @@ use crate::host;
 use crate::host::running_text;
 use crate::target::Ended;
 use osd_recording::rows::{Owner, Process, ProcessEvent, Sample, Unseen};
+use osd_recording::words::program;
 use osd_recording::{ClockTable, ProcId};
 
 /// Totals since a process began.
@@ -107,7 +108,7 @@ impl Watched {
 
     /// PID and name.
     pub(crate) fn name(&self) -> (u32, String) {
-        (self.owner.pid, self.stat.comm.clone())
+        (self.owner.pid, program(&self.stat.comm, self.exe.as_deref().unwrap_or_default()).to_owned())
     }
 
     pub(crate) fn ended(&self) -> bool {
