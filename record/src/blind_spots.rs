@@ -15,6 +15,7 @@ pub(crate) fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Ve
         "rss_* may lag by 32 pages or 2 pages per processor, whichever is more, times the number of processors, \
             and are without the huge pages of hugetlbfs (MAP_HUGETLB)"
             .to_owned(),
+        "rss_* are levels at the end of an interval or of a process: what was taken and given back in between is not seen".to_owned(),
         "exe is the program as it was passed to exec, perhaps relative to a working directory that is not recorded, a link, or a descriptor: \
             the kernel does not tell these programs which file that was"
             .to_owned(),

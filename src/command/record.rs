@@ -25,7 +25,8 @@ const EXAMPLES: &str = "EXAMPLES:
   osd record --propagate-status -o run.parquet -- make test   exits as the command did
   osd record -p 1234 --status json -o run.parquet        tells a script how it goes, one JSON object a line
 
-The first Ctrl-C (or SIGTERM, or a closed terminal) closes the recording, a second one aborts. Once everything is attached, osd gives up
+The first Ctrl-C (or SIGTERM, or a closed terminal) closes the recording, a second one aborts. What is ignored when osd is started stays so,
+for osd and for CMD: hang-ups under nohup, Ctrl-C where a script starts osd in the background (end that with SIGTERM). Once everything is attached, osd gives up
 its privileges. It needs CAP_BPF and CAP_PERFMON; without them it records from /proc and says what is missing. `osd doctor` says more.";
 
 /// Record processes with eBPF into a Parquet file.

@@ -217,3 +217,56 @@ fn from_proc_what_lived_shortly_is_charged_to_who_waited_for_it() {
         assert!(recorded.abs_diff(truth) <= truth / 50 + 100, "{load}: {recorded} faults, getrusage says {truth}");
     }
 }
+
+/// Waiting for a processor and bytes sent, of processes of 0.1, 1 and 10 ms that crowd each other; the truth is what the kernel says of each
+/// when it has ended and nobody has waited for it.
+#[test]
+fn waiting_and_bytes_sent_of_what_lives_shortly_are_those_of_its_zombies() {
+    let Some(place) = Place::new("waiting_and_bytes_sent_of_what_lives_shortly_are_those_of_its_zombies") else {
+        return;
+    };
+    let script = r#"
+import os, socket, sys, time
+server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+server.bind(('127.0.0.1', 0))
+n, us, runq, cpu, pids = int(sys.argv[1]), float(sys.argv[2]), 0, 0, []
+def work():
+    socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x' * 700, server.getsockname())
+    end = time.monotonic() + us / 1e6
+    while time.monotonic() < end:
+        pass
+    os._exit(0)
+def last_totals(pid):
+    # Its parent is told a little before it leaves its processor.
+    before = None
+    while True:
+        now = open(f'/proc/{pid}/schedstat').read().split()[:2]
+        if now == before:
+            return map(int, now)
+        before = now
+        time.sleep(0.002)
+for _ in range(n):
+    crowd = [os.fork() or work() for _ in range(4)]
+    for pid in crowd:
+        os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+        its_cpu, its_runq = last_totals(pid)
+        cpu, runq = cpu + its_cpu, runq + its_runq
+        os.waitpid(pid, 0)
+    pids += crowd
+print(runq, cpu, *pids)
+"#;
+    let path = place.path();
+    for (n, us) in [("60", "100"), ("40", "1000"), ("15", "10000")] {
+        let record = ["record", "-q", "--force", "-o", path.to_str().unwrap(), "--", "python3", "-c", script, n, us];
+        let out = osd(record);
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        let said: Vec<u64> = text(&out.stdout).split_whitespace().map(|n| n.parse().unwrap()).collect();
+        let (runq, cpu, pids) = (said[0], said[1], &said[2..]);
+        let of_crowd = |r: &HashMap<String, String>| r["pid"].parse().is_ok_and(|pid: u64| pids.contains(&pid));
+        let samples: Vec<_> = rows(&path, Kind::Sample).into_iter().filter(of_crowd).collect();
+        assert_near(&format!("waiting, {us} us"), sum(&samples, "runq_ns"), runq, 0.01);
+        assert_near(&format!("CPU time, {us} us"), sum(&samples, "cpu_ns"), cpu, 0.01);
+        let n = pids.len() as u64;
+        assert_eq!((sum(&samples, "net_tx_bytes"), sum(&samples, "net_tx_msgs")), (700 * n, n), "{us} us");
+    }
+}
