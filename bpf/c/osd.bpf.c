@@ -135,7 +135,7 @@ struct ended {
 	__u64 thread_seq;
 	__u64 start_boottime_ns;
 	__u32 process_seq;
-	__u32 tid;
+	__u32 pad;
 };
 
 struct {
@@ -1010,7 +1010,6 @@ static __always_inline int remember_ended(struct task_struct *task, const struct
 	if (typed && hold_tasks)
 		return hold_task(task, t);
 	ended.start_boottime_ns = GET(task, start_boottime);
-	ended.tid = GET(task, pid);
 	if (bpf_map_update_elem(&ending, &address, &ended, BPF_ANY))
 		return count_lost(LOSS_ENDING_MAP_FULL);
 	return 0;
@@ -1113,7 +1112,8 @@ TRACED(thread_gone, "sched_process_free")
 
 	if (!ended)
 		return 0;
-	if (ended->tid != GET(task, pid) || ended->start_boottime_ns != GET(task, start_boottime)) {
+	/* Not by its TID, which an exec by another thread exchanges. */
+	if (ended->start_boottime_ns != GET(task, start_boottime)) {
 		bpf_map_delete_elem(&ending, &address);
 		return 0;
 	}

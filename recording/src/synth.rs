@@ -66,6 +66,11 @@ const MIX: [(u16, f64, u64, i64); 5] =
     [(0, 0.35, 900, 0), (1, 0.35, 1_500, 0), (232, 0.2, 40_000, 0), (202, 0.06, 3_000, 11), (257, 0.04, 2_500, 2)];
 const FSYNC: u16 = 74;
 
+/// Another host's recording is another recording.
+fn of_host(host: &str) -> u64 {
+    host.bytes().fold(0, |hash, byte| mix(hash ^ u64::from(byte)))
+}
+
 impl Synth {
     /// Writes the recording to `path`, replacing what is there.
     ///
@@ -181,7 +186,7 @@ impl Synth {
             |ns| ClockPoint { boottime_ns: ns, monotonic_ns: ns, realtime_ns: START_NS + ns, uncertainty_ns: 50 };
         writer.close(Metadata {
             osd_version: env!("CARGO_PKG_VERSION").into(),
-            recording_id: format!("{:016x}{:016x}", mix(self.seed), mix(!self.seed)),
+            recording_id: format!("{:016x}{:016x}", mix(self.seed), mix(!self.seed) ^ of_host(&self.host)),
             host: Host {
                 hostname: self.host.clone(),
                 kernel: "6.18.0".into(),
