@@ -25,7 +25,9 @@ pub fn is_whole(text: &str) -> bool {
     match Tokenizer::new(&GenericDialect {}, without_mark(text)).tokenize() {
         Ok(tokens) => tokens.iter().rfind(|t| !matches!(t, Token::Whitespace(_))) == Some(&Token::SemiColon),
         // A quote or a comment that is open goes on in the next line.
-        Err(e) => !["Unterminated", "Unexpected EOF"].iter().any(|open| e.message.starts_with(open)),
+        Err(e) => !["Unterminated", "Unexpected EOF", "Expected close delimiter"]
+            .iter()
+            .any(|open| e.message.starts_with(open)),
     }
 }
 
