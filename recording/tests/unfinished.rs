@@ -276,6 +276,6 @@ fn a_folder_removed_meanwhile_costs_nothing() {
 fn a_folder_that_is_no_recording_is_said_to_be_none() {
     in_temp(|path| {
         std::fs::create_dir(&path).unwrap();
-        assert!(matches!(Recording::open(&path), Err(Error::NotARecording { .. })));
+        assert!(matches!(Recording::open(&path), Err(Error::AFolder { .. })));
     });
 }
