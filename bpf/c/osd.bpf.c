@@ -804,20 +804,19 @@ TRACED(sqe_submitted, "io_uring_submit_sqe")
 		n;                                                                                                     \
 	})
 
-/* What the kernel counts of a thread itself, into a `struct usage` or a `struct ended_thread`. */
-#define FILL_TOTALS(u, task)                                                                                           \
-	({                                                                                                             \
-		(u)->cpu_ns = GET(task, se.sum_exec_runtime);                                                          \
-		(u)->runq_ns = GET(task, sched_info.run_delay);                                                        \
-		(u)->ctx_voluntary = GET(task, nvcsw);                                                                 \
-		(u)->ctx_involuntary = GET(task, nivcsw);                                                              \
-		(u)->minor_faults = GET(task, min_flt);                                                                \
-		(u)->major_faults = GET(task, maj_flt);                                                                \
-		(u)->read_chars = GET(task, ioac.rchar);                                                               \
-		(u)->write_chars = GET(task, ioac.wchar);                                                              \
-		(u)->read_bytes = GET(task, ioac.read_bytes);                                                          \
-		(u)->write_bytes = GET(task, ioac.write_bytes);                                                        \
-	})
+static __always_inline void fill_totals(struct totals *to, struct task_struct *task, const bool typed)
+{
+	to->cpu_ns = GET(task, se.sum_exec_runtime);
+	to->runq_ns = GET(task, sched_info.run_delay);
+	to->ctx_voluntary = GET(task, nvcsw);
+	to->ctx_involuntary = GET(task, nivcsw);
+	to->minor_faults = GET(task, min_flt);
+	to->major_faults = GET(task, maj_flt);
+	to->read_chars = GET(task, ioac.rchar);
+	to->write_chars = GET(task, ioac.wchar);
+	to->read_bytes = GET(task, ioac.read_bytes);
+	to->write_bytes = GET(task, ioac.write_bytes);
+}
 
 static __always_inline void fill_usage(struct usage *u, struct task_struct *task, const struct thread *t, const bool typed)
 {
@@ -827,7 +826,7 @@ static __always_inline void fill_usage(struct usage *u, struct task_struct *task
 	u->thread_seq = t->thread_seq;
 	u->process_seq = t->process_seq;
 	u->tid = GET(task, pid);
-	FILL_TOTALS(u, task);
+	fill_totals(&u->totals, task, typed);
 	u->n_syscalls = t->n_syscalls;
 	u->n_syscall_errors = t->n_syscall_errors;
 	u->syscall_ns = t->syscall_ns;
@@ -1019,13 +1018,14 @@ static __always_inline int remember_ended(struct task_struct *task, const struct
  * What getrusage and cgroups say of it. They do not count that a thread which nobody waits for went off its processor for the last time;
  * of a process they do.
  */
-#define FILL_ENDED(e, task)                                                                                            \
-	({                                                                                                             \
-		(e)->what = LIFE_THREAD_GONE;                                                                          \
-		FILL_TOTALS(e, task);                                                                                  \
-		if (GET(task, pid) != GET(task, tgid) && (e)->final)                                                   \
-			(e)->ctx_voluntary -= 1;                                                                       \
-	})
+static __always_inline void fill_ended(struct ended_thread *e, struct task_struct *task, const bool typed)
+{
+	e->what = LIFE_THREAD_GONE;
+	e->pad = 0;
+	fill_totals(&e->totals, task, typed);
+	if (GET(task, pid) != GET(task, tgid) && e->final)
+		e->totals.ctx_voluntary -= 1;
+}
 
 /*
  * Fires for every thread; the last one of a process ends it too. Kernels since 6.16 say which that is in a second argument. Before,
@@ -1093,7 +1093,7 @@ int read_held_tasks(struct bpf_iter__bpf_map_elem *ctx)
 	e.thread_seq = held->thread_seq;
 	e.process_seq = held->process_seq;
 	e.final = (GET(task, __state) & TASK_DEAD) && !GET(task, on_cpu);
-	FILL_ENDED(&e, task);
+	fill_ended(&e, task, typed);
 	bpf_seq_write(ctx->meta->seq, &e, sizeof(e));
 	return 0;
 }
@@ -1120,11 +1120,10 @@ TRACED(thread_gone, "sched_process_free")
 	e = bpf_ringbuf_reserve(&lives, sizeof(*e), 0);
 	if (e) {
 		e->task = 0;
-		e->pad = 0;
 		e->thread_seq = ended->thread_seq;
 		e->process_seq = ended->process_seq;
 		e->final = 1;
-		FILL_ENDED(e, task);
+		fill_ended(e, task, typed);
 		bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
 	} else {
 		count_lost(LOSS_USAGE_RING_FULL);

@@ -13,11 +13,8 @@
 #define ARGV_BYTES 4096
 #define COMM_BYTES 16
 
-/* What a thread used so far, from its birth or (the counts of calls and sockets) from the start of the recording. */
-struct usage {
-	__u64 thread_seq;
-	__u32 process_seq;
-	__u32 tid;
+/* What the kernel itself counts of a thread, from its birth. */
+struct totals {
 	__u64 cpu_ns;
 	__u64 runq_ns;
 	__u64 ctx_voluntary;
@@ -28,6 +25,14 @@ struct usage {
 	__u64 write_chars;
 	__u64 read_bytes;
 	__u64 write_bytes;
+};
+
+/* What a thread used so far, from its birth or (the counts of calls and sockets) from the start of the recording. */
+struct usage {
+	__u64 thread_seq;
+	__u32 process_seq;
+	__u32 tid;
+	struct totals totals;
 	__u64 n_syscalls;
 	__u64 n_syscall_errors;
 	__u64 syscall_ns;
@@ -141,25 +146,16 @@ struct life_thread_exit {
 
 /*
  * What a thread has used in all, read after its end: with the time from its last tick to its end, and that of taking down its memory and
- * files after it. `what` lies where it does in a `struct life`; the totals are named as in a `struct usage`.
+ * files after it. `what` lies where it does in a `struct life`.
  */
 struct ended_thread {
 	__u64 task; /* key in `held_tasks`; of no meaning otherwise */
 	__u64 thread_seq;
-	__u64 cpu_ns;
-	__u32 what; /* LIFE_THREAD_GONE */
 	__u32 process_seq;
-	__u64 runq_ns;
-	__u64 ctx_voluntary;
-	__u64 ctx_involuntary;
-	__u64 minor_faults;
-	__u64 major_faults;
-	__u64 read_chars;
-	__u64 write_chars;
-	__u64 read_bytes;
-	__u64 write_bytes;
 	__u32 final; /* 1: it has left its processor for good */
+	__u32 what; /* LIFE_THREAD_GONE */
 	__u32 pad;
+	struct totals totals;
 };
 _Static_assert(sizeof(struct ended_thread) == 112, "wire size");
 _Static_assert(__builtin_offsetof(struct ended_thread, what) == __builtin_offsetof(struct life, what), "told apart by it");

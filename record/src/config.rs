@@ -108,6 +108,13 @@ pub struct Config {
     pub osd_version: String,
 }
 
+impl Config {
+    /// Whether the recording of a command goes on while anything that it has started runs.
+    pub(crate) fn outlives_command(&self) -> bool {
+        self.wait_all || self.duration.is_some()
+    }
+}
+
 /// The way to end a session from outside, e.g. from a signal handler.
 #[derive(Clone, Debug, Default)]
 pub struct Control {

@@ -12,38 +12,8 @@ use osd_recording::{ClockTable, ProcId};
 use std::collections::{HashMap, HashSet};
 
 use endings::End;
+use known::Known;
 pub(crate) use strangers::Looks;
-
-/// A process, as far as it is known.
-struct Known {
-    owner: Owner,
-    ppid: u32,
-    parent: Option<ProcId>,
-    comm: String,
-    exe: Option<String>,
-    argv: Option<String>,
-    uid: u32,
-    start_ts_ns: i64,
-    ns_pid: Option<u32>,
-    pid_ns: Option<u32>,
-    /// Used since the last interval ended.
-    used: Sample,
-    /// Likewise; apart, because not every kernel can tell.
-    n_io_uring_sqes: u64,
-    /// Used something since its last sample.
-    grew: bool,
-    /// CPU time and waiting for a processor that were charged after its exit and have not been in a sample yet.
-    after_exit_ns: u64,
-    /// Threads of it that have ended and whose last totals are to come.
-    ending: u32,
-    /// Start of what `used` covers.
-    since_ns: i64,
-    exited_ns: Option<i64>,
-    /// Since when no pass has met a thread of it.
-    absent_ns: Option<i64>,
-    /// Intervals since its exit: late events still find their owner for a while.
-    gone_for: u8,
-}
 
 struct Thread {
     last: usage,
@@ -89,9 +59,6 @@ pub(crate) struct Interval {
 const KEEP_GONE: u8 = 3;
 /// After this an ended process is forgotten even if a reader that is behind may yet come upon a call of it.
 const FORGET_NS: i64 = 20_000_000_000;
-/// A process that no pass has met for so long has ended, and the record of that was lost.
-const ABSENT_NS: i64 = 1_000_000_000;
-
 impl Ledger {
     pub(crate) fn new(boot_id: &str, page_bytes: u64, counts_io_uring: bool) -> Self {
         Self {
@@ -270,24 +237,23 @@ impl Ledger {
         let Some(process) = self.processes.get_mut(&now.process_seq) else { return };
         if process.exited_ns.is_some() {
             let grown = |now: u64, last: u64| now.saturating_sub(last);
-            process.after_exit_ns += grown(now.cpu_ns, last.cpu_ns) + grown(now.runq_ns, last.runq_ns);
+            process.after_exit_ns +=
+                grown(now.totals.cpu_ns, last.totals.cpu_ns) + grown(now.totals.runq_ns, last.totals.runq_ns);
         }
         process.n_io_uring_sqes += now.n_io_uring_sqes.saturating_sub(last.n_io_uring_sqes);
         last.n_io_uring_sqes = last.n_io_uring_sqes.max(now.n_io_uring_sqes);
         let used = &mut process.used;
         let mut grew = process.n_io_uring_sqes > 0;
         macro_rules! grow {
-            ($($total:ident -> $field:ident),*) => {$(
-                grew |= now.$total > last.$total;
-                used.$field += now.$total.saturating_sub(last.$total);
-                last.$total = last.$total.max(now.$total);
+            ($now:expr, $last:expr; $($field:ident),*) => {$(
+                grew |= $now.$field > $last.$field;
+                used.$field += $now.$field.saturating_sub($last.$field);
+                $last.$field = $last.$field.max($now.$field);
             )*};
         }
-        grow!(cpu_ns -> cpu_ns, runq_ns -> runq_ns, ctx_voluntary -> ctx_voluntary, ctx_involuntary -> ctx_involuntary,
-            minor_faults -> minor_faults, major_faults -> major_faults, read_chars -> read_chars, write_chars -> write_chars,
-            read_bytes -> read_bytes, write_bytes -> write_bytes, n_syscalls -> n_syscalls,
-            n_syscall_errors -> n_syscall_errors, syscall_ns -> syscall_ns, net_rx_bytes -> net_rx_bytes,
-            net_tx_bytes -> net_tx_bytes, net_rx_msgs -> net_rx_msgs, net_tx_msgs -> net_tx_msgs);
+        grow!(now.totals, last.totals; cpu_ns, runq_ns, ctx_voluntary, ctx_involuntary, minor_faults, major_faults,
+            read_chars, write_chars, read_bytes, write_bytes);
+        grow!(now, last; n_syscalls, n_syscall_errors, syscall_ns, net_rx_bytes, net_tx_bytes, net_rx_msgs, net_tx_msgs);
         process.grew |= grew;
         let bytes = |pages: i64| u64::try_from(pages).unwrap_or(0) * self.page_bytes;
         // Levels of the whole process, the same in each of its threads; an exiting thread may have let go of its memory.
@@ -412,98 +378,8 @@ impl Ledger {
     }
 }
 
-impl Known {
-    /// An entry that says nothing of a process yet.
-    fn nobody(since_ns: i64) -> Self {
-        Self {
-            owner: Owner::default(),
-            ppid: 0,
-            parent: None,
-            comm: String::new(),
-            exe: None,
-            argv: None,
-            uid: 0,
-            start_ts_ns: since_ns,
-            ns_pid: None,
-            pid_ns: None,
-            used: Sample::default(),
-            n_io_uring_sqes: 0,
-            grew: false,
-            after_exit_ns: 0,
-            ending: 0,
-            since_ns,
-            exited_ns: None,
-            absent_ns: None,
-            gone_for: 0,
-        }
-    }
-
-    /// Ends a process that has not been met for [`ABSENT_NS`]: the record of its exit was lost.
-    fn notice_absence(&mut self, met: bool, now_ns: i64) {
-        if self.exited_ns.is_some() {
-            return;
-        }
-        if met {
-            self.absent_ns = None;
-            return;
-        }
-        let since_ns = *self.absent_ns.get_or_insert(now_ns);
-        if now_ns - since_ns >= ABSENT_NS {
-            self.exited_ns = Some(now_ns);
-        }
-    }
-
-    /// What it used since its last sample, as one that ends at `end_ns`, or at its exit if that was before.
-    fn sample(&mut self, end_ns: i64, counts_io_uring: bool) -> Sample {
-        self.grew = false;
-        // What it used after its exit takes it at least that long. Then it has no memory any more.
-        let after_exit_ns = i64::try_from(std::mem::take(&mut self.after_exit_ns)).unwrap_or(i64::MAX);
-        let end = match self.exited_ns {
-            Some(exited_ns) => exited_ns.max(self.since_ns).saturating_add(after_exit_ns).min(end_ns.max(exited_ns)),
-            None => end_ns,
-        };
-        let end = end.max(self.since_ns + i64::from(self.gone_for > 0));
-        let mut sample = std::mem::take(&mut self.used);
-        if self.gone_for > 0 {
-            (sample.rss_anon_bytes, sample.rss_file_bytes) = (0, 0);
-            (sample.rss_shmem_bytes, sample.swap_bytes) = (0, 0);
-        }
-        // Levels carry over: the next interval may not see memory that is still there.
-        self.used.rss_anon_bytes = sample.rss_anon_bytes;
-        self.used.rss_file_bytes = sample.rss_file_bytes;
-        self.used.rss_shmem_bytes = sample.rss_shmem_bytes;
-        self.used.swap_bytes = sample.swap_bytes;
-        sample.ts_ns = self.since_ns;
-        sample.dur_ns = (end - self.since_ns).unsigned_abs();
-        sample.owner = self.owner;
-        let n_io_uring_sqes = std::mem::take(&mut self.n_io_uring_sqes);
-        sample.n_io_uring_sqes = counts_io_uring.then_some(n_io_uring_sqes);
-        self.since_ns = end;
-        sample
-    }
-
-    fn row(&self, ts_ns: i64, tid: u32, event: ProcessEvent) -> Process {
-        Process {
-            ts_ns,
-            owner: self.owner,
-            tid,
-            event,
-            ppid: self.ppid,
-            parent: self.parent,
-            comm: self.comm.clone(),
-            exe: self.exe.clone(),
-            argv: self.argv.clone(),
-            uid: self.uid,
-            exit_code: None,
-            exit_signal: None,
-            start_ts_ns: self.start_ts_ns,
-            ns_pid: self.ns_pid,
-            pid_ns: self.pid_ns,
-        }
-    }
-}
-
 mod endings;
+mod known;
 mod strangers;
 #[cfg(test)]
 mod tests;

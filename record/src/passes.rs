@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::host;
 use crate::procfs::process::{self, Io, Stat, Status};
 use osd_bpf::libbpf_rs::{self, ErrorKind, MapCore, MapFlags};
-use osd_bpf::wire::{LIFE_RUNNING, Wire, ended_thread, life, thread, usage};
+use osd_bpf::wire::{LIFE_RUNNING, Wire, ended_thread, life, thread, totals, usage};
 use osd_recording::ProcId;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -104,22 +104,8 @@ pub(crate) fn zombie(last: &usage) -> Option<ended_thread> {
     let entry = thread { tid: last.tid, ..thread::default() };
     let now = usage_of(&entry, host::page_bytes(), &mut HashMap::new()).filter(|now| now.exiting != 0)?;
     let same = now.start_boottime_ns.abs_diff(last.start_boottime_ns) <= ProcId::TICK_NS;
-    same.then_some(ended_thread {
-        thread_seq: last.thread_seq,
-        process_seq: last.process_seq,
-        cpu_ns: now.cpu_ns,
-        runq_ns: now.runq_ns,
-        ctx_voluntary: now.ctx_voluntary,
-        ctx_involuntary: now.ctx_involuntary,
-        minor_faults: now.minor_faults,
-        major_faults: now.major_faults,
-        read_chars: now.read_chars,
-        write_chars: now.write_chars,
-        read_bytes: now.read_bytes,
-        write_bytes: now.write_bytes,
-        r#final: 1,
-        ..ended_thread::default()
-    })
+    let (thread_seq, process_seq, totals) = (last.thread_seq, last.process_seq, now.totals);
+    same.then_some(ended_thread { thread_seq, process_seq, totals, r#final: 1, ..ended_thread::default() })
 }
 
 fn usage_of(t: &thread, page_bytes: u64, starts: &mut HashMap<u32, u64>) -> Option<usage> {
@@ -139,16 +125,18 @@ fn usage_of(t: &thread, page_bytes: u64, starts: &mut HashMap<u32, u64>) -> Opti
         thread_seq: t.thread_seq,
         process_seq: t.process_seq,
         tid: t.tid,
-        cpu_ns: scheduling.cpu_ns,
-        runq_ns: scheduling.runq_ns,
-        ctx_voluntary: scheduling.voluntary,
-        ctx_involuntary: scheduling.involuntary,
-        minor_faults: stat.minor_faults,
-        major_faults: stat.major_faults,
-        read_chars: io.read_chars,
-        write_chars: io.write_chars,
-        read_bytes: io.read_bytes,
-        write_bytes: io.write_bytes,
+        totals: totals {
+            cpu_ns: scheduling.cpu_ns,
+            runq_ns: scheduling.runq_ns,
+            ctx_voluntary: scheduling.voluntary,
+            ctx_involuntary: scheduling.involuntary,
+            minor_faults: stat.minor_faults,
+            major_faults: stat.major_faults,
+            read_chars: io.read_chars,
+            write_chars: io.write_chars,
+            read_bytes: io.read_bytes,
+            write_bytes: io.write_bytes,
+        },
         n_syscalls: t.n_syscalls,
         n_syscall_errors: t.n_syscall_errors,
         syscall_ns: t.syscall_ns,
@@ -181,7 +169,7 @@ mod tests {
         let counted = thread { tid: pid, thread_seq: 3, process_seq: 7, n_syscalls: 5, ..thread::default() };
         let u = usage_of(&counted, 4096, &mut HashMap::new()).unwrap();
         assert_eq!((u.pid, u.thread_seq, u.n_syscalls, u.exiting), (pid, 3, 5, 0));
-        assert!(u.rss_anon_pages > 0 && u.minor_faults > 0 && u.start_boottime_ns == l.start_boottime_ns);
+        assert!(u.rss_anon_pages > 0 && u.totals.minor_faults > 0 && u.start_boottime_ns == l.start_boottime_ns);
         assert!(running(u32::MAX, 1).is_none());
     }
 }

@@ -5,7 +5,6 @@ use crate::decode::{self, Call, Life};
 use crate::error::{Error, Result};
 use crate::kernel_tallies::KernelTallies;
 use crate::{host, losses, passes};
-use osd_bpf::libbpf_rs::btf::Btf;
 use osd_bpf::libbpf_rs::skel::{OpenSkel, SkelBuilder};
 use osd_bpf::libbpf_rs::{self, Iter, Link, MapCore, MapFlags, libbpf_sys};
 use osd_bpf::ring::{CallRings, RecordRing};
@@ -20,6 +19,9 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::time::Duration;
+
+pub(crate) use offers::{Offers, families, kernel_types};
+use offers::{SUBMIT_REQ, SUBMIT_SQE};
 
 /// What to switch on before load.
 #[derive(Clone, Copy, Debug)]
@@ -457,96 +459,5 @@ fn run_pass<T: Wire>(link: &Link) -> Result<Vec<T>> {
     Ok(bytes.chunks_exact(size_of::<T>()).filter_map(T::read).collect())
 }
 
-const SUBMIT_REQ: &str = "io_uring_submit_req";
-const SUBMIT_SQE: &str = "io_uring_submit_sqe";
-
-/// The kernel's description of itself, or the one in `file`. `None` if there is none.
-pub(crate) fn kernel_types(file: Option<&Path>) -> Option<Btf<'static>> {
-    // libbpf would say on stderr what is wrong with it.
-    words::listen();
-    file.map_or_else(Btf::from_vmlinux, Btf::from_path).ok()
-}
-
-/// What differs from kernel to kernel, by its description.
-#[derive(Clone, Copy)]
-pub(crate) struct Offers {
-    /// The tracepoint that fires for each request taken from a queue.
-    io_uring: Option<&'static str>,
-    /// A task can be kept from being forgotten.
-    holds_tasks: bool,
-    /// `sched_process_exit` says whether the process ends with the thread.
-    exit_tells_last: bool,
-}
-
-impl Offers {
-    pub(crate) fn by(btf: Option<&Btf<'_>>) -> Self {
-        use libbpf_rs::btf::types;
-        let tracepoint = |name: &str| btf?.type_by_name::<types::Typedef<'_>>(&format!("btf_trace_{name}"));
-        let n_args = |name: &str| {
-            let pointer = types::Ptr::try_from(tracepoint(name)?.next_type()?).ok()?;
-            // The first is the tracepoint's own.
-            Some(types::FuncProto::try_from(pointer.next_type()?).ok()?.len() - 1)
-        };
-        Self {
-            io_uring: [SUBMIT_REQ, SUBMIT_SQE].into_iter().find(|name| tracepoint(name).is_some()),
-            holds_tasks: btf.is_some_and(|btf| btf.type_by_name::<types::Func<'_>>("bpf_task_acquire").is_some()),
-            exit_tells_last: n_args("sched_process_exit") == Some(2),
-        }
-    }
-}
-
-/// What libbpf says while it loads: the only place where it names the program that the kernel refused.
-mod words {
-    use super::libbpf_rs::{PrintLevel, set_print};
-    use std::sync::{Mutex, PoisonError};
-
-    static REFUSED: Mutex<Option<String>> = Mutex::new(None);
-
-    pub(super) fn listen() {
-        *REFUSED.lock().unwrap_or_else(PoisonError::into_inner) = None;
-        set_print(Some((PrintLevel::Warn, heard)));
-    }
-
-    fn heard(_: PrintLevel, line: String) {
-        // libbpf: prog 'call_entered': BPF program load failed: ...
-        let name = line.split_once("prog '").and_then(|(_, rest)| rest.split_once('\''));
-        if let (Some((name, _)), true) = (name, line.contains("fail")) {
-            REFUSED.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert_with(|| name.to_owned());
-        }
-    }
-
-    pub(super) fn refused_program() -> Option<String> {
-        REFUSED.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-/// The families by name, each with its road; `syscalls`: whether with latencies.
-pub(crate) fn families(syscalls: Option<bool>, network: bool, typed: bool, offers: Offers) -> Vec<Family> {
-    let family = |name: &str, attach: &str, probes: &[&str]| Family {
-        name: name.into(),
-        attach: attach.into(),
-        probes: probes.iter().map(|p| (*p).to_owned()).collect(),
-    };
-    let road = if typed { "tp_btf" } else { "raw_tp" };
-    vec![
-        match syscalls {
-            Some(true) => family("syscalls", road, &["sys_enter", "sys_exit"]),
-            Some(false) => family("syscalls", road, &["sys_exit"]),
-            None => family("syscalls", "off", &[]),
-        },
-        match network {
-            true => family("network", road, &["sock_send_length", "sock_recv_length"]),
-            false => family("network", "off", &[]),
-        },
-        match offers.io_uring {
-            Some(tracepoint) => family("io_uring", road, &[tracepoint]),
-            None => family("io_uring", "off", &[]),
-        },
-        family("life", road, &["task_newtask", "sched_process_exec", "sched_process_exit"]),
-        match typed {
-            true => family("usage", "iter/task", &["task"]),
-            false => family("usage", "/proc", &["task/*/stat", "task/*/status", "task/*/schedstat", "task/*/io"]),
-        },
-        family("host", "/proc", &["stat", "loadavg", "meminfo", "pressure", "net/dev"]),
-    ]
-}
+mod offers;
+mod words;

@@ -21,14 +21,13 @@ use crate::resolve::Resolver;
 use crate::roads::Roads;
 use crate::shelf::{self, Shelf};
 use crate::spending::Spending;
-use crate::target::{self, Child, Stopped};
+use crate::target::{self, Child};
 use crate::writing::{Parcel, Writing};
-use crate::{labels, preflight, procfs};
+use crate::{preflight, procfs};
 use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE};
 use osd_recording::names::Arch;
 use osd_recording::rows::{Loss, ProcessEvent, Row, Sample, Unseen};
 use osd_recording::{Calls, ClockTable, LossTotal, Metadata, Writer, WriterOptions};
-use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 /// Records until the target ends, `duration` is over or `control` says stop. `on_status` is called about once a second.
@@ -114,6 +113,8 @@ struct Session {
     next_clock: Instant,
     /// A process that was named ended badly.
     target_failed: bool,
+    /// When those who have ended were last read.
+    ends_read: Instant,
     /// Processes that were named and could not be marked.
     not_recorded: Vec<String>,
     /// The recording of a command goes on while anything that it has started runs.
@@ -196,8 +197,9 @@ impl Session {
             counted: (0, 0),
             next_clock: now + Duration::from_secs(5),
             target_failed: false,
+            ends_read: now,
             not_recorded: Vec::new(),
-            outlives_command: config.wait_all || config.duration.is_some(),
+            outlives_command: config.outlives_command(),
             timed_out: false,
             settled: false,
             ending: false,
@@ -209,86 +211,6 @@ impl Session {
             keep.narrow(reads).map_err(|source| Error::Os { action: "give up privileges", source })?;
         }
         Ok(session)
-    }
-
-    /// From here on the targets are recorded.
-    fn mark_targets(&mut self, config: &Config) -> Result<()> {
-        self.metadata.target.follow = config.follow;
-        match &config.what {
-            What::Pids(pids) => {
-                self.metadata.target.pids.clone_from(pids);
-                self.seed_all(pids, config.follow)?;
-                if self.ledger.n_live() == 0 {
-                    return Err(Error::NoProcess { pid: pids.first().copied().unwrap_or(0) });
-                }
-                self.not_recorded = self.missing(pids);
-                self.metadata.blind_spots.extend_from_slice(&self.not_recorded);
-                self.open_books()?;
-            }
-            What::Command(command) => {
-                let text = command.iter().map(|a| a.to_string_lossy().into_owned());
-                self.metadata.target.command = text.collect();
-                let stopped = Stopped::spawn(command, &config.ignored_signals)?;
-                self.seed_all(&[stopped.pid()], false)?;
-                self.open_books()?;
-                self.child = Some(stopped.release()?);
-            }
-        }
-        Ok(())
-    }
-
-    fn seed_all(&mut self, roots: &[u32], descendants: bool) -> Result<()> {
-        let mut seeded = HashMap::new();
-        let mut rows = Vec::new();
-        loop {
-            let pids = if descendants { target::with_descendants(roots) } else { roots.iter().copied().collect() };
-            let new: Vec<u32> = pids.into_iter().filter(|p| !seeded.contains_key(p)).collect();
-            if new.is_empty() {
-                break;
-            }
-            for pid in new {
-                let seq = seeded.len() as u32 + 1;
-                seeded.insert(pid, seq);
-                if let Some(mut l) = self.probes.seed(pid, seq)? {
-                    l.parent_seq = seeded.get(&l.ppid).copied().unwrap_or(0);
-                    rows.push(
-                        self.ledger.arrived(&l, ProcessEvent::Running, host::running_text(pid), &self.clock).into(),
-                    );
-                }
-            }
-        }
-        self.writing.send(Parcel { rows, ..Parcel::default() })
-    }
-
-    /// Those among `pids` that could not be marked, in words: the kernel's passes over threads do not always show PID 1 of a virtual machine,
-    /// and a process may have ended meanwhile.
-    fn missing(&self, pids: &[u32]) -> Vec<String> {
-        let marked: HashSet<u32> = self.ledger.live_pids().map(|(_, pid)| pid).collect();
-        let missing = pids.iter().filter(|pid| !marked.contains(pid));
-        let why = |pid: &u32| match target::check_pids(&[*pid]) {
-            Ok(()) => {
-                format!("process {pid} was named and is not recorded: the kernel's pass over threads does not show it")
-            }
-            Err(_) => format!("process {pid} was named and is not recorded: it ended before it could be"),
-        };
-        missing.map(why).collect()
-    }
-
-    /// Starts the first interval.
-    fn open_books(&mut self) -> Result<()> {
-        let usages = self.probes.sample()?;
-        self.ledger.baseline(&usages);
-        let now = host::boottime_ns();
-        self.interval_start_ns = self.clock.utc_ns(now);
-        self.metadata.started_ns = self.interval_start_ns;
-        self.host.interval(0, 0);
-        self.began = Instant::now();
-        self.next_tick = self.began + self.interval;
-        if let Some(spending) = &mut self.spending {
-            spending.begin();
-        }
-        self.metadata.clock = self.clock.clone();
-        self.writing.describe(&self.metadata)
     }
 
     fn over(&mut self, config: &Config) -> bool {
@@ -327,11 +249,9 @@ impl Session {
 
     /// Takes what the rings hold, lives first so that calls find their process. True if there is more.
     fn drain(&mut self) -> Result<bool> {
-        // Of those that have ended the kernel keeps so many at most.
-        const MOST_HELD: usize = 512;
         let mut parcel = self.writing.parcel();
         self.drain_lives(&mut parcel.rows);
-        if self.ledger.n_ending() > MOST_HELD {
+        if self.ends_are_due() {
             self.read_ended(&mut parcel.rows)?;
         }
         self.resolve_waiting(&mut parcel.syscalls);
@@ -509,81 +429,11 @@ impl Session {
         }
     }
 
-    /// Reads what those used who have ended. Their life records are read in between: what a thread used before its end must be known first.
-    fn read_ended(&mut self, rows: &mut Vec<Row>) -> Result<()> {
-        if self.ledger.n_ending() == 0 {
-            return Ok(());
-        }
-        let mut ended = self.probes.read_ended(self.ledger.ending())?;
-        self.drain_lives(rows);
-        let again = !self.probes.holds_ended();
-        ended.retain(|e| self.ledger.thread_gone(e, again));
-        self.probes.release_ended(&ended);
-        Ok(())
-    }
-
-    /// Waits until every thread that has ended has left its processor for good, at most for `patience`.
-    fn await_ends(&mut self, patience: Duration) -> Result<()> {
-        const NAP: Duration = Duration::from_millis(2);
-        let deadline = Instant::now() + patience;
-        loop {
-            let mut parcel = Parcel::default();
-            self.read_ended(&mut parcel.rows)?;
-            self.hand_over(parcel)?;
-            if self.ledger.n_ending() == 0 || Instant::now() >= deadline {
-                return Ok(());
-            }
-            std::thread::sleep(NAP);
-        }
-    }
-
-    /// After the last interval: what those used who ended shortly before it.
-    fn settle_ends(&mut self) -> Result<()> {
-        self.await_ends(Duration::from_millis(200))?;
-        let samples = self.ledger.late_samples(self.interval_start_ns);
-        let unseen = self.unseen();
-        let mut parcel = Parcel::default();
-        parcel.rows.extend(samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
-        self.note_losses(0, 0, &mut parcel.rows)?;
-        self.hand_over(parcel)
-    }
-
     fn unseen(&self) -> Unseen {
         let (network, syscalls) = (self.off("network"), self.off("syscalls"));
         Unseen { network, syscalls, latency: self.metadata.no_latency, ..Unseen::default() }
     }
-
-    fn finish(mut self, config: &Config, shelf: Shelf, asked: bool) -> Result<Outcome> {
-        self.probes.detach();
-        while self.drain()? {}
-        // Nobody is left whose time goes on without being recorded: what their end took belongs to their last interval.
-        if self.ledger.n_live() == 0 {
-            self.await_ends(Duration::from_secs(2))?;
-        }
-        self.ending = true;
-        self.tick()?;
-        self.settle_ends()?;
-        // A bad labels file is told after the recording is safe, not instead of it.
-        let labels = config.labels.as_deref().map_or_else(|| Ok(Vec::new()), labels::read);
-        let rows = labels.iter().flatten().cloned().map(Row::from).collect();
-        self.writing.send(Parcel { rows, ..Parcel::default() })?;
-        self.clock.0.push(host::read_clocks());
-        let mut status = self.status();
-        let exit_code = self.child.as_mut().and_then(Child::ended);
-        self.metadata.target.exit_code = exit_code;
-        self.metadata.ended_ns = self.interval_start_ns;
-        self.metadata.clock = self.clock.clone();
-        self.metadata.self_cost.budget = self.spending.as_mut().map(Spending::close);
-        let n_processes = self.ledger.n_processes();
-        let still_running = self.ledger.still_running();
-        let full = self.writing.is_full();
-        let asked = asked || self.target_failed || self.timed_out || exit_code.is_some_and(|code| code != 0);
-        let recordings = shelf.finish(self.writing.close(self.metadata)?, asked)?;
-        labels?;
-        if let Some(last) = recordings.last() {
-            status.bytes = last.bytes;
-        }
-        let not_recorded = self.not_recorded;
-        Ok(Outcome { recordings, status, exit_code, still_running, not_recorded, n_processes, disk_full: full })
-    }
 }
+
+mod begin;
+mod ending;

@@ -28,6 +28,17 @@ pub(crate) fn check_pids(pids: &[u32]) -> Result<()> {
     Ok(())
 }
 
+/// Those among `pids` that are not `recorded`, and why, in words: one may have ended meanwhile, and the kernel's passes over threads do not
+/// show PID 1 of every virtual machine.
+pub(crate) fn not_recorded(pids: &[u32], recorded: impl Fn(u32) -> bool) -> Vec<String> {
+    let why = |pid: &u32| match check_pids(&[*pid]) {
+        Ok(()) => "the kernel's pass over threads does not show it",
+        Err(_) => "it ended before it could be",
+    };
+    let missing = pids.iter().filter(|pid| !recorded(**pid));
+    missing.map(|pid| format!("process {pid} was named and is not recorded: {}", why(pid))).collect()
+}
+
 /// `roots` and all their descendants at this moment, but for this process: a recorder of the shell that started it would otherwise wait
 /// for its own end.
 pub(crate) fn with_descendants(roots: &[u32]) -> BTreeSet<u32> {

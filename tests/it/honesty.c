@@ -11,8 +11,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <stddef.h>
 #include <sys/mman.h>
@@ -23,13 +21,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK(x)                                                                                                       \
-	do {                                                                                                           \
-		if (!(x)) {                                                                                            \
-			perror(#x);                                                                                    \
-			exit(99);                                                                                      \
-		}                                                                                                      \
-	} while (0)
+#include "check.h"
 
 static void loop(long n)
 {

@@ -6,10 +6,6 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -18,13 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define CHECK(x)                                                                                                       \
-	do {                                                                                                           \
-		if (!(x)) {                                                                                            \
-			perror(#x);                                                                                    \
-			exit(99);                                                                                      \
-		}                                                                                                      \
-	} while (0)
+#include "check.h"
 
 /* Time by the wall, from the vDSO: a read of the processor's clock would bring the kernel's books up to date, which is not what most do. */
 static void spin(long us)

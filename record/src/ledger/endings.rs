@@ -66,21 +66,8 @@ impl Ledger {
             return false;
         }
         let last = known.map_or_else(usage::default, |t| t.last);
-        self.charge(&usage {
-            thread_seq: e.thread_seq,
-            process_seq: e.process_seq,
-            cpu_ns: e.cpu_ns,
-            runq_ns: e.runq_ns,
-            ctx_voluntary: e.ctx_voluntary,
-            ctx_involuntary: e.ctx_involuntary,
-            minor_faults: e.minor_faults,
-            major_faults: e.major_faults,
-            read_chars: e.read_chars,
-            write_chars: e.write_chars,
-            read_bytes: e.read_bytes,
-            write_bytes: e.write_bytes,
-            ..last
-        });
+        let (thread_seq, process_seq, totals) = (e.thread_seq, e.process_seq, e.totals);
+        self.charge(&usage { thread_seq, process_seq, totals, ..last });
         if !is_final {
             return false;
         }

@@ -1,5 +1,5 @@
 use super::*;
-use osd_bpf::wire::{LIFE_EXEC, ended_thread};
+use osd_bpf::wire::{LIFE_EXEC, ended_thread, totals};
 
 fn forked(ledger: &mut Ledger, seq: u32, pid: u32, at_ns: u64) -> Process {
     let l =
@@ -20,8 +20,12 @@ fn exited(ledger: &mut Ledger, seq: u32, pid: u32, at_ns: u64, code: i32) -> Pro
     ledger.exited(&l, &ClockTable::default()).expect("the first exit")
 }
 
+fn cpu(cpu_ns: u64) -> totals {
+    totals { cpu_ns, ..totals::default() }
+}
+
 fn used(thread: u64, process: u32, cpu_ns: u64) -> usage {
-    usage { thread_seq: thread, process_seq: process, cpu_ns, rss_anon_pages: 10, ..usage::default() }
+    usage { thread_seq: thread, process_seq: process, totals: cpu(cpu_ns), rss_anon_pages: 10, ..usage::default() }
 }
 
 fn thread_exited(ledger: &mut Ledger, u: &usage) {
@@ -241,7 +245,13 @@ fn what_a_thread_used_last_is_sampled_even_after_its_process() {
 }
 
 fn ended(thread: u64, process: u32, cpu_ns: u64) -> ended_thread {
-    ended_thread { thread_seq: thread, process_seq: process, cpu_ns, r#final: 1, ..ended_thread::default() }
+    ended_thread {
+        thread_seq: thread,
+        process_seq: process,
+        totals: cpu(cpu_ns),
+        r#final: 1,
+        ..ended_thread::default()
+    }
 }
 
 #[test]

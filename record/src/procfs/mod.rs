@@ -140,9 +140,7 @@ impl Session {
                 if session.processes.is_empty() {
                     return Err(Error::NoProcess { pid: pids.first().copied().unwrap_or(0) });
                 }
-                let missing = pids.iter().filter(|pid| !session.processes.contains_key(pid));
-                let why = |pid| format!("process {pid} was named and is not recorded: it ended before it could be");
-                session.not_recorded = missing.map(why).collect();
+                session.not_recorded = target::not_recorded(pids, |pid| session.processes.contains_key(&pid));
                 session.metadata.blind_spots.extend_from_slice(&session.not_recorded);
             }
             What::Command(command) => {
@@ -204,10 +202,9 @@ impl Session {
     }
 
     fn over(&self, config: &Config) -> bool {
-        let outlives_command = config.wait_all || config.duration.is_some();
         let ended = match self.child {
             Some(_) if self.how_it_ended.is_none() => false,
-            Some(_) if !outlives_command => true,
+            Some(_) if !config.outlives_command() => true,
             _ => self.processes.is_empty(),
         };
         ended || self.timed_out(config) || self.writing.is_full()

@@ -1,0 +1,72 @@
+//! The processes behind a window: which began, which used the processors, and what they and their threads are called.
+
+use super::{Context, Frame};
+
+use crate::evidence::{Thread, ThreadCalls};
+use osd_detect::findings::NewProcess;
+use osd_detect::windows::Group;
+use std::collections::BTreeMap;
+
+impl Context<'_> {
+    /// By name and program, the most frequent first; and how many there are in all.
+    pub(super) fn new_processes(&self, group: &Group) -> (Vec<NewProcess>, u64) {
+        let grid = self.table.grid;
+        // What they do shows when they have run for a moment.
+        let span = grid.time(group.start).saturating_sub(200_000_000)..grid.time(group.end);
+        let mut by_name: BTreeMap<(&str, &str), (i64, NewProcess)> = BTreeMap::new();
+        for life in self.table.processes.values() {
+            let Some(born) = life.born_ns.filter(|b| span.contains(b)) else { continue };
+            let new = || NewProcess { comm: life.comm.clone(), exe: life.exe.clone(), ..NewProcess::default() };
+            let (first, entry) = by_name.entry((&life.comm, &life.exe)).or_insert_with(|| (i64::MAX, new()));
+            entry.count += 1;
+            if (born, life.pid) < (*first, entry.first_pid) || entry.count == 1 {
+                *first = born;
+                entry.first_pid = life.pid;
+                entry.argv.clone_from(&life.argv);
+            }
+        }
+        let mut all: Vec<NewProcess> = by_name.into_values().map(|(_, p)| p).collect();
+        let n = all.iter().map(|p| p.count).sum();
+        all.sort_by(|a, b| b.count.cmp(&a.count).then(a.first_pid.cmp(&b.first_pid)));
+        all.truncate(8);
+        (all, n)
+    }
+
+    /// Cores beyond the usual of each process, most first.
+    pub(super) fn cpu_by_process(&self, frame: &Frame) -> Vec<(String, f64)> {
+        let mut all: Vec<(u32, String, f64)> = vec![];
+        for (proc, cores) in &self.table.cpu_of {
+            let c = self.counts(frame, cores.iter().map(|v| f64::from(*v)).enumerate());
+            let pid = self.table.processes.get(proc).map_or(0, |l| l.pid);
+            let name = self.process(*proc, self.table.grid.time(frame.inside.end));
+            all.push((pid, name, c.excess() / (frame.inside.len() as f64)));
+        }
+        all.sort_by(|a, b| b.2.total_cmp(&a.2).then(a.0.cmp(&b.0)));
+        all.into_iter().filter(|a| a.2 > 0.0).take(3).map(|(_, name, cores)| (name, cores)).collect()
+    }
+
+    /// Name and PID of a process, as it was called at that time.
+    pub(super) fn process(&self, proc: u64, ts_ns: i64) -> String {
+        let life = self.table.processes.get(&proc);
+        let pid = life.map_or(0, |l| l.pid);
+        format!("{}/{pid}", life.and_then(|l| l.comm_at(ts_ns)).unwrap_or("process"))
+    }
+
+    /// Name and TID of a thread.
+    pub(super) fn thread(&self, thread: Thread, calls: &ThreadCalls, frame: &Frame) -> String {
+        format!("{}/{}", self.comm(thread.proc, calls, frame), thread.tid)
+    }
+
+    /// What the process was called when it made most of its calls in the window: before an exec it was another program.
+    pub(super) fn comm(&self, proc: u64, calls: &ThreadCalls, frame: &Frame) -> String {
+        let mut inside: BTreeMap<u32, u32> = BTreeMap::new();
+        for (bin, n) in calls.calls.0.iter().filter(|(bin, _)| frame.inside.contains(&(*bin as usize))) {
+            let sum = inside.entry(*bin).or_default();
+            *sum = sum.saturating_add(*n);
+        }
+        let busiest = inside.into_iter().max_by_key(|(_, n)| *n).map_or(frame.inside.end, |(bin, _)| bin as usize + 1);
+        let life = self.table.processes.get(&proc);
+        let name = life.and_then(|l| l.comm_at(self.table.grid.time(busiest)));
+        name.map_or_else(|| format!("pid {}", calls.pid), str::to_owned)
+    }
+}
