@@ -5,10 +5,10 @@ use crate::judged;
 use crate::metrics::METRICS;
 use crate::say;
 use crate::series::Table;
-use osd_detect::findings::DetectorSummary;
 use osd_detect::grid::Grid;
 use osd_detect::stream::{self, Detector, Form};
 use osd_detect::windows::{self, Group, Hit};
+use osd_findings::DetectorSummary;
 use osd_model::score::Scored;
 
 /// Time at the start that is neither baseline nor window; at least one interval.

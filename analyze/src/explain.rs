@@ -5,7 +5,7 @@ use crate::metrics::{self, METRICS};
 use crate::series::{self, Table};
 use crate::shifts::Context;
 use crate::{Result, answers, detection, judged, marks};
-use osd_detect::findings::{FINDINGS_VERSION, Findings, Heatmap, HeatmapRow, LossSpan, RecordingSummary, Series};
+use osd_findings::{FINDINGS_VERSION, Findings, Heatmap, HeatmapRow, LossSpan, RecordingSummary, Series};
 use osd_model::Model;
 use osd_recording::{Kind, Recording};
 use std::ops::Range;

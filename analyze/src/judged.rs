@@ -6,9 +6,9 @@
 use crate::Result;
 use crate::explain::Config;
 use crate::metrics::METRICS;
-use osd_detect::findings::Series;
 use osd_detect::grid::Grid;
 use osd_detect::windows::{self, Hit};
+use osd_findings::Series;
 use osd_model::Model;
 use osd_model::score::{Alarm, Options, Scored};
 use osd_recording::Recording;

@@ -1,7 +1,7 @@
 //! From recordings to findings: a DataFusion [`Session`] over recordings for questions a person asks, and [`analyze`] for the one
 //! that osd answers by itself: what was unusual, when, and which calls, threads and errors came with it.
 //!
-//! Nothing here prints. The same recording and [`Config`] give the same [`osd_detect::findings::Findings`], byte for byte.
+//! Nothing here prints. The same recording and [`Config`] give the same [`osd_findings::Findings`], byte for byte.
 
 mod answers;
 mod detection;

@@ -4,7 +4,7 @@ use crate::series::{self, Table};
 use crate::{Result, touched::Touched};
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::UInt64Type;
-use osd_detect::findings::{LabelSpan, LossSpan};
+use osd_findings::{LabelSpan, LossSpan};
 use osd_recording::{Kind, Query, Recording};
 use std::collections::BTreeMap;
 use std::ops::Range;

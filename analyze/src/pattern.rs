@@ -1,8 +1,8 @@
 //! Names for what a window looks like, decided by which metrics and calls have the excess.
 
 use crate::metrics::{self, METRICS};
-use osd_detect::findings::{ErrorShift, MetricShift, SyscallShift};
 use osd_detect::windows::Group;
+use osd_findings::{ErrorShift, MetricShift, SyscallShift};
 
 /// What the decision looks at.
 pub(crate) struct Facts<'a> {

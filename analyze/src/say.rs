@@ -2,7 +2,7 @@
 
 use crate::metrics;
 use crate::objects::{Owned, Ranked};
-use osd_detect::findings::{ErrorShift, MetricShift, Ratio, SyscallShift, Window};
+use osd_findings::{ErrorShift, MetricShift, Ratio, SyscallShift, Window};
 use osd_recording::words::plural;
 
 /// What the window itself does not hold.

@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use crate::detector::Sight;
     use crate::metrics::events;
-    use crate::rates::tests::Rng;
+    use crate::rng::Rng;
     use crate::scoring;
 
     /// A smoothed score with a heavy tail, a point a second.

@@ -2,9 +2,8 @@
 //!
 //! A detector here is a [`Residual`] (what each metric should have been, and how far off it was) with a way to make one score of many
 //! residuals: [`crate::scoring::Recipe`] for what ships, a plain mean for the baselines ([`crate::baseline`]). A trained model joins by
-//! being [`crate::lstm::Forecasting`], whose [`crate::lstm::Learner`] lives elsewhere.
+//! being `osd_lstm::Forecasting`, whose learner lives elsewhere.
 
-use crate::lstm::NotLearnt;
 use crate::series::Table;
 
 /// Least rows to learn from.
@@ -51,6 +50,16 @@ pub enum Error {
     NotLearnt(#[from] NotLearnt),
 }
 
+/// Why nothing was learnt, in one line for people, and how to fix it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct NotLearnt {
+    /// One line.
+    pub reason: String,
+    /// How to fix it.
+    pub hint: Option<String>,
+}
+
 /// Scores a series after learning from a normal one.
 pub trait Detector {
     /// As on the command line.
@@ -72,8 +81,11 @@ pub trait Residual {
     fn residuals(&self, series: &Table) -> Table;
 }
 
-/// `train` without gaps, if there is enough of it.
-pub(crate) fn learnable(train: &Table) -> Result<Table, Error> {
+/// `train` without gaps, if there is enough of it: the first step of any [`Detector::fit`].
+///
+/// # Errors
+/// [`Error::TooShort`].
+pub fn learnable(train: &Table) -> Result<Table, Error> {
     if train.len() < MIN_TRAIN || train.columns() == 0 {
         return Err(Error::TooShort { rows: train.len() });
     }
@@ -82,8 +94,11 @@ pub(crate) fn learnable(train: &Table) -> Result<Table, Error> {
     Ok(train)
 }
 
-/// `series` without gaps, if it has the metrics learnt.
-pub(crate) fn scorable(series: &Table, learnt: usize) -> Result<Table, Error> {
+/// `series` without gaps, if it has the metrics learnt: the first step of any [`Detector::score`].
+///
+/// # Errors
+/// [`Error::Metrics`].
+pub fn scorable(series: &Table, learnt: usize) -> Result<Table, Error> {
     if series.columns() != learnt || learnt == 0 {
         return Err(Error::Metrics { found: series.columns(), learnt });
     }

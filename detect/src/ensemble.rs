@@ -90,7 +90,7 @@ impl Detector for Ensemble {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rates::tests::Rng;
+    use crate::rng::Rng;
 
     /// Days of four metrics that belong together; `change` is applied to each row.
     fn series(days: usize, seed: u64, change: impl Fn(usize, &mut [f64; 4])) -> Table {

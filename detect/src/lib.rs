@@ -1,23 +1,21 @@
-//! Pure algorithms on series and counts, and the vocabulary of [`findings`].
+//! Pure algorithms on series and counts.
 //!
 //! [`stream`] decides, point by point, what is unusual in one metric; [`threshold`] gives it a limit for a stated rate of false
 //! alarms; [`windows`] turns hits on many metrics into windows with sharp edges; [`rates`] and [`histogram`] compare what happened
 //! inside a window with what happens outside.
 //!
 //! What learns first has one interface, [`detector`]: residuals ([`baseline`]), scored by a recipe ([`scoring`]), joined in an
-//! [`ensemble`], with a threshold from [`alarm_rate`]. [`lstm`] is a trained forecaster, as weights and a forward pass, and [`scaler`] what
-//! it sees metrics through. [`novelty`] is for one metric with a rhythm. [`metrics`] and [`nab`] say how good
+//! [`ensemble`], with a threshold from [`alarm_rate`]. [`scaler`] is what a trained forecaster (`osd-lstm`) sees metrics
+//! through. [`novelty`] is for one metric with a rhythm. [`metrics`] and [`nab`] say how good
 //! a score is, [`incidents`] how good alarms are. No I/O, no clock, no unseeded randomness: the same input gives the same output.
 
 pub mod alarm_rate;
 pub mod baseline;
 pub mod detector;
 pub mod ensemble;
-pub mod findings;
 pub mod grid;
 pub mod histogram;
 pub mod incidents;
-pub mod lstm;
 pub mod metrics;
 pub mod nab;
 pub mod novelty;

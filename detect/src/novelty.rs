@@ -232,7 +232,7 @@ impl Likelihood {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rates::tests::Rng;
+    use crate::rng::Rng;
     use proptest::prelude::*;
 
     const DAY: usize = 288;

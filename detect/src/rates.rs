@@ -195,32 +195,18 @@ fn ln_gamma(x: f64) -> f64 {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
+    use crate::rng::Rng;
     use proptest::prelude::*;
 
-    /// SplitMix64 for tests, seeded.
-    pub(crate) struct Rng(pub(crate) u64);
-
-    impl Rng {
-        pub(crate) fn unit(&mut self) -> f64 {
-            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-            let mut z = self.0;
-            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-            ((z ^ (z >> 31)) >> 11) as f64 / (1_u64 << 53) as f64
+    fn poisson(rng: &mut Rng, mean: f64) -> f64 {
+        let (limit, mut product, mut n) = ((-mean).exp(), rng.unit(), 0.0);
+        while product > limit {
+            product *= rng.unit();
+            n += 1.0;
         }
-        pub(crate) fn normal(&mut self) -> f64 {
-            (-2.0 * (1.0 - self.unit()).ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()
-        }
-        fn poisson(&mut self, mean: f64) -> f64 {
-            let (limit, mut product, mut n) = ((-mean).exp(), self.unit(), 0.0);
-            while product > limit {
-                product *= self.unit();
-                n += 1.0;
-            }
-            n
-        }
+        n
     }
 
     /// Share of trials whose interval holds the true ratio.
@@ -241,10 +227,10 @@ pub(crate) mod tests {
     #[test]
     fn interval_covers_the_truth_on_poisson_counts() {
         for truth in [0.5, 1.0, 3.0] {
-            let share = coverage(20, truth, |rng, mean| rng.poisson(mean));
+            let share = coverage(20, truth, |rng, mean| poisson(rng, mean));
             assert!((0.935..0.985).contains(&share), "{truth}: {share}");
             // Exact means at least 95 %.
-            let share = coverage(4, truth, |rng, mean| rng.poisson(mean));
+            let share = coverage(4, truth, |rng, mean| poisson(rng, mean));
             assert!((0.945..0.995).contains(&share), "{truth}: {share}");
         }
     }
@@ -253,7 +239,7 @@ pub(crate) mod tests {
     fn interval_covers_the_truth_on_bursty_counts() {
         // Bursts of four calls: variance four times the Poisson value.
         for (n, truth) in [(10, 1.0), (20, 1.0), (40, 2.0)] {
-            let share = coverage(n, truth, |rng, mean| 4.0 * rng.poisson(mean / 4.0));
+            let share = coverage(n, truth, |rng, mean| 4.0 * poisson(rng, mean / 4.0));
             assert!((0.92..0.985).contains(&share), "{n} {truth}: {share}");
         }
     }

@@ -18,6 +18,12 @@ impl Rng {
         (self.bits() >> 11) as f64 / (1_u64 << 53) as f64
     }
 
+    /// Normal, of mean 0 and variance 1 (Box & Muller 1958).
+    pub fn normal(&mut self) -> f64 {
+        // 1 - unit() is never 0.
+        (-2.0 * (1.0 - self.unit()).ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos()
+    }
+
     /// Uniform in `0..n`, for an `n` far below 2^64.
     pub fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.bits()) * n as u128) >> 64) as usize

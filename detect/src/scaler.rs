@@ -65,7 +65,7 @@ impl Scaler {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rates::tests::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn scales_are_robust_and_come_back() {

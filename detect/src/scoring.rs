@@ -248,7 +248,7 @@ pub fn mean(values: &[f64], width: usize, sight: Sight) -> Vec<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rates::tests::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn tail_is_that_of_the_normal_distribution() {

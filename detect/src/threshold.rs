@@ -87,7 +87,7 @@ pub(crate) fn generalised_pareto(excesses: &[f64], shape_max: f64) -> (f64, f64)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rates::tests::Rng;
+    use crate::rng::Rng;
     use proptest::prelude::*;
 
     fn fitted(mut draw: impl FnMut(&mut Rng) -> f64, n: usize, seed: u64) -> Tail {

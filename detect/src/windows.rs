@@ -97,7 +97,7 @@ pub fn confidence(per_hour: f64, hours: f64, tail: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rates::tests::Rng;
+    use crate::rng::Rng;
     use proptest::prelude::*;
 
     fn hit(metric: usize, start: usize, end: usize, severity: f64) -> Hit {

@@ -1,7 +1,7 @@
 //! What a trained model is, on the way from recordings to scores:
 //!
 //! [`features`] (a recording's samples as a regular table) → [`prepare`] (scaled, split by time, what is trained on) → an
-//! [`osd_detect::lstm::Lstm`] from whoever trains → [`Model`] (with its scaler, and what its errors are on normal data) → [`artifact`]
+//! [`osd_lstm::Lstm`] from whoever trains → [`Model`] (with its scaler, and what its errors are on normal data) → [`artifact`]
 //! (a directory that PyTorch can load) → [`score`] (how strange each moment of another recording is, and which metric says so) →
 //! [`table`] (the same as a Parquet file).
 //!

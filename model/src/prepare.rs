@@ -6,9 +6,9 @@
 use crate::artifact::TrainedOn;
 use crate::features::{self, Feature, Series};
 use crate::{Error, Result};
-use osd_detect::lstm::Segment;
 use osd_detect::scaler::Scaler;
 use osd_detect::series::Table;
+use osd_lstm::Segment;
 use osd_recording::Recording;
 use std::ops::Range;
 use std::sync::Arc;

@@ -14,10 +14,10 @@ use crate::prepare::{self, Prepared};
 use crate::{Error, Result};
 use osd_detect::alarm_rate::AlarmRate;
 use osd_detect::detector::Sight;
-use osd_detect::lstm::{Forecaster, Lstm, Segment, distance};
 use osd_detect::robust;
 use osd_detect::scoring::{self, Moments, Recipe};
 use osd_detect::series::Table;
+use osd_lstm::{Forecaster, Lstm, Segment, distance};
 use osd_recording::Recording;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
@@ -392,7 +392,7 @@ impl Model {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use osd_detect::lstm::Layer;
+    use osd_lstm::Layer;
 
     /// Forecasts zero, whatever it sees.
     fn zero(metrics: usize) -> Forecaster {

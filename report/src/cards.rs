@@ -3,7 +3,7 @@
 use crate::text::clean;
 use crate::units;
 use crate::view::since;
-use osd_detect::findings::{ErrorShift, Findings, Ratio, SequenceCall, SyscallShift, Window};
+use osd_findings::{ErrorShift, Findings, Ratio, SequenceCall, SyscallShift, Window};
 use osd_recording::words::plural;
 
 /// Calls in a card's table.
@@ -111,7 +111,7 @@ impl Card {
     }
 }
 
-fn process_line(p: &osd_detect::findings::NewProcess) -> String {
+fn process_line(p: &osd_findings::NewProcess) -> String {
     let times = if p.count > 1 { format!(" × {}", units::grouped(p.count)) } else { String::new() };
     let what = if p.argv.is_empty() { &p.exe } else { &p.argv };
     format!("{}{times} (first PID {}): {}", clean(&p.comm, 20), p.first_pid, clean(what, 120))

@@ -6,7 +6,7 @@ use crate::decimate::thin;
 use crate::text::escape;
 use crate::view::{Panel, View};
 use crate::{paint, picture, units};
-use osd_detect::findings::Findings;
+use osd_findings::Findings;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 

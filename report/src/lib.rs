@@ -24,7 +24,7 @@ mod view;
 
 pub use learning::{Learning, learning_png};
 
-use osd_detect::findings::Findings;
+use osd_findings::Findings;
 use osd_recording::output::{self, OutputFile};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! A rich set of findings, made up and deterministic: two minutes of a key-value server with three faults. For tests and looking.
 
-use osd_detect::findings::*;
+use osd_findings::*;
 
 const START_NS: i64 = 1_767_225_600_000_000_000;
 const N: usize = 1200;

@@ -6,7 +6,7 @@ use crate::text::{Font, clean, escape};
 use crate::units::*;
 use crate::view::{MAX_WINDOWS, View};
 use crate::{Error, Options, html, png, svg, write};
-use osd_detect::findings::{Findings, LabelSpan, MetricShift, Series};
+use osd_findings::{Findings, LabelSpan, MetricShift, Series};
 use std::path::PathBuf;
 
 /// An empty place of its own for each test.

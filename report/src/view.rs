@@ -6,7 +6,7 @@ use crate::cards::Card;
 use crate::decimate::Point;
 use crate::text::clean;
 use crate::units;
-use osd_detect::findings::{Findings, Series};
+use osd_findings::{Findings, Series};
 use osd_recording::words::plural;
 
 /// Windows drawn at most; the strongest are kept.

@@ -5,7 +5,7 @@ use crate::format::{self, plural};
 use crate::inputs;
 use crate::output::{Output, say};
 use osd_analyze::Config;
-use osd_detect::findings::{Findings, Window};
+use osd_findings::{Findings, Window};
 use osd_recording::Recording;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

@@ -2,7 +2,7 @@
 //! knows. Needs root; takes minutes, because that is how long the processes live.
 
 use crate::support::{alone, may_record, osd, osd_ok, record, text};
-use osd_detect::findings::{Findings, Window};
+use osd_findings::{Findings, Window};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};

@@ -1,10 +1,10 @@
-//! `osd score` and `osd analyze --model`, with a model that learns in a second (`osd_detect::lstm::Reservoir`).
+//! `osd score` and `osd analyze --model`, with a model that learns in a second (`osd_lstm::Reservoir`).
 
 use crate::record::Place;
 use crate::script::{Act, Actor, Script};
 use crate::support::{osd, record, targets, text};
-use osd_detect::findings::Findings;
-use osd_detect::lstm::{Learner, Reservoir};
+use osd_findings::Findings;
+use osd_lstm::{Learner, Reservoir};
 use osd_model::prepare::{Shape, prepare};
 use osd_model::{Model, features};
 use osd_recording::Recording;

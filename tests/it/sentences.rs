@@ -4,7 +4,7 @@
 use crate::record::Place;
 use crate::script::{Act, Actor, Script};
 use crate::support::{honesty, osd, record, targets, text};
-use osd_detect::findings::{Findings, Window};
+use osd_findings::{Findings, Window};
 use std::path::Path;
 
 fn findings(path: &Path) -> Findings {

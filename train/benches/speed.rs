@@ -6,7 +6,7 @@
 //! there is a GPU, it also says from which batch on that pays.
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark")]
 
-use osd_detect::lstm::{Forecaster, Segment};
+use osd_lstm::{Forecaster, Segment};
 use osd_train::{Chosen, Config, Trainer, Wanted, choose};
 use std::collections::BTreeMap;
 use std::process::Command;

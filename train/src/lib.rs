@@ -1,6 +1,6 @@
 //! Learns what is normal: an LSTM that forecasts the next samples, trained with [Burn](https://burn.dev).
 //!
-//! The only crate that sees Burn. It takes [segments](osd_detect::lstm::Segment) and gives an [`osd_detect::lstm::Lstm`], which scoring
+//! The only crate that sees Burn. It takes [segments](osd_lstm::Segment) and gives an [`osd_lstm::Lstm`], which scoring
 //! uses without any of this. [`Trainer`] is the loop, [`choose`] the device. Below lie `network` (the module, by Burn's own layers and by
 //! osd's operation), `op` (the operation in Burn's dispatch), and what it does: `kernel` on a CPU, `gpu` on a GPU.
 

@@ -5,8 +5,8 @@ use crate::network::{Network, Tensors};
 use crate::{Config, Trainer, Wanted, choose};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
-use osd_detect::lstm::{Forecaster, Segment};
 use osd_detect::rng::Rng;
+use osd_lstm::{Forecaster, Segment};
 use std::sync::Arc;
 
 fn noise(n: usize, rng: &mut Rng) -> Vec<f32> {

@@ -1,8 +1,8 @@
 //! Windows of segments: which there are, and batches of them.
 
 use crate::kernel::Shape;
-use osd_detect::lstm::Segment;
 use osd_detect::rng::Rng;
+use osd_lstm::Segment;
 use std::ops::Range;
 
 /// All windows of some segments, by segment and first row.

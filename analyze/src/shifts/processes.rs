@@ -3,8 +3,8 @@
 use super::{Context, Frame};
 
 use crate::evidence::{Thread, ThreadCalls};
-use osd_detect::findings::NewProcess;
 use osd_detect::windows::Group;
+use osd_findings::NewProcess;
 use std::collections::BTreeMap;
 
 impl Context<'_> {

@@ -113,7 +113,7 @@ fn eigen(mut a: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rates::tests::Rng;
+    use crate::rng::Rng;
 
     #[test]
     fn eigenvectors_diagonalise() {

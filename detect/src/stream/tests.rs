@@ -1,5 +1,5 @@
 use super::*;
-use crate::rates::tests::Rng;
+use crate::rng::Rng;
 use proptest::prelude::*;
 
 /// Alarms as spans of points, spans less than two seconds apart joined.

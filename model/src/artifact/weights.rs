@@ -8,7 +8,7 @@
 //! The file is the length of a JSON header, the header and the numbers, little-endian throughout
 //! (<https://github.com/huggingface/safetensors>); written here, because the crate for it changes features of serde below all of DataFusion.
 
-use osd_detect::lstm::{Layer, Lstm};
+use osd_lstm::{Layer, Lstm};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 

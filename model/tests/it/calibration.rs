@@ -2,7 +2,7 @@
 
 use crate::server::{HZ, Server};
 use osd_detect::detector::Sight;
-use osd_detect::lstm::{Learner, Lstm, Reservoir};
+use osd_lstm::{Learner, Lstm, Reservoir};
 use osd_model::prepare::{Halves, Prepared, Shape, prepare};
 use osd_model::score::Options;
 use osd_model::{Model, features};

@@ -2,7 +2,7 @@
 
 use crate::server::{Change, Server, model};
 use osd_detect::detector::Sight;
-use osd_detect::lstm::Forecaster;
+use osd_lstm::Forecaster;
 use osd_model::score::{Options, Scored};
 use osd_model::table;
 use osd_recording::rows::Sample;

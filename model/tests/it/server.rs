@@ -1,6 +1,6 @@
 //! Recordings of a server that does not exist: a rhythm of six seconds, noise, and whatever a test changes.
 
-use osd_detect::lstm::{Learner, Reservoir};
+use osd_lstm::{Learner, Reservoir};
 use osd_model::prepare::{Shape, prepare};
 use osd_model::{Model, features};
 use osd_recording::rows::{Loss, Owner, Sample};

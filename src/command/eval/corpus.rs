@@ -6,9 +6,9 @@ use crate::output::Output;
 use osd_datasets::corpus::{Corpus, Known};
 use osd_datasets::evaluate::{self, NabRow, Row};
 use osd_detect::detector::Sight;
-#[cfg(feature = "train")]
-use osd_detect::lstm::{Learner, Lstm, NotLearnt, Segment};
 use osd_detect::metrics::Evaluation;
+#[cfg(feature = "train")]
+use osd_lstm::{Learner, Lstm, NotLearnt, Segment};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -43,7 +43,8 @@ pub(super) fn run(args: &Args, corpus: &Path) -> Result<ExitCode> {
 /// The LSTM as a stream, window by window, and as one more member of the ensemble; trained once for all three.
 #[cfg(feature = "train")]
 fn trained(args: &Args, period: usize) -> Vec<evaluate::Boxed> {
-    use osd_detect::{ensemble::Ensemble, lstm::Forecasting, scoring::Recipe};
+    use osd_detect::{ensemble::Ensemble, scoring::Recipe};
+    use osd_lstm::Forecasting;
     if !args.lstm {
         return vec![];
     }

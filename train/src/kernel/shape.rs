@@ -11,8 +11,8 @@
 //! [horizon * metrics]
 //! ```
 
-use osd_detect::lstm::{Layer, Lstm, Unfit};
 use osd_detect::rng::Rng;
+use osd_lstm::{Layer, Lstm, Unfit};
 use std::ops::Range;
 
 /// Sizes of a forecaster and of the windows it learns from.

@@ -18,6 +18,7 @@ mod reservoir;
 
 pub use detector::{Forecasting, distance};
 pub use forward::{Forecaster, Path, Stream};
+pub use osd_detect::detector::NotLearnt;
 pub use reservoir::Reservoir;
 
 use std::ops::Range;
@@ -212,16 +213,6 @@ impl Segment {
             valid: self.valid[rows].to_vec(),
         }
     }
-}
-
-/// Why nothing was learnt, in one line for people, and how to fix it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{reason}")]
-pub struct NotLearnt {
-    /// One line.
-    pub reason: String,
-    /// How to fix it.
-    pub hint: Option<String>,
 }
 
 /// Fits an [`Lstm`]: `train/` is one. The binary hands it to whatever wants to learn, so that no tensor library compiles with this.

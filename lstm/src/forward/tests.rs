@@ -1,6 +1,6 @@
 use super::*;
-use crate::lstm::Layer;
-use crate::rates::tests::Rng;
+use crate::Layer;
+use osd_detect::rng::Rng;
 
 fn random(metrics: usize, hidden: &[usize], horizon: usize, seed: u64) -> Lstm {
     let mut rng = Rng(seed);
@@ -23,7 +23,7 @@ fn random(metrics: usize, hidden: &[usize], horizon: usize, seed: u64) -> Lstm {
     Lstm::new(layers, some(outputs * input, 0.3), some(outputs, 0.3), metrics, horizon).unwrap()
 }
 
-/// The equations of [`crate::lstm`], in `f64`, one by one.
+/// The equations of [`crate`], in `f64`, one by one.
 fn by_the_book(lstm: &Lstm, rows: &[f32]) -> Vec<f64> {
     let sigmoid = |x: f64| 1.0 / (1.0 + (-x).exp());
     let mut h: Vec<Vec<f64>> = lstm.layers.iter().map(|l| vec![0.0; l.hidden]).collect();

@@ -6,7 +6,7 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may stop")]
 
-use osd_detect::lstm::{Forecaster, Layer, Lstm, Path};
+use osd_lstm::{Forecaster, Layer, Lstm, Path};
 use std::hint::black_box;
 use std::process::Command;
 use std::time::Instant;

@@ -4,7 +4,7 @@
 //! a trained model is compared with, and what tests of the way from recordings to scores learn with.
 
 use super::{Forecaster, Layer, Learner, Lstm, NotLearnt, Segment};
-use crate::rng::Rng;
+use osd_detect::rng::Rng;
 
 /// Random weights and a fitted head.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,10 +1,10 @@
 //! A forecaster among the detectors: what is learnt, by whom it is learnt, and the same recipe as for every other residual.
 
 use super::{Forecaster, Learner, Segment};
-use crate::detector::{Detector, Error, Scores, Sight, learnable, scorable};
-use crate::scaler::Scaler;
-use crate::scoring::{self, Moments, Recipe};
-use crate::series::Table;
+use osd_detect::detector::{Detector, Error, Scores, Sight, learnable, scorable};
+use osd_detect::scaler::Scaler;
+use osd_detect::scoring::{self, Moments, Recipe};
+use osd_detect::series::Table;
 
 /// Scores by the residuals of a forecaster that `learner` fits.
 pub struct Forecasting {
@@ -113,8 +113,8 @@ impl Detector for Forecasting {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lstm::{NotLearnt, Reservoir};
-    use crate::rates::tests::Rng;
+    use crate::{NotLearnt, Reservoir};
+    use osd_detect::rng::Rng;
 
     /// Two metrics with a rhythm; the second follows the first.
     fn series(rows: usize, seed: u64, change: impl Fn(usize, &mut [f64; 2])) -> Table {
