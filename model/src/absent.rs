@@ -9,8 +9,8 @@ use osd_recording::{Metadata, Recording};
 
 /// The error for `feature`, of which no sample of `recording` has a value in any of its `n_intervals`.
 pub(crate) fn error(recording: &Recording, feature: &Feature, n_intervals: usize) -> Error {
-    let (why, fix) = reason(recording.metadata(), feature.columns, n_intervals);
-    let columns = feature.columns.join(", ");
+    let (why, fix) = reason(recording.metadata(), feature.columns(), n_intervals);
+    let columns = feature.columns().join(", ");
     let path = recording.path().to_owned();
     Error::MissingFeature { path, feature: feature.name, why: format!("{why} (column {columns})"), fix }
 }

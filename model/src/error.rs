@@ -170,7 +170,7 @@ impl Error {
         Some(match self {
             Self::Recording(e) => return e.hint().map(str::to_owned),
             Self::UnknownFeature { .. } | Self::Features { .. } => {
-                let names: Vec<&str> = crate::features::ALL.iter().map(|f| f.name).collect();
+                let names: Vec<&str> = crate::features::all().map(|f| f.name).collect();
                 format!("there are: {}", names.join(", "))
             }
             Self::MissingFeature { feature, fix, .. } => {

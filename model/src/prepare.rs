@@ -122,7 +122,7 @@ impl Prepared {
         if constant.len() == features.len() {
             return Err(Error::Constant { features: constant.join(", ") });
         }
-        let floors: Vec<f64> = features.iter().map(|f| f.floor).collect();
+        let floors: Vec<f64> = features.iter().filter_map(|f| f.model_floor).collect();
         let scaler = Scaler::fit(&train, &floors);
         let metrics = features.len();
         let (mut training, mut validation, mut whole) = (vec![], vec![], vec![]);

@@ -232,7 +232,7 @@ fn forecasts(forecaster: &Forecaster, segment: &Segment, features: &[&Feature], 
             if segment.valid[at] {
                 n_seen += 1.0;
                 let share = least_share.max(1.0 / n_seen);
-                for (m, off) in off.iter_mut().enumerate().filter(|(m, _)| features[*m].level) {
+                for (m, off) in off.iter_mut().enumerate().filter(|(m, _)| features[*m].is_level()) {
                     *off += share * (row[m] - forecast[m] - *off);
                 }
             }
@@ -308,7 +308,7 @@ pub(crate) fn normal(lstm: &Lstm, prepared: &Prepared) -> Result<Normal> {
         return Err(too_few(pooled.len()));
     }
     let mut moments = scoring::moments(&pooled);
-    for (moments, _) in moments.iter_mut().zip(features).filter(|(_, f)| f.level) {
+    for (moments, _) in moments.iter_mut().zip(features).filter(|(_, f)| f.is_level()) {
         moments.sd = moments.sd.max(LEVEL_SD);
     }
     let mut familiar = vec![[f64::INFINITY, f64::NEG_INFINITY]; metrics];

@@ -22,7 +22,7 @@ fn crates_form_a_star_and_heavy_ones_stay_where_they_belong() {
         ("osd-lstm", &["osd-detect"]),
         ("osd-bpf", &["libbpf-rs", "libbpf-cargo"]),
         ("osd-record", &["osd-bpf", "osd-recording"]),
-        ("osd-model", &["osd-detect", "osd-lstm", "osd-recording"]),
+        ("osd-model", &["osd-detect", "osd-lstm", "osd-recording", "osd-signals"]),
         ("osd-signals", &["osd-detect", "osd-recording"]),
         ("osd-explain", &["osd-detect", "osd-findings", "osd-model", "osd-recording", "osd-signals"]),
         ("osd-query", &["osd-detect", "osd-model", "osd-recording", "osd-signals", "datafusion"]),
