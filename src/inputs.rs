@@ -1,5 +1,7 @@
-//! The recordings that arguments name. Each argument is a file, a folder of recordings or a pattern, whichever of them is there: the file
-//! before the pattern. What is named twice is counted once, and that is said.
+//! The recordings that arguments name, and the model.
+//!
+//! Each argument is a file, a folder of recordings or a pattern, whichever of them is there: the file before the pattern.
+//! What is named twice is counted once, and that is said.
 
 use crate::failure::{Failure, Result};
 use crate::output::say;
@@ -8,6 +10,20 @@ use std::collections::{HashMap, HashSet};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+/// Where `osd train` writes a model, and where it is looked for, unless somebody says.
+#[cfg(feature = "model")]
+pub(crate) const MODEL: &str = "model";
+
+/// Reads the model in `path`, which may be nobody's choice.
+#[cfg(feature = "model")]
+pub(crate) fn model(path: &Path) -> Result<osd_model::Model> {
+    if path == Path::new(MODEL) && path.symlink_metadata().is_err() {
+        return Err(Failure::new(format!("there is no model in {MODEL}/"))
+            .hint("learn one: osd train normal/*.parquet; or name the folder of another"));
+    }
+    Ok(osd_model::Model::read(path)?)
+}
 
 /// The files that `arguments` name, in their order, each once. A name that is nothing stays: opening it says so.
 pub(crate) fn files(arguments: &[PathBuf]) -> Result<Vec<PathBuf>> {

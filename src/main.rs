@@ -3,10 +3,13 @@
 //! stdout carries data only; progress, warnings and timing go to stderr. Exit status: 0 done, 1 the answer is "found" or
 //! "differs", 2 error or misuse.
 
+mod cli;
 mod command;
 mod failure;
 mod format;
 mod inputs;
+#[cfg(any(feature = "record", feature = "train"))]
+mod interrupt;
 mod output;
 
 use std::process::ExitCode;
@@ -16,7 +19,7 @@ fn main() -> ExitCode {
     // SAFETY: setting a signal to its default disposition before any thread exists.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
     mind_file_size_limit();
-    match command::run(std::env::args_os()) {
+    match cli::run(std::env::args_os()) {
         Ok(code) => code,
         Err(failure) => {
             failure.lines().for_each(output::say);

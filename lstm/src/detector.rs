@@ -1,6 +1,7 @@
 //! A forecaster among the detectors: what is learnt, by whom it is learnt, and the same recipe as for every other residual.
 
-use super::{Forecaster, Learner, Segment};
+use crate::forward::Forecaster;
+use crate::segment::{Learner, Segment};
 use osd_detect::detector::{Detector, Error, Scores, Sight, learnable, scorable};
 use osd_detect::scaler::Scaler;
 use osd_detect::scoring::{self, Moments, Recipe};

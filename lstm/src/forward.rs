@@ -5,8 +5,8 @@
 //! one group's weights stay in the first-level cache while all rows of a batch pass. The product of the first layer with the input is
 //! made once for each row of the series, however many windows the row is in.
 
-use super::Lstm;
-use super::lanes::{self, Lanes};
+use crate::lanes::{self, Lanes};
+use crate::model::{Layer, Lstm};
 
 /// Windows that pass together: enough to use each weight often, few enough that their states stay in the cache.
 const BATCH: usize = 64;
@@ -88,7 +88,7 @@ struct Packed {
 }
 
 impl Packed {
-    fn new(layer: &super::Layer, n: usize) -> Self {
+    fn new(layer: &Layer, n: usize) -> Self {
         let groups = layer.hidden.div_ceil(n);
         let packed =
             |from: &dyn Fn(usize, usize) -> f32, inputs: usize| {

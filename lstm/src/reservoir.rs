@@ -3,7 +3,10 @@
 //! An echo state network (Jaeger 2001) with the cells of an LSTM. It learns in a second what training learns in minutes, less well: what
 //! a trained model is compared with, and what tests of the way from recordings to scores learn with.
 
-use super::{Forecaster, Layer, Learner, Lstm, NotLearnt, Segment};
+use crate::forward::Forecaster;
+use crate::model::{Layer, Lstm};
+use crate::segment::{Learner, Segment};
+use osd_detect::detector::NotLearnt;
 use osd_detect::rng::Rng;
 
 /// Random weights and a fitted head.

@@ -4,11 +4,11 @@
 //! probes, a recorder without eBPF; or because no interval was long enough, or a process may not be looked into.
 
 use crate::Error;
-use crate::features::Feature;
 use osd_recording::{Metadata, Recording};
+use osd_signals::metric::Metric;
 
 /// The error for `feature`, of which no sample of `recording` has a value in any of its `n_intervals`.
-pub(crate) fn error(recording: &Recording, feature: &Feature, n_intervals: usize) -> Error {
+pub(crate) fn error(recording: &Recording, feature: &Metric, n_intervals: usize) -> Error {
     let (why, fix) = reason(recording.metadata(), feature.columns(), n_intervals);
     let columns = feature.columns().join(", ");
     let path = recording.path().to_owned();

@@ -12,12 +12,11 @@ mod folder;
 pub mod weights;
 
 use crate::features::{self, Feature};
-use crate::prepare::Prepared;
-use crate::score::{self, Normal};
+use crate::normal::Normal;
+use crate::prepare::TrainedOn;
 use crate::{Error, Result};
 use osd_detect::scaler::{Scale, Scaler};
 use osd_lstm::{Lstm, MOST};
-use osd_recording::Recording;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -25,22 +24,6 @@ use std::path::Path;
 
 /// The model format that this crate writes and reads. Version 1 knew nothing of familiar values, and its weights got lost in a stream.
 pub const FORMAT_VERSION: u32 = 2;
-
-/// A recording that a model was trained on.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TrainedOn {
-    /// Its id.
-    pub recording_id: String,
-    /// Its file name at that time, without folders.
-    pub name: String,
-}
-
-impl TrainedOn {
-    pub(crate) fn of(recording: &Recording) -> Self {
-        let name = recording.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Self { recording_id: recording.metadata().recording_id.clone(), name }
-    }
-}
 
 /// `config.json`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,33 +79,6 @@ const MOST_TEXT: u64 = 16 << 20;
 const MOST_WEIGHTS: u64 = 1 << 30;
 
 impl Model {
-    /// A model of freshly trained weights: learns from the validation part what its errors are.
-    ///
-    /// # Errors
-    /// If the weights do not fit the features, or too little is left to set a threshold by.
-    pub fn new(lstm: Lstm, prepared: &Prepared, seed: u64) -> Result<Self> {
-        let config = Config {
-            format_version: FORMAT_VERSION,
-            osd_version: env!("CARGO_PKG_VERSION").into(),
-            features: prepared.features.iter().map(|f| f.name.to_owned()).collect(),
-            interval_ns: prepared.interval_ns,
-            window: prepared.shape.window,
-            horizon: lstm.horizon,
-            hidden: lstm.hidden(),
-            layers: lstm.layers.len(),
-            seed,
-            recordings: prepared.recordings.clone(),
-        };
-        let unfit = |detail: String| Error::damaged(Path::new("the trained model"), detail);
-        lstm.check().map_err(|e| unfit(e.to_string()))?;
-        if lstm.metrics != prepared.features.len() {
-            return Err(unfit(format!("{} metrics for {} features", lstm.metrics, prepared.features.len())));
-        }
-        let normal = score::normal(&lstm, prepared)?;
-        let id = weights::id(&lstm);
-        Ok(Self { config, lstm, scaler: prepared.scaler.clone(), normal, id })
-    }
-
     /// The features it sees.
     ///
     /// # Errors

@@ -1,6 +1,7 @@
 //! What can go wrong between recordings, models and scores.
 
 use osd_recording::words::plural;
+use osd_signals::metric::METRICS;
 use std::path::{Path, PathBuf};
 
 /// A result whose error is [`Error`].
@@ -170,7 +171,7 @@ impl Error {
         Some(match self {
             Self::Recording(e) => return e.hint().map(str::to_owned),
             Self::UnknownFeature { .. } | Self::Features { .. } => {
-                let names: Vec<&str> = crate::features::all().map(|f| f.name).collect();
+                let names: Vec<&str> = METRICS.iter().filter(|m| m.model_floor.is_some()).map(|m| m.name).collect();
                 format!("there are: {}", names.join(", "))
             }
             Self::MissingFeature { feature, fix, .. } => {

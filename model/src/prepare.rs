@@ -3,13 +3,13 @@
 //! Each recording's last part is validation: it sets when training stops, what the model's errors are like, and the threshold. The
 //! scaler is fitted on the first part alone. Nothing reaches from one recording, or from one side of a long gap, to another.
 
-use crate::artifact::TrainedOn;
 use crate::features::{self, Feature, Series};
 use crate::{Error, Result};
 use osd_detect::scaler::Scaler;
 use osd_detect::series::Table;
 use osd_lstm::Segment;
 use osd_recording::Recording;
+use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -27,6 +27,22 @@ pub struct Shape {
 impl Default for Shape {
     fn default() -> Self {
         Self { window: 80, horizon: 1, validation: 0.25 }
+    }
+}
+
+/// A recording that a model was trained on.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrainedOn {
+    /// Its id.
+    pub recording_id: String,
+    /// Its file name at that time, without folders.
+    pub name: String,
+}
+
+impl TrainedOn {
+    pub(crate) fn of(recording: &Recording) -> Self {
+        let name = recording.path().file_name().unwrap_or_default().to_string_lossy().into_owned();
+        Self { recording_id: recording.metadata().recording_id.clone(), name }
     }
 }
 

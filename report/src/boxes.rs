@@ -1,7 +1,7 @@
 //! A box for each window: its sentence, its tables, its first calls.
 
 use crate::cards::{CALL_COLUMNS, Card};
-use crate::picture::{MARGIN, WIDTH};
+use crate::layout::{MARGIN, WIDTH};
 use crate::scene::Scene;
 use crate::style::{BLUE, GRID, INK, MUTED, RULE, VERMILLION, WASH, WINDOW, faded};
 use crate::text::Font;

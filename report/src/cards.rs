@@ -2,7 +2,6 @@
 
 use crate::text::clean;
 use crate::units;
-use crate::view::since;
 use osd_findings::{ErrorShift, Findings, Ratio, SequenceCall, SyscallShift, Window};
 use osd_recording::words::plural;
 
@@ -60,8 +59,8 @@ pub(crate) struct SequenceRow {
 impl Card {
     pub(crate) fn new(window: &Window, findings: &Findings, span_s: f64) -> Self {
         let start = findings.recording.started_ns;
-        let from_s = since(start, window.start_ns).clamp(0.0, span_s);
-        let to_s = since(start, window.end_ns).clamp(from_s, span_s);
+        let from_s = units::since(start, window.start_ns).clamp(0.0, span_s);
+        let to_s = units::since(start, window.end_ns).clamp(from_s, span_s);
         let shifts = window.metrics.iter().take(4).map(|m| {
             let series = findings.series.iter().find(|s| s.metric == m.metric);
             let title = series.map_or(&m.metric, |s| if s.title.is_empty() { &s.metric } else { &s.title });

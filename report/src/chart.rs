@@ -1,7 +1,7 @@
 //! Charts on the shared time axis: panels of lines, the coverage strip, the axis itself.
 
 use crate::decimate::runs;
-use crate::picture::{LEFT, MARGIN, RIGHT, TimeAxis, WIDTH};
+use crate::layout::{LEFT, MARGIN, RIGHT, TimeAxis, WIDTH};
 use crate::scene::Scene;
 use crate::style::{GREEN, GRID, INK, LINES, MUTED, PURPLE, RULE, VERMILLION, WASH, WINDOW, WINDOW_TINT, faded};
 use crate::text::Font;

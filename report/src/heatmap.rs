@@ -1,6 +1,6 @@
 //! Syscall rates over time: a row a call, colour by the logarithm of its rate.
 
-use crate::picture::{LEFT, RIGHT, TimeAxis};
+use crate::layout::{LEFT, RIGHT, TimeAxis};
 use crate::scene::Scene;
 use crate::style::{INK, MUTED, RULE, STEPS, WASH, WINDOW, rate_color};
 use crate::text::Font;

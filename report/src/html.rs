@@ -5,7 +5,7 @@ use crate::cards::{CALL_COLUMNS, Card};
 use crate::decimate::thin;
 use crate::text::escape;
 use crate::view::{Panel, View};
-use crate::{paint, picture, units};
+use crate::{layout, paint, picture, units};
 use osd_findings::Findings;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -34,7 +34,7 @@ pub(crate) fn page(view: &View, findings: &Findings) -> String {
         "tiles" => tiles(view),
         "chips" => chips(view),
         "figures" => figures(view),
-        "static" => paint::svg(&charts.scene, picture::WIDTH as u32, charts.height as u32, &title),
+        "static" => paint::svg(&charts.scene, layout::WIDTH as u32, charts.height as u32, &title),
         "windows_note" => escape(note),
         "windows" => windows(view),
         "notes" => notes(view),

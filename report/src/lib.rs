@@ -9,6 +9,7 @@ mod chart;
 mod decimate;
 mod heatmap;
 mod html;
+mod layout;
 mod learning;
 mod paint;
 mod picture;
@@ -116,14 +117,14 @@ pub fn write(dir: &Path, findings: &Findings, options: &Options) -> Result<Vec<P
 /// The page as a PNG, 1600 px wide.
 pub fn png(findings: &Findings) -> Vec<u8> {
     let page = picture::page(&view::View::new(findings));
-    paint::png(&page.scene, picture::WIDTH as u32, page.height as u32)
+    paint::png(&page.scene, layout::WIDTH as u32, page.height as u32)
 }
 
 /// The same picture as SVG text.
 pub fn svg(findings: &Findings) -> String {
     let view = view::View::new(findings);
     let page = picture::page(&view);
-    paint::svg(&page.scene, picture::WIDTH as u32, page.height as u32, &format!("{}. {}", view.title, view.verdict))
+    paint::svg(&page.scene, layout::WIDTH as u32, page.height as u32, &format!("{}. {}", view.title, view.verdict))
 }
 
 /// The page as one HTML file that needs nothing else: live charts, and a picture where scripts are off.

@@ -1,18 +1,11 @@
 //! The picture: what stands where on the page.
 
+use crate::layout::{LEFT, MARGIN, RIGHT, TimeAxis, WIDTH};
 use crate::scene::Scene;
 use crate::style::{INK, MUTED, PURPLE, RULE, WASH, WINDOW, faded};
 use crate::text::Font;
-use crate::units;
 use crate::view::View;
 use crate::{boxes, chart, heatmap};
-
-/// Width of the picture, px.
-pub(crate) const WIDTH: f64 = 1600.0;
-pub(crate) const MARGIN: f64 = 48.0;
-/// Left and right end of the time axis.
-pub(crate) const LEFT: f64 = 150.0;
-pub(crate) const RIGHT: f64 = 1400.0;
 
 const TITLE: Font = Font::bold(28.0);
 const TEXT: Font = Font::sans(14.0);
@@ -22,21 +15,6 @@ const SMALL: Font = Font::sans(12.0);
 pub(crate) struct Picture {
     pub(crate) scene: Scene,
     pub(crate) height: f64,
-}
-
-/// Seconds since the start to px.
-#[derive(Clone, Copy)]
-pub(crate) struct TimeAxis {
-    pub(crate) span_s: f64,
-}
-
-impl TimeAxis {
-    pub(crate) fn x(self, at_s: f64) -> f64 {
-        LEFT + (at_s / self.span_s).clamp(0.0, 1.0) * (RIGHT - LEFT)
-    }
-    pub(crate) fn ticks(self) -> Vec<f64> {
-        units::time_ticks(self.span_s, 13)
-    }
 }
 
 /// Everything: header, charts, a card for each window, notes.

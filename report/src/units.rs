@@ -149,6 +149,11 @@ pub(crate) fn ticks(low: f64, high: f64, wanted: usize, binary: bool) -> Vec<f64
     (0..=count).map(|i| (first + i as f64) * step).filter(|t| *t <= high + step * 1e-6).collect()
 }
 
+/// Seconds from `start_ns` to `ts_ns`.
+pub(crate) fn since(start_ns: i64, ts_ns: i64) -> f64 {
+    (i128::from(ts_ns) - i128::from(start_ns)) as f64 / 1e9
+}
+
 /// Ticks of a time axis, seconds since the start, at most `wanted` or so.
 pub(crate) fn time_ticks(span_s: f64, wanted: usize) -> Vec<f64> {
     const NICE: [f64; 18] =

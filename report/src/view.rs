@@ -105,17 +105,12 @@ impl Panel {
     }
 }
 
-/// Seconds from `start_ns` to `ts_ns`.
-pub(crate) fn since(start_ns: i64, ts_ns: i64) -> f64 {
-    (i128::from(ts_ns) - i128::from(start_ns)) as f64 / 1e9
-}
-
 impl View {
     pub(crate) fn new(findings: &Findings) -> Self {
         let recording = &findings.recording;
         let start = recording.started_ns;
         let last_point = findings.series.iter().filter_map(|s| s.ts_ns.last()).max().copied().unwrap_or(start);
-        let span_s = since(start, recording.ended_ns).max(since(start, last_point)).clamp(1e-3, 1e9);
+        let span_s = units::since(start, recording.ended_ns).max(units::since(start, last_point)).clamp(1e-3, 1e9);
         let series = |metric: &str| findings.series.iter().find(|s| s.metric == metric);
         let line = |s: &Series, name: String| Line {
             metric: clean(&s.metric, 40),
@@ -173,7 +168,7 @@ impl View {
         let cards: Vec<Card> = strongest.iter().map(|w| Card::new(w, findings, span_s)).collect();
 
         let labels = findings.labels.iter().map(|l| {
-            let from_s = since(start, l.ts_ns);
+            let from_s = units::since(start, l.ts_ns);
             let to_s = from_s + l.dur_ns as f64 / 1e9;
             Label { from_s, to_s, name: clean(&l.name, 60), note: clean(&l.note, 200) }
         });
@@ -243,7 +238,7 @@ fn points(series: &Series, start_ns: i64, interval_ns: u64) -> Vec<Point> {
     let half = interval_ns.min(3_600_000_000_000) as f64 / 2e9;
     let values = series.ts_ns.iter().zip(&series.values);
     let mut points: Vec<Point> =
-        values.map(|(ts, value)| (since(start_ns, *ts) + half, value.filter(|v| v.is_finite()))).collect();
+        values.map(|(ts, value)| (units::since(start_ns, *ts) + half, value.filter(|v| v.is_finite()))).collect();
     points.sort_by(|a, b| a.0.total_cmp(&b.0));
     points
 }
@@ -295,7 +290,7 @@ fn tiles(findings: &Findings) -> Vec<Tile> {
 fn losses(findings: &Findings) -> Vec<Loss> {
     let start = findings.recording.started_ns;
     let loss = findings.losses.iter().map(|l| {
-        let from_s = since(start, l.ts_ns);
+        let from_s = units::since(start, l.ts_ns);
         let kept = l.coverage.filter(|c| c.is_finite()).map(|c| c.clamp(0.0, 1.0));
         let share = kept.map(|c| format!(", {} kept", units::percent(c))).unwrap_or_default();
         let (stream, reason) = (clean(&l.stream, 40), clean(&l.reason, 80));
@@ -326,7 +321,7 @@ fn heat(findings: &Findings) -> Heat {
     let high = 10_f64.powf(if high > 0.0 { high.log10().ceil() } else { 1.0 });
     let low = 10_f64.powf(least.min(high / 10.0).log10().floor()).max(high / 1e5);
     Heat {
-        edges: findings.heatmap.edges_ns.iter().map(|ts| since(start, *ts)).collect(),
+        edges: findings.heatmap.edges_ns.iter().map(|ts| units::since(start, *ts)).collect(),
         names: rows.iter().map(|row| clean(&row.syscall, 32)).collect(),
         per_s,
         low,

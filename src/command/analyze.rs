@@ -69,7 +69,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let (file, model) = file_and_model(&args)?;
     let file = inputs::one(&file)?;
     let recording = Recording::open(&file)?;
-    let model = model.as_deref().map(super::read_model).transpose()?;
+    let model = model.as_deref().map(inputs::model).transpose()?;
     let config = Config { false_alarms_per_hour: args.false_alarms, range: range(&args, &recording)?, model };
     let findings = osd_explain::analyze(&recording, &config)?;
     if let Some(dir) = args.output.clone().map(Some).or(args.report) {
@@ -97,8 +97,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
 /// `--model FILE` names the recording if FILE is one, and leaves the model to be found.
 fn file_and_model(args: &Args) -> Result<(PathBuf, Option<PathBuf>)> {
     match (&args.file, &args.model) {
-        (Some(file), model) => Ok((file.clone(), model.clone().map(|dir| dir.unwrap_or_else(|| super::MODEL.into())))),
-        (None, Some(Some(file))) if !file.join("config.json").exists() => Ok((file.clone(), Some(super::MODEL.into()))),
+        (Some(file), model) => Ok((file.clone(), model.clone().map(|dir| dir.unwrap_or_else(|| inputs::MODEL.into())))),
+        (None, Some(Some(file))) if !file.join("config.json").exists() => {
+            Ok((file.clone(), Some(inputs::MODEL.into())))
+        }
         _ => Err(Failure::new("no recording given").hint("osd analyze run.parquet --model")),
     }
 }

@@ -1,9 +1,7 @@
 //! `osd completions`: what a shell needs to complete osd's arguments, from the same definitions as `--help`.
 
-use super::Cli;
 use crate::failure::Result;
 use crate::output::Output;
-use clap::CommandFactory;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -26,7 +24,7 @@ enum Shell {
     Fish,
 }
 
-pub(crate) fn run(args: Args) -> Result<ExitCode> {
+pub(crate) fn run(args: Args, osd: &mut clap::Command) -> Result<ExitCode> {
     use clap_complete::{Shell as Of, generate};
     let shell = match args.shell {
         Shell::Bash => Of::Bash,
@@ -34,7 +32,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         Shell::Fish => Of::Fish,
     };
     let mut script = Vec::new();
-    generate(shell, &mut Cli::command(), "osd", &mut script);
+    generate(shell, osd, "osd", &mut script);
     let mut out = Output::stdout();
     out.data(&String::from_utf8_lossy(&script))?;
     out.finish()?;

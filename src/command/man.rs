@@ -1,9 +1,7 @@
 //! `osd man`: manual pages, from the same definitions as `--help`.
 
-use super::Cli;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
-use clap::CommandFactory;
 use clap_mangen::Man;
 use osd_recording::output::{self, OutputFile};
 use std::io::Write;
@@ -32,8 +30,8 @@ pub(crate) struct Args {
     force: bool,
 }
 
-pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let mut osd = Cli::command().disable_help_subcommand(true);
+pub(crate) fn run(args: Args, osd: clap::Command) -> Result<ExitCode> {
+    let mut osd = osd.disable_help_subcommand(true);
     osd.build();
     if let Some(dir) = &args.dir {
         output::folder(dir)?;

@@ -1,176 +1,24 @@
 //! The subcommands, one file each. Help texts are the doc comments here and there.
 
 #[cfg(feature = "analyze")]
-mod analyze;
-mod completions;
+pub(crate) mod analyze;
+pub(crate) mod completions;
 #[cfg(feature = "record")]
-mod doctor;
+pub(crate) mod doctor;
 #[cfg(feature = "eval")]
-mod eval;
-mod info;
-mod man;
+pub(crate) mod eval;
+pub(crate) mod info;
+pub(crate) mod man;
 #[cfg(feature = "record")]
-mod record;
-mod recover;
+pub(crate) mod record;
+pub(crate) mod recover;
 #[cfg(feature = "model")]
-mod score;
+pub(crate) mod score;
 #[cfg(feature = "sql")]
-mod sql;
+pub(crate) mod sql;
 #[cfg(feature = "record")]
-mod status;
+pub(crate) mod status;
 #[cfg(feature = "train")]
-mod train;
+pub(crate) mod train;
 #[cfg(feature = "record")]
-mod trigger;
-
-use crate::failure::Result;
-use crate::output::Output;
-use clap::Parser;
-use osd_recording::visible::visible;
-use std::ffi::OsString;
-use std::process::ExitCode;
-
-/// Where `osd train` writes a model, and where it is looked for, unless somebody says.
-#[cfg(feature = "model")]
-const MODEL: &str = "model";
-
-/// Reads the model in `path`, which may be nobody's choice.
-#[cfg(feature = "model")]
-fn read_model(path: &std::path::Path) -> Result<osd_model::Model> {
-    if path == std::path::Path::new(MODEL) && path.symlink_metadata().is_err() {
-        return Err(crate::failure::Failure::new(format!("there is no model in {MODEL}/"))
-            .hint("learn one: osd train normal/*.parquet; or name the folder of another"));
-    }
-    Ok(osd_model::Model::read(path)?)
-}
-
-/// Record what a process does, find what is wrong with it, and see why.
-#[derive(clap::Parser)]
-#[command(name = "osd", version, max_term_width = 100, after_help = EXAMPLES)]
-pub(crate) struct Cli {
-    /// What to do.
-    #[command(subcommand)]
-    pub(crate) command: Command,
-}
-
-const EXAMPLES: &str = "EXAMPLES:
-  osd record -p 1234 -o run.parquet               record a running process until Ctrl-C
-  osd record -o run.parquet -- ./server --port 1  start a command and record all of it
-  osd analyze run.parquet --report                find and explain what was unusual
-  osd sql run.parquet \"SELECT kind, count(*) FROM recording GROUP BY kind\"
-  osd doctor                                      what this host allows, and how to fix what it does not";
-
-/// The subcommands.
-#[derive(clap::Subcommand)]
-pub(crate) enum Command {
-    /// Record processes with eBPF into a Parquet file.
-    #[cfg(feature = "record")]
-    Record(record::Args),
-    /// Show what a recording holds, what it lost and what it cost.
-    Info(info::Args),
-    /// Close a recording whose recorder was killed.
-    Recover(recover::Args),
-    /// Query recordings with SQL; without a statement, interactively.
-    #[cfg(feature = "sql")]
-    Sql(sql::Args),
-    /// Find the anomalies of a recording and explain them.
-    #[cfg(feature = "analyze")]
-    Analyze(analyze::Args),
-    /// Score a recording by a model of normal ones.
-    #[cfg(feature = "model")]
-    Score(score::Args),
-    /// Ask a flight recorder (`osd record --last`) to write its last minutes.
-    #[cfg(feature = "record")]
-    Trigger(trigger::Args),
-    /// Learn what is normal from recordings, and write a model.
-    #[cfg(feature = "train")]
-    Train(train::Args),
-    /// Measure the detectors on public corpora with labelled anomalies.
-    #[cfg(feature = "eval")]
-    Eval(eval::Args),
-    /// Check what this host allows to record, and how to fix what it does not.
-    #[cfg(feature = "record")]
-    Doctor(doctor::Args),
-    /// Print the completion script of a shell.
-    Completions(completions::Args),
-    /// Print a manual page, or write all of them into a folder.
-    Man(man::Args),
-}
-
-/// Runs what `arguments`, the program's name first, ask for. `Ok` carries 0 or 1, or 2 where clap has said what is wrong; `Err` becomes 2.
-pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
-    let arguments: Vec<OsString> = arguments.into_iter().collect();
-    #[cfg(feature = "sql")]
-    let arguments = match arguments.get(1).is_some_and(|command| command == "sql") {
-        true => arguments.into_iter().map(sql::shield).collect(),
-        false => arguments,
-    };
-    match Cli::try_parse_from(&arguments) {
-        Ok(cli) => {
-            if !cli.command.starts_another() {
-                open_as_many_files_as_allowed();
-            }
-            cli.command.run()
-        }
-        Err(e) if !e.use_stderr() => {
-            // `--help` and `--version` are answers like any other.
-            Output::by_itself(|| e.print())?;
-            Ok(ExitCode::SUCCESS)
-        }
-        Err(e) => {
-            // It quotes the arguments, and a name that the shell expanded is a text from outside.
-            let shown = arguments.iter().map(|a| visible(&a.to_string_lossy()).into_owned());
-            let e = Cli::try_parse_from(shown).err().filter(clap::Error::use_stderr).unwrap_or(e);
-            let _ = e.print();
-            Ok(ExitCode::from(2))
-        }
-    }
-}
-
-/// A thousand recordings are a thousand open files, which is the soft limit nearly everywhere; the hard one is far higher.
-fn open_as_many_files_as_allowed() {
-    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: plain calls on a structure that outlives them. If one fails, the limit stays what it was.
-    unsafe {
-        if libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) == 0 {
-            limit.rlim_cur = limit.rlim_max;
-            libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit);
-        }
-    }
-}
-
-impl Command {
-    /// Whether it starts a program of the user's, which inherits the limits of this process and must find its own.
-    fn starts_another(&self) -> bool {
-        #[cfg(feature = "record")]
-        return matches!(self, Self::Record(_));
-        #[cfg(not(feature = "record"))]
-        false
-    }
-
-    /// Runs it. `Ok` carries 0 or 1, `Err` becomes 2.
-    pub(crate) fn run(self) -> Result<ExitCode> {
-        match self {
-            #[cfg(feature = "record")]
-            Self::Record(args) => record::run(args),
-            Self::Info(args) => info::run(args),
-            Self::Recover(args) => recover::run(args),
-            #[cfg(feature = "sql")]
-            Self::Sql(args) => sql::run(args),
-            #[cfg(feature = "analyze")]
-            Self::Analyze(args) => analyze::run(args),
-            #[cfg(feature = "model")]
-            Self::Score(args) => score::run(&args),
-            #[cfg(feature = "train")]
-            Self::Train(args) => train::run(&args),
-            #[cfg(feature = "eval")]
-            Self::Eval(args) => eval::run(&args),
-            #[cfg(feature = "record")]
-            Self::Trigger(args) => trigger::run(args),
-            #[cfg(feature = "record")]
-            Self::Doctor(args) => doctor::run(args),
-            Self::Completions(args) => completions::run(args),
-            Self::Man(args) => man::run(args),
-        }
-    }
-}
+pub(crate) mod trigger;

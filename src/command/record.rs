@@ -3,12 +3,11 @@
 use super::status::{Form, Reporter};
 use crate::failure::{Failure, Result};
 use crate::format;
+use crate::interrupt;
 use osd_record::{Access, Backend, Config, Control, Cut, Syscalls, What};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const EXAMPLES: &str = "EXAMPLES:
@@ -239,7 +238,7 @@ enum BackendArg {
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let cut = cut(&args)?;
     // Before osd has any disposition of its own.
-    let ignored_signals = ignored_signals();
+    let ignored_signals = interrupt::ignored_signals();
     let propagate = args.propagate_status.wanted();
     // What can never be a recording is told before this host is looked at.
     osd_recording::output::recording_place(&args.output, true)?;
@@ -313,7 +312,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     }
     plan.left_out.iter().for_each(|what| reporter.warning(&[what], None));
     let control = Control::default();
-    stop_on_signals(&control, &config.ignored_signals);
+    let stopped = control.clone();
+    interrupt::stop_by(&config.ignored_signals, move || stopped.stop());
+    let triggered = control.clone();
+    interrupt::trigger_by(move || triggered.trigger());
     let outcome = osd_record::record(&config, &control, |status| reporter.status(status));
     reporter.over();
     let outcome = match outcome {
@@ -331,48 +333,4 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     }
     let status = outcome.exit_code.filter(|_| propagate).unwrap_or(0);
     Ok(ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX)))
-}
-
-/// The signals that whoever started osd has it ignore, as `nohup` does with SIGHUP, and a shell with SIGINT for what runs in the background.
-/// Not SIGPIPE, which Rust ignores by itself.
-fn ignored_signals() -> Vec<i32> {
-    let ignored = |signal: &i32| {
-        // SAFETY: asks for a disposition; `old` is plain data, written by the call if it succeeds.
-        unsafe {
-            let mut old: libc::sigaction = std::mem::zeroed();
-            libc::sigaction(*signal, std::ptr::null(), &raw mut old) == 0 && old.sa_sigaction == libc::SIG_IGN
-        }
-    };
-    (1..=libc::SIGRTMAX()).filter(|s| *s != libc::SIGPIPE).filter(ignored).collect()
-}
-
-/// The first SIGINT, SIGTERM or SIGHUP closes the recording; the next one ends the process. Those that are ignored stay so: a recording
-/// under `nohup` outlives its terminal.
-fn stop_on_signals(control: &Control, ignored: &[i32]) {
-    static CONTROL: OnceLock<Control> = OnceLock::new();
-    static ASKED: AtomicBool = AtomicBool::new(false);
-    extern "C" fn on_signal(signal: libc::c_int) {
-        if ASKED.swap(true, Ordering::Relaxed) {
-            // SAFETY: async-signal-safe; the unfinished file keeps its temporary name.
-            unsafe { libc::_exit(128 + signal) };
-        }
-        if let Some(control) = CONTROL.get() {
-            control.stop();
-        }
-    }
-    let _ = CONTROL.set(control.clone());
-    extern "C" fn on_trigger(_: libc::c_int) {
-        if let Some(control) = CONTROL.get() {
-            control.trigger();
-        }
-    }
-    // SAFETY: as below. Without --last there is nothing to trigger, and the signal does nothing.
-    unsafe { libc::signal(libc::SIGUSR1, on_trigger as extern "C" fn(libc::c_int) as libc::sighandler_t) };
-    // Whoever reads the status may go; a pipe without a reader must not end the recording.
-    // SAFETY: ignoring a signal.
-    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP].into_iter().filter(|s| !ignored.contains(s)) {
-        // SAFETY: the handler only touches atomics and calls `_exit`.
-        unsafe { libc::signal(signal, on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t) };
-    }
 }

@@ -20,7 +20,7 @@ pub(crate) struct Args {
     /// The recording, or a pattern or folder of one.
     file: PathBuf,
     /// The model: the folder that `osd train` wrote.
-    #[arg(short, long, value_name = "DIR", default_value = super::MODEL)]
+    #[arg(short, long, value_name = "DIR", default_value = inputs::MODEL)]
     model: PathBuf,
     /// Also write every interval's score, expected and actual values to this Parquet file.
     #[arg(short, long, value_name = "FILE")]
@@ -103,7 +103,7 @@ impl Row {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let model = super::read_model(&args.model)?;
+    let model = inputs::model(&args.model)?;
     let recording = Recording::open(inputs::one(&args.file)?)?;
     let options = Options {
         sight: if args.online { Sight::Online } else { Sight::Offline },

@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Result};
 use crate::format;
 use crate::inputs;
+use crate::interrupt;
 use crate::output::say;
 use osd_model::prepare::{Halves, Prepared, Shape, prepare};
 use osd_model::{Model, features};
@@ -12,8 +13,8 @@ use serde_json::json;
 use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
 
 /// Learn what is normal from recordings, and write a model that `osd score` and `osd analyze --model` use.
 ///
@@ -27,7 +28,7 @@ pub(crate) struct Args {
     #[arg(value_name = "FILE")]
     recordings: Vec<PathBuf>,
     /// Folder of the model. `osd score` and `osd analyze --model` look into the default by themselves.
-    #[arg(short, long, value_name = "DIR", default_value = super::MODEL)]
+    #[arg(short, long, value_name = "DIR", default_value = inputs::MODEL)]
     output: PathBuf,
     /// Replace a model that is there.
     #[arg(long)]
@@ -109,42 +110,45 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     let shape = Shape { window: args.window, horizon: args.horizon, ..Shape::default() };
     let prepared = prepare(&recordings, &features, shape)?;
-    let voice = Voice { quiet: args.quiet, live: !args.quiet && std::io::stderr().is_terminal() };
-    notes(&prepared, voice);
+    let status = StatusLine { quiet: args.quiet, live: !args.quiet && std::io::stderr().is_terminal() };
+    notes(&prepared, status);
     let chosen = choose(match args.device {
         DeviceArg::Auto => Wanted::Auto,
         DeviceArg::Cpu => Wanted::Cpu,
         DeviceArg::Gpu => Wanted::Gpu,
     });
     if let Some(warning) = &chosen.warning {
-        voice.say(&format!("warning: {warning}"));
+        status.say(&format!("warning: {warning}"));
     }
-    voice.say(&format!("device: {}", chosen.name));
-    let stop = stop_on_signals();
+    status.say(&format!("device: {}", chosen.name));
+    // The first signal ends training, and what was best is written.
+    let stop = Arc::new(AtomicBool::new(false));
+    let asked = Arc::clone(&stop);
+    interrupt::stop_by(&interrupt::ignored_signals(), move || asked.store(true, Ordering::Relaxed));
     let trainer = |config, what| {
-        let told = move |progress: Progress<'_>| voice.progress(what, &progress);
-        Trainer::new(config, chosen.clone()).stop_by(Arc::clone(&stop)).on_progress(told)
+        let report = move |progress: Progress<'_>| status.progress(what, &progress);
+        Trainer::new(config, chosen.clone()).stop_by(Arc::clone(&stop)).on_progress(report)
     };
     let outcome = trainer(config(args), "").train(&prepared.training, &prepared.validation, features.len());
-    voice.over();
+    status.over();
     let outcome = outcome.map_err(|e| e.hint.iter().fold(Failure::new(&e.reason), |f, hint| f.hint(hint)))?;
     let mut model = Model::new(outcome.lstm.clone(), &prepared, args.seed)?;
     let config = Config { epochs: outcome.best + 1, ..config(args) };
     let calibrated = calibrate(&mut model, &prepared, |half, what| {
         let trained = trainer(config.clone(), what).train(&half.training, &half.validation, features.len());
-        voice.over();
+        status.over();
         trained.ok().filter(|trained| !trained.stopped)
     });
     if calibrated.is_none() && !stop.load(Ordering::Relaxed) {
-        voice.say("note: thresholds are by the validation part alone: half of the data was too little to learn from");
+        status.say("note: thresholds are by the validation part alone: half of the data was too little to learn from");
     }
     let metrics = metrics(args, &outcome, &chosen, &prepared, calibrated);
     model.save(&args.output, &metrics, &[("loss.png", curve(&outcome, &chosen, &prepared))], args.force)?;
-    voice.say(&summary(&outcome, &prepared));
-    voice.say(&format!("wrote {}", args.output.display()));
+    status.say(&summary(&outcome, &prepared));
+    status.say(&format!("wrote {}", args.output.display()));
     let named =
-        if args.output == Path::new(super::MODEL) { String::new() } else { format!("-m {} ", args.output.display()) };
-    voice.say(&format!("hint: osd score {named}run.parquet"));
+        if args.output == Path::new(inputs::MODEL) { String::new() } else { format!("-m {} ", args.output.display()) };
+    status.say(&format!("hint: osd score {named}run.parquet"));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -179,50 +183,31 @@ fn config(args: &Args) -> Config {
 }
 
 /// What of the recordings is not used, or of no use.
-fn notes(prepared: &Prepared, voice: Voice) {
+fn notes(prepared: &Prepared, status: StatusLine) {
     let (all, masked) = prepared.rows();
     if masked > 0 {
-        voice.say(&format!(
+        status.say(&format!(
             "note: {} of {} masked, for gaps and losses",
             format::count(masked),
             if all == 1 { "1 sample is".to_owned() } else { format!("{} samples are", format::count(all)) }
         ));
     }
     if !prepared.constant.is_empty() {
-        voice.say(&format!(
+        status.say(&format!(
             "note: {} never changes here: any change of it will be unusual",
             prepared.constant.join(", ")
         ));
     }
 }
 
-/// The first SIGINT, SIGTERM or SIGHUP ends training, and what was best is written; the next one ends the process.
-fn stop_on_signals() -> Arc<AtomicBool> {
-    static STOP: OnceLock<Arc<AtomicBool>> = OnceLock::new();
-    extern "C" fn on_signal(signal: libc::c_int) {
-        if let Some(stop) = STOP.get()
-            && stop.swap(true, Ordering::Relaxed)
-        {
-            // SAFETY: async-signal-safe; nothing is written yet, or under a temporary name.
-            unsafe { libc::_exit(128 + signal) };
-        }
-    }
-    let stop = Arc::clone(STOP.get_or_init(Arc::default));
-    for signal in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
-        // SAFETY: the handler only touches an atomic and calls `_exit`.
-        unsafe { libc::signal(signal, on_signal as extern "C" fn(libc::c_int) as libc::sighandler_t) };
-    }
-    stop
-}
-
 /// Where words go, if anywhere.
 #[derive(Clone, Copy)]
-struct Voice {
+struct StatusLine {
     quiet: bool,
     live: bool,
 }
 
-impl Voice {
+impl StatusLine {
     /// A line. A stderr that is gone must not cost the model.
     fn say(self, line: &str) {
         if !self.quiet {

@@ -16,6 +16,7 @@ mod eval;
 mod honesty;
 mod host;
 mod hostile;
+mod imports;
 mod inputs;
 mod interop;
 mod live;

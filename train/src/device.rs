@@ -1,5 +1,6 @@
 //! Where training runs: the CPU, or a GPU if there is one.
 
+use crate::find_gpu;
 use burn::tensor::Device;
 
 /// What was asked for.
@@ -45,51 +46,9 @@ pub fn choose(wanted: Wanted) -> Chosen {
     if wanted == Wanted::Cpu {
         return Chosen::cpu(None);
     }
-    match gpu::find(wanted == Wanted::Gpu) {
-        Ok(chosen) => chosen,
+    match find_gpu::find(wanted == Wanted::Gpu) {
+        Ok((device, name)) => Chosen { device, fused: true, gpu: true, name, warning: None },
         Err(_) if wanted == Wanted::Auto => Chosen::cpu(None),
         Err(why) => Chosen::cpu(Some(format!("no GPU: {why}; training on the CPU"))),
-    }
-}
-
-#[cfg(not(feature = "wgpu"))]
-mod gpu {
-    pub(super) fn find(_software: bool) -> Result<super::Chosen, String> {
-        Err("this osd is built without it (feature `wgpu`)".to_owned())
-    }
-}
-
-#[cfg(feature = "wgpu")]
-mod gpu {
-    use super::Chosen;
-    use burn::tensor::{Device, DeviceType};
-
-    /// A GPU that a small product works on. Drivers panic rather than answer, so each is asked on a thread of its own.
-    pub(super) fn find(software: bool) -> Result<Chosen, String> {
-        let ask = move || {
-            let mut found = None;
-            for device in Device::enumerate(DeviceType::Wgpu).into_vec() {
-                let Some(identity) = device.identity() else { continue };
-                let name = identity.name.to_string();
-                let is_software =
-                    ["llvmpipe", "lavapipe", "swiftshader"].iter().any(|s| name.to_lowercase().contains(s));
-                if !is_software {
-                    found = Some((device, name));
-                    break;
-                }
-                if software && found.is_none() {
-                    found = Some((device, name));
-                }
-            }
-            let (device, name) = found.ok_or_else(|| "no Vulkan device was found".to_owned())?;
-            let one = burn::tensor::Tensor::<2>::ones([4, 4], &device);
-            let sum: f32 = one.clone().matmul(one).sum().into_scalar();
-            if sum == 64.0 { Ok((device, name)) } else { Err(format!("{name} computes 64 as {sum}")) }
-        };
-        match std::thread::spawn(ask).join() {
-            Ok(Ok((device, name))) => Ok(Chosen { device, fused: true, gpu: true, name, warning: None }),
-            Ok(Err(why)) => Err(why),
-            Err(_) => Err("the Vulkan driver failed".to_owned()),
-        }
     }
 }

@@ -5,6 +5,7 @@
 //! osd's operation), `op` (the operation in Burn's dispatch), and what it does: `kernel` on a CPU, `gpu` on a GPU.
 
 mod device;
+mod find_gpu;
 #[cfg(feature = "wgpu")]
 mod gpu;
 mod kernel;

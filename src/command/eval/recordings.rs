@@ -69,7 +69,7 @@ struct Answer {
 pub(super) fn run(args: &Args, recordings: &[Recording]) -> Result<ExitCode> {
     let per_hour = args.false_alarms.unwrap_or(1.0);
     let plain = Config { false_alarms_per_hour: per_hour, ..Config::default() };
-    let model = args.model.as_deref().map(crate::command::read_model).transpose()?;
+    let model = args.model.as_deref().map(crate::inputs::model).transpose()?;
     let with_model = Config { model, ..plain.clone() };
     let mut judges: Vec<Judge> = vec![];
     for recording in recordings {

@@ -3,7 +3,7 @@
 //! As on the way there a thread does a unit. It carries the gradients of the unit's cell and output from step to step, and only those of the
 //! gates are what all threads want of each other.
 
-use super::Four;
+use super::four::Four;
 use super::layer::{Layer, UNROLLED, block_of, tanh};
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;

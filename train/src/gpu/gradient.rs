@@ -3,7 +3,7 @@
 //! Long and thin: hundreds of columns, and up to a million rows to add up. So the rows are cut into slices that are added up at once, each
 //! into a gradient of its own, and those are added in order at the end: no atomics, the same bits each time.
 
-use super::Four;
+use super::four::Four;
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 

@@ -1,6 +1,6 @@
 //! From the last layer to the loss and back: the head, Huber's loss, and the gradients of forecasts and states.
 
-use super::Four;
+use super::four::Four;
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 

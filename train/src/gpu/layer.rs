@@ -4,7 +4,7 @@
 //! four gates of it, so that nothing but what a layer sees and, on the way back, the gradients of the gates pass between threads, by
 //! shared memory. Cells and the gradients carried from step to step stay with the thread.
 
-use super::Four;
+use super::four::Four;
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 

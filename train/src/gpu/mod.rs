@@ -6,6 +6,7 @@
 //! large for a buffer is worked on in parts; `plan` says how.
 
 mod back;
+mod four;
 mod gradient;
 mod judge;
 mod launch;
@@ -18,12 +19,11 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Cube, DispatchDevice};
 use burn::tensor::{DType, Device};
 use burn_cubecl::cubecl::client::Client;
-use burn_cubecl::cubecl::prelude::{BufferArg, Const, Vector};
+use burn_cubecl::cubecl::prelude::BufferArg;
 use burn_cubecl::cubecl::server::Handle;
 use burn_cubecl::kernel::into_contiguous;
 use plan::Plan;
 
-type Four = Vector<f32, Const<4>>;
 type CubeTensor = FloatTensor<Cube>;
 
 /// Whether a device has room for what the kernels keep of a shape; what is no GPU has.

@@ -1,6 +1,6 @@
 //! Before the first step: weights and windows as the other kernels read them, neighbouring units by neighbouring threads.
 
-use super::Four;
+use super::four::Four;
 use burn_cubecl::cubecl;
 use cubecl::prelude::*;
 

@@ -4,9 +4,11 @@
 //! by side, with its one matrix. On the way back each step is one product too, and the gradient of a layer's matrix is a single one over
 //! all steps at the end.
 
+use super::batch::Batch;
 use super::cell::{self, Backward, Forward};
 use super::gemm::{View, product};
-use super::{Batch, Loss, Shape};
+use super::loss::Loss;
+use super::shape::Shape;
 
 /// Weights as the products want them.
 pub(crate) struct Prepared<'a> {
@@ -61,6 +63,12 @@ pub(crate) struct Scratch {
 fn room(buffer: &mut Vec<f32>, wanted: usize) {
     if buffer.len() < wanted {
         buffer.resize(wanted, 0.0);
+    }
+}
+
+impl std::fmt::Debug for Scratch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Scratch")
     }
 }
 
