@@ -3,9 +3,10 @@
 //! A frame names the columns that follow, for an older osd had fewer. Of each: the texts that are new, how many entries, their levels, and the
 //! values of those that have one, as what they are above the least, in as many bytes as the largest needs.
 
-use super::{Gathered, Group};
+use super::gathered::{Gathered, Group};
 use crate::column::{Fields, put, spell_text};
-use crate::schema::{Kind, Type};
+use crate::kind::Kind;
+use crate::kind::schema::Type;
 use std::io;
 
 /// A frame's first byte.

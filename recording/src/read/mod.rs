@@ -1,0 +1,10 @@
+//! From a file to rows: `source.rs` is its bytes, checked, `types.rs` the Arrow types of its columns, `remains.rs` what an unfinished
+//! recording holds, `recording.rs` an open recording and how it is asked.
+
+mod recording;
+mod remains;
+mod source;
+mod types;
+
+pub use recording::{Batches, Query, Recording, RowGroup};
+pub(crate) use remains::Remains;
