@@ -23,7 +23,7 @@ mod column;
 mod disk;
 mod error;
 mod group;
-mod kind;
+pub mod kind;
 mod parquet_file;
 mod read;
 pub mod synth;
@@ -39,7 +39,8 @@ pub use about::{
 pub use assemble::{flight_folder, join, recover, recover_flight};
 pub use disk::output;
 pub use error::{Error, Result};
-pub use kind::{Calls, Kind, Row, rows, schema};
+pub use kind as rows;
+pub use kind::{Calls, Kind, Row, schema};
 pub use read::{Batches, Query, Recording, RowGroup};
 pub use syscall as names;
 pub use text::{visible, words};

@@ -3,7 +3,7 @@
 //! What is in one is known exactly, so a test can assert on it; it stands in for nothing that only a live process can show.
 
 use crate::about::mix;
-use crate::rows::{Label, Loss, Owner, Process, ProcessEvent, Sample, Syscall, System, Tally};
+use crate::kind::{Label, Loss, Owner, Process, ProcessEvent, Sample, Syscall, System, Tally};
 use crate::{ClockPoint, ClockTable, Closed, Host, LossTotal, Metadata, ProcId, Result, Target, Writer, WriterOptions};
 use std::path::Path;
 

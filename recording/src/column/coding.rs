@@ -1,9 +1,8 @@
 //! One page of a column: values to codes, levels and bytes.
 
 use super::fields::{spell_text, spell_u64};
+use super::types::{NO_DURATION, Type};
 use super::writer::{ColumnWriter, Encoded};
-use crate::kind::rows::NO_DURATION;
-use crate::kind::schema::Type;
 use crate::parquet_file::page::{self, Press};
 use parquet::basic::Encoding;
 use std::io;

@@ -2,7 +2,7 @@
 
 use super::fields::{Fields, put, spell_text};
 use super::quick_hash::Seed;
-use crate::kind::schema::Type;
+use super::types::Type;
 use crate::parquet_file::page::{Page, Press};
 use crate::parquet_file::{self, Chunk};
 use parquet::basic::Encoding;
@@ -135,7 +135,7 @@ impl ColumnWriter {
     /// Notes that `value` occurs.
     pub(super) fn met(&mut self, value: u64) {
         let value = match self.ty {
-            Type::U64 => i128::from(value),
+            Type::U64 | Type::Duration => i128::from(value),
             Type::U32 => i128::from(value as u32),
             Type::I64 | Type::Time => i128::from(value as i64),
             Type::I32 => i128::from(value as i32),

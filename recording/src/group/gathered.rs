@@ -1,14 +1,16 @@
-//! A row group while it grows, of any kind but system calls (`paged.rs`): batches in, pages out, so that what waits for the group to
+//! A row group while it grows, of a kind whose rows do not come by the million (`paged.rs`): batches in, pages out, so that what waits for the group to
 //! be full is compressed.
 //!
 //! Rows of these kinds come a few a second. Their values are gathered until they make a page; only then are they looked up in a
 //! dictionary, or found not to repeat.
 
+use crate::column::Type;
 use crate::column::{Coding, ColumnWriter, Scratch, spell_u32, spell_u64};
-use crate::kind::Kind;
-use crate::kind::schema::{self, Type};
+use crate::kind::schema;
+use crate::kind::{Kind, Value, Values};
 use crate::parquet_file::DataFile;
 use crate::parquet_file::page::Press;
+use crate::syscall::Arch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
 use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, RecordBatch};
@@ -22,7 +24,7 @@ const PAGE_ROWS: usize = 8 * 1024;
 const MOST_CODES: u32 = 8 * 1024;
 
 /// Columns of one kind being encoded, and how many rows.
-pub(crate) struct Group {
+pub(crate) struct GatheredGroup {
     kind: Kind,
     pub(super) columns: Vec<Gathered>,
     press: Press,
@@ -50,7 +52,7 @@ pub(super) struct Gathered {
     pub(super) noted: (usize, (u32, usize)),
 }
 
-impl Group {
+impl GatheredGroup {
     pub(crate) fn new(kind: Kind) -> Result<Self> {
         Ok(Self {
             kind,
@@ -85,6 +87,23 @@ impl Group {
         self.gathered(batch.num_rows())
     }
 
+    /// The same with `n` rows that waited.
+    pub(crate) fn add_rows(
+        &mut self,
+        rows: &dyn Values,
+        n: usize,
+        arch: Arch,
+        frame: Option<&mut Vec<u8>>,
+    ) -> Result<()> {
+        for (i, column) in self.columns.iter_mut().enumerate() {
+            rows.each(i, arch, &mut |value| column.put_value(value));
+        }
+        if let Some(frame) = frame {
+            self.note(n, frame);
+        }
+        self.gathered(n)
+    }
+
     pub(super) fn gathered(&mut self, rows: usize) -> Result<()> {
         self.rows += rows;
         self.waiting += rows;
@@ -103,9 +122,8 @@ impl Group {
     /// Writes the group into `file`.
     pub(crate) fn finish<W: Write + Send>(mut self, file: &mut DataFile<W>) -> Result<RowGroupMetaData> {
         self.page()?;
-        let places = schema::COLUMNS.iter().enumerate().filter(|(_, c)| c.kinds.contains(&self.kind));
         let mut chunks = Vec::with_capacity(self.columns.len());
-        for ((place, _), own) in places.zip(self.columns) {
+        for (place, own) in self.kind.places().zip(self.columns) {
             let chunk = own.column.finish(&file.schema().columns()[place], own.n_paged, &mut self.press)?;
             chunks.push((place, chunk));
         }
@@ -142,7 +160,7 @@ impl Gathered {
         let known = match self.schema.ty {
             Type::Text => self.texts(values),
             Type::Time => self.numbers::<TimestampNanosecondType>(values, |v| v as u64),
-            Type::U64 => self.numbers::<UInt64Type>(values, |v| v),
+            Type::U64 | Type::Duration => self.numbers::<UInt64Type>(values, |v| v),
             Type::U32 => self.numbers::<UInt32Type>(values, u64::from),
             Type::I64 => self.numbers::<Int64Type>(values, |v| v as u64),
             Type::I32 => self.numbers::<Int32Type>(values, |v| u64::from(v as u32)),
@@ -158,6 +176,23 @@ impl Gathered {
         self.levels.push(level);
         if self.schema.ty == Type::Histogram {
             self.repeats.push(repeats);
+        }
+    }
+
+    fn put_value(&mut self, value: Value<'_>) {
+        match value {
+            Value::Null => self.put(0, 0, 0),
+            Value::Number(bits) => self.put(bits, 1, 0),
+            Value::Text(text) => {
+                let code = self.column.code_of_text(text);
+                self.put(code.into(), 1, 0);
+            }
+            Value::List([]) => self.put(0, 1, 0),
+            Value::List(items) => {
+                for (i, item) in items.iter().enumerate() {
+                    self.put(*item, 3, u8::from(i > 0));
+                }
+            }
         }
     }
 
@@ -210,13 +245,13 @@ impl Gathered {
         let mut coding = Coding { column, press, scratch, n };
         let value = |i: usize| (levels[i] > 0).then_some(values[i]);
         let one = levels.iter().all(|l| *l == levels[0]) && values.iter().all(|v| *v == values[0]);
-        let page = match (self.schema.ty, self.schema.name) {
-            (Type::Text, _) => coding.texts(one, value),
-            (Type::Time, _) => coding.deltas(value),
-            (_, "dur_ns" | "total_ns") => coding.streams(value),
-            (Type::U64 | Type::I64 | Type::F64, _) => coding.numbers(one, value, spell_u64),
-            (Type::U32 | Type::I32, _) => coding.numbers(one, value, spell_u32),
-            (Type::Histogram, _) => coding.lists(repeats, levels, values),
+        let page = match self.schema.ty {
+            Type::Text => coding.texts(one, value),
+            Type::Time => coding.deltas(value),
+            Type::Duration => coding.streams(value),
+            Type::U64 | Type::I64 | Type::F64 => coding.numbers(one, value, spell_u64),
+            Type::U32 | Type::I32 => coding.numbers(one, value, spell_u32),
+            Type::Histogram => coding.lists(repeats, levels, values),
         }?;
         self.n_paged += n;
         self.noted.0 = 0;

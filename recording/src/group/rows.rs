@@ -1,7 +1,7 @@
 //! Rows of a kind on their way to a row group, whichever way that is.
 
-use super::gathered::Group;
-use super::paged::CallGroup;
+use super::gathered::GatheredGroup;
+use super::paged::PagedGroup;
 use crate::kind::Kind;
 use crate::parquet_file::DataFile;
 use parquet::errors::Result;
@@ -10,23 +10,23 @@ use std::io::{self, Write};
 
 /// Rows that are to be a row group.
 pub(crate) enum Rows {
-    Gathered(Box<Group>),
-    Calls(Box<CallGroup>),
+    Gathered(Box<GatheredGroup>),
+    Paged(Box<PagedGroup>),
 }
 
 impl Rows {
     pub(crate) fn new(kind: Kind) -> Result<Self> {
-        match kind {
-            Kind::Syscall => Ok(Self::Calls(Box::new(CallGroup::new()?))),
-            _ => Ok(Self::Gathered(Box::new(Group::new(kind)?))),
+        match kind.is_paged() {
+            true => Ok(Self::Paged(Box::new(PagedGroup::new(kind)?))),
+            false => Ok(Self::Gathered(Box::new(GatheredGroup::new(kind)?))),
         }
     }
 
     /// What the whole frames of a journal hold.
     pub(crate) fn replay(kind: Kind, frames: impl Iterator<Item = Vec<u8>>) -> io::Result<Self> {
-        match kind {
-            Kind::Syscall => Ok(Self::Calls(Box::new(CallGroup::replay(frames)?))),
-            _ => Ok(Self::Gathered(Box::new(Group::replay(kind, frames)?))),
+        match kind.is_paged() {
+            true => Ok(Self::Paged(Box::new(PagedGroup::replay(kind, frames)?))),
+            false => Ok(Self::Gathered(Box::new(GatheredGroup::replay(kind, frames)?))),
         }
     }
 
@@ -34,18 +34,14 @@ impl Rows {
     pub(crate) fn finish<W: Write + Send>(self, file: &mut DataFile<W>) -> Result<RowGroupMetaData> {
         match self {
             Self::Gathered(group) => group.finish(file),
-            Self::Calls(calls) => {
-                let rows = calls.rows();
-                let chunks = calls.finish(file.schema().columns())?;
-                file.add_chunks(chunks, rows)
-            }
+            Self::Paged(group) => group.finish(file),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Gathered(group) => group.rows(),
-            Self::Calls(group) => group.rows(),
+            Self::Paged(group) => group.rows(),
         }
     }
 
@@ -53,7 +49,7 @@ impl Rows {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Gathered(group) => group.bytes(),
-            Self::Calls(group) => group.bytes(),
+            Self::Paged(group) => group.bytes(),
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The Arrow types of a file's columns.
 
-use crate::kind::schema::{self, Type};
+use crate::column::Type;
+use crate::kind::schema;
 use crate::parquet_file::footer::{ARROW_KEY, SUMS_KEY};
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::{encode_arrow_schema, parquet_to_arrow_schema};

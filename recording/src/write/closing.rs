@@ -30,7 +30,7 @@ impl Writer {
     pub fn close(mut self, mut metadata: Metadata) -> Result<Closed> {
         // What was kept free is for this.
         self.partial.give_room();
-        Kind::ALL.into_iter().try_for_each(|kind| self.batch(kind).and_then(|()| self.seal(kind)))?;
+        Kind::ALL.into_iter().try_for_each(|kind| self.encode(kind).and_then(|()| self.seal(kind)))?;
         metadata.format_version = FORMAT_VERSION;
         metadata.complete = true;
         metadata.rows = Kind::ALL.into_iter().map(|k| (k.name().to_owned(), self.rows(k))).collect();

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::about::{ClockPoint, Metadata};
-use crate::kind::rows::{Loss, Sample, Syscall};
+use crate::kind::{Loss, Sample, Syscall};
 use crate::read::Query;
 use crate::unfinished::frame::{FrameFile, Frames};
 use crate::unfinished::index::{self, Sealed};

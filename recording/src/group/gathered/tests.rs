@@ -5,6 +5,7 @@ use crate::parquet_file::footer::Groups;
 use crate::parquet_file::sums::Sums;
 use arrow_array::builder::{ListBuilder, StringDictionaryBuilder, UInt64Builder};
 use arrow_array::{Float64Array, Int32Array, Int64Array, TimestampNanosecondArray, UInt32Array, UInt64Array};
+use arrow_schema::{Field, Schema};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::statistics::Statistics;
@@ -44,7 +45,7 @@ fn array(column: &schema::Column, n: usize, habit: Habit, seed: &mut u64) -> Arr
             let times = numbers().into_iter().map(|v| v.map(|v| v as i64));
             Arc::new(times.collect::<TimestampNanosecondArray>().with_timezone("UTC"))
         }
-        Type::U64 => Arc::new(numbers().into_iter().collect::<UInt64Array>()),
+        Type::U64 | Type::Duration => Arc::new(numbers().into_iter().collect::<UInt64Array>()),
         Type::U32 => Arc::new(numbers().into_iter().map(|v| v.map(|v| v as u32)).collect::<UInt32Array>()),
         Type::I64 => Arc::new(numbers().into_iter().map(|v| v.map(|v| v as i64)).collect::<Int64Array>()),
         Type::I32 => Arc::new(numbers().into_iter().map(|v| v.map(|v| v as i32)).collect::<Int32Array>()),
@@ -75,7 +76,7 @@ fn cells(column: &schema::Column, values: &ArrayRef) -> Vec<String> {
             values.into_iter().map(|v| format!("{v:?}")).collect()
         }
         Type::Time => numbers::<TimestampNanosecondType>(values),
-        Type::U64 => numbers::<UInt64Type>(values),
+        Type::U64 | Type::Duration => numbers::<UInt64Type>(values),
         Type::U32 => numbers::<UInt32Type>(values),
         Type::I64 => numbers::<Int64Type>(values),
         Type::I32 => numbers::<Int32Type>(values),
@@ -100,7 +101,7 @@ proptest! {
             prop::sample::select(&[0u64, 10, 100][..]), 1u64..9, any::<bool>()), 1..6),
         mut seed in any::<u64>(),
     ) {
-        let mut group = Group::new(kind).unwrap();
+        let mut group = GatheredGroup::new(kind).unwrap();
         let mut frames = vec![];
         let columns: Vec<_> = kind.columns().collect();
         let mut wanted = vec![Vec::new(); columns.len()];
@@ -108,7 +109,9 @@ proptest! {
         for (n, different, nulls, longest, lacks_one) in batches {
             let habit = Habit { different, nulls, longest };
             let arrays: Vec<ArrayRef> = columns.iter().map(|c| array(c, n, habit, &mut seed)).collect();
-            let batch = RecordBatch::try_new(kind.arrow_schema(), arrays.clone()).unwrap();
+            let fields = columns.iter().map(|c| Field::new(c.name, c.ty.arrow(), c.is_nullable()));
+            let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+            let batch = RecordBatch::try_new(schema, arrays.clone()).unwrap();
             // The last as an older osd would not have it.
             let last = columns.len() - 1;
             let batch = if lacks_one { batch.project(&(0..last).collect::<Vec<_>>()).unwrap() } else { batch };
@@ -127,7 +130,7 @@ proptest! {
         let described = group.finish(&mut file).unwrap();
         // And from the journal it is the same, byte for byte.
         let mut again = DataFile::new(Vec::new(), schema::parquet_schema().unwrap()).unwrap();
-        Group::replay(kind, frames.into_iter()).unwrap().finish(&mut again).unwrap();
+        GatheredGroup::replay(kind, frames.into_iter()).unwrap().finish(&mut again).unwrap();
         prop_assert!(again.inner() == file.inner());
         prop_assert!(described.compressed_size() as usize <= held + 66 * 64 * (2 + rows / PAGE_ROWS), "{held} {described:?}");
         let schema = Arc::clone(file.schema());
@@ -151,7 +154,7 @@ proptest! {
             let known: Vec<&str> = wanted[i].iter().filter_map(|v| v.strip_prefix("Some(")?.strip_suffix(')')).collect();
             let nulls = wanted[i].len() - known.len();
             match (column.ty, statistics) {
-                (Type::U64, Statistics::Int64(s)) => {
+                (Type::U64 | Type::Duration, Statistics::Int64(s)) => {
                     let known = known.iter().map(|v| v.parse::<u64>().unwrap());
                     prop_assert_eq!(s.min_opt().map(|v| *v as u64), known.clone().min(), "{}", column.name);
                     prop_assert_eq!(s.max_opt().map(|v| *v as u64), known.max(), "{}", column.name);
@@ -187,6 +190,6 @@ proptest! {
 #[test]
 fn a_column_of_another_type_is_named() {
     let batch = RecordBatch::try_from_iter([("ts", Arc::new(Int32Array::from(vec![1])) as ArrayRef)]).unwrap();
-    let error = Group::new(Kind::Loss).unwrap().add(&batch, None).unwrap_err();
+    let error = GatheredGroup::new(Kind::Loss).unwrap().add(&batch, None).unwrap_err();
     assert!(error.to_string().contains("column `ts` holds Int32"), "{error}");
 }
