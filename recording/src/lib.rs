@@ -41,7 +41,7 @@ pub use disk::output;
 pub use error::{Error, Result};
 pub use kind as rows;
 pub use kind::{Calls, Kind, Row, schema};
-pub use read::{Batches, Query, Recording, RowGroup};
+pub use read::{Batches, Columns, F64s, I64s, Lists, Query, Recording, RowGroup, Texts, U64s};
 pub use syscall as names;
 pub use text::{visible, words};
 pub use unfinished::folder as partial_folder;

@@ -5,11 +5,9 @@
 use crate::about::Metadata;
 use crate::error::{Error, Result};
 use crate::kind::Kind;
-use crate::read::{Query, Recording};
+use crate::read::{Columns, Query, Recording};
 use crate::write::{Closed, Writer, WriterOptions};
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Int32Type, UInt64Type};
-use arrow_array::{BooleanArray, RecordBatch, StringArray};
+use arrow_array::{BooleanArray, RecordBatch};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -44,14 +42,7 @@ pub fn join(parts: &[Recording], path: &Path, options: WriterOptions) -> Result<
             }
         }
         for batch in part.read(&Query::kind(Kind::Process))? {
-            writer.add_batch(
-                Kind::Process,
-                &unseen(&batch?, &mut introduced).map_err(|e| Error::Contents {
-                    action: "join",
-                    path: part.path().to_owned(),
-                    detail: e.to_string(),
-                })?,
-            )?;
+            writer.add_batch(Kind::Process, &unseen(&batch?, part.path(), &mut introduced)?)?;
         }
         part.metadata().losses.iter().for_each(|loss| metadata.add_loss(loss));
         let known = metadata.clock.0.last().map_or(i64::MIN, |p| p.boottime_ns);
@@ -60,18 +51,15 @@ pub fn join(parts: &[Recording], path: &Path, options: WriterOptions) -> Result<
     writer.close(metadata)
 }
 
-/// The rows of `batch` without those that say again that a process is running.
-fn unseen(
-    batch: &RecordBatch,
-    introduced: &mut HashSet<u64>,
-) -> std::result::Result<RecordBatch, arrow_schema::ArrowError> {
-    let procs = batch.column_by_name("proc").and_then(|c| c.as_primitive_opt::<UInt64Type>());
-    let events = batch.column_by_name("event").and_then(|c| c.as_dictionary_opt::<Int32Type>());
-    let (Some(procs), Some(events)) = (procs, events.and_then(|e| e.downcast_dict::<StringArray>())) else {
-        return Ok(batch.clone());
-    };
-    let rows = procs.iter().zip(events);
-    let keep: BooleanArray =
-        rows.map(|(p, event)| Some(introduced.insert(p.unwrap_or(0)) || event != Some("running"))).collect();
-    arrow_select::filter::filter_record_batch(batch, &keep)
+/// The rows of `batch`, read from `path`, without those that say again that a process is running.
+fn unseen(batch: &RecordBatch, path: &Path, introduced: &mut HashSet<u64>) -> Result<RecordBatch> {
+    let columns = Columns::of(batch, path);
+    let (procs, events) = (columns.u64("proc")?, columns.text("event")?);
+    let is_new = |row| introduced.insert(procs.at(row).unwrap_or(0)) || events.at(row) != Some("running");
+    let keep: BooleanArray = (0..columns.len()).map(is_new).map(Some).collect();
+    arrow_select::filter::filter_record_batch(batch, &keep).map_err(|e| Error::Contents {
+        action: "join",
+        path: path.to_owned(),
+        detail: e.to_string(),
+    })
 }

@@ -1,5 +1,6 @@
 //! Opens recordings: the footer first, then only the row groups and columns a question needs.
 
+use super::columns::Columns;
 use super::remains::Remains;
 use super::source::{Chunks, Source};
 use super::types;
@@ -9,9 +10,7 @@ use crate::kind::{Kind, schema};
 use crate::parquet_file::footer::{self, SUMS_KEY};
 use crate::parquet_file::sums::{Checker, Sums};
 use crate::unfinished;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{TimestampNanosecondType, UInt64Type};
-use arrow_array::{Array, BooleanArray, RecordBatch};
+use arrow_array::{BooleanArray, RecordBatch};
 use arrow_schema::{ArrowError, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::ProjectionMask;
@@ -247,11 +246,9 @@ impl Iterator for Batches {
 
 impl Batches {
     fn restrict(&self, mut batch: RecordBatch) -> Result<RecordBatch> {
-        if let (Some(range), Some(ts)) = (&self.ts_ns, batch.column_by_name("ts")) {
-            let ts = ts
-                .as_primitive_opt::<TimestampNanosecondType>()
-                .ok_or_else(|| contents(&self.path, "column `ts` is not timestamp[ns]"))?;
-            let keep: BooleanArray = ts.iter().map(|t| Some(t.is_some_and(|t| range.contains(&t)))).collect();
+        if let Some(range) = &self.ts_ns {
+            let ts = Columns::of(&batch, &self.path).ts()?;
+            let keep: BooleanArray = ts.iter().map(|t| Some(range.contains(t))).collect();
             batch = arrow_select::filter::filter_record_batch(&batch, &keep).map_err(|e| contents(&self.path, e))?;
         }
         if self.drop_ts
@@ -357,13 +354,12 @@ fn complete_metadata(recording: &mut Recording) -> Result<()> {
     let mut losses: BTreeMap<(String, String), u64> = BTreeMap::new();
     for batch in recording.read(&Query::kind(Kind::Loss))? {
         let batch = batch?;
-        let text = |name: &str| batch.column_by_name(name).map(|c| texts(c));
-        let count = batch.column_by_name("count").and_then(|c| c.as_primitive_opt::<UInt64Type>().cloned());
-        let (Some(stream), Some(reason), Some(count)) = (text("stream"), text("reason"), count) else { continue };
-        for i in 0..batch.num_rows() {
-            if let (Some(stream), Some(reason)) = (stream.get(i).cloned(), reason.get(i).cloned()) {
-                let total = losses.entry((stream, reason)).or_default();
-                *total = total.saturating_add(count.value(i));
+        let columns = Columns::of(&batch, &recording.path);
+        let (stream, reason, count) = (columns.text("stream")?, columns.text("reason")?, columns.u64("count")?);
+        for row in 0..columns.len() {
+            if let (Some(stream), Some(reason)) = (stream.at(row), reason.at(row)) {
+                let total = losses.entry((stream.to_owned(), reason.to_owned())).or_default();
+                *total = total.saturating_add(count.at(row).unwrap_or(0));
             }
         }
     }
@@ -374,13 +370,6 @@ fn complete_metadata(recording: &mut Recording) -> Result<()> {
     metadata.ended_ns = metadata.ended_ns.max(last_ns).max(metadata.started_ns);
     metadata.complete = false;
     Ok(())
-}
-
-fn texts(column: &dyn Array) -> Vec<String> {
-    use arrow_array::types::Int32Type;
-    let Some(keys) = column.as_dictionary_opt::<Int32Type>() else { return Vec::new() };
-    let Some(values) = keys.downcast_dict::<arrow_array::StringArray>() else { return Vec::new() };
-    values.into_iter().map(|v| v.unwrap_or_default().to_owned()).collect()
 }
 
 fn contents(path: &Path, error: impl std::fmt::Display) -> Error {
