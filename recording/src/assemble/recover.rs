@@ -43,9 +43,12 @@ pub fn recover(path: &Path, force: bool) -> Result<Closed> {
     }
     data.write_all(&tail).map_err(io("recover"))?;
     let schema = schema::parquet_schema().map_err(bad)?;
-    let groups = Groups::of(&schema, groups).map_err(bad)?;
-    let end = groups.encode(&schema, &schema::arrow_schema(), &metadata, &data.sums()).map_err(bad)?;
-    data.write_all(&end).map_err(io("recover"))?;
+    let mut counted = Groups::default();
+    let groups: Vec<_> = groups.into_iter().map(|group| counted.push(&schema, group)).collect();
+    let sums = data.sums();
+    counted
+        .write(&mut data, &schema, &schema::arrow_schema(), (&metadata, &sums), groups.into_iter())
+        .map_err(|e| Error::parquet("recover", &dir, e))?;
     data.inner().sync_all().map_err(io("recover"))?;
     let bytes = data.position();
     settle(&dir.join("data"), &output, force)?;

@@ -2,7 +2,7 @@
 //!
 //! Not the library's file writer, which keeps the description of every row group as a reader would need it: of a recording's
 //! sixty-six columns that is 47 KiB a group, and a recorder that stays on would grow by it. Here a description goes to whoever wrote
-//! the group; what the footer is to say of it, 3 KiB, is kept by [`super::footer::Groups`].
+//! the group, and to the index of the unfinished recording, from which the footer is made ([`super::footer::Groups`]).
 
 use super::chunk::Chunk;
 use parquet::basic::{Compression, ZstdLevel};

@@ -5,6 +5,7 @@
 
 use super::data_file::{CREATED_BY, MAGIC};
 use super::sums::Sums;
+use super::thrift::{self, number, varint};
 use crate::about::{METADATA_KEY, Metadata};
 use arrow_schema::Schema;
 use parquet::arrow::encode_arrow_schema;
@@ -15,6 +16,7 @@ use parquet::file::metadata::{
     ParquetMetaDataWriter, RowGroupMetaData,
 };
 use parquet::schema::types::SchemaDescPtr;
+use std::io::Write;
 use std::sync::Arc;
 
 /// Key of the sums of the data: position, colon, eight hex digits a block of 256 KiB.
@@ -28,12 +30,13 @@ pub(crate) const ARROW_KEY: &str = "ARROW:schema";
 /// Length and magic that end the file.
 pub(crate) const END: u64 = 8;
 
-/// What a footer says of row groups, in the footer's own bytes: a fifteenth of the memory that the library would keep.
+/// What a footer says of row groups, without what it says of each: that is some kilobytes, and a recorder that stays on would grow
+/// by it. Who pushes a group keeps it and gives it back when the footer is written.
 #[derive(Default)]
 pub(crate) struct Groups {
     n: usize,
     rows: i64,
-    bytes: Vec<u8>,
+    bytes: u64,
     /// Where in a footer they go; the same in each, since only schema and version come before.
     place: usize,
     /// Bytes that follow them in one without keys.
@@ -41,14 +44,7 @@ pub(crate) struct Groups {
 }
 
 impl Groups {
-    /// These.
-    pub(crate) fn of(schema: &SchemaDescPtr, groups: Vec<RowGroupMetaData>) -> Result<Self> {
-        let mut all = Self::default();
-        groups.into_iter().try_for_each(|group| all.push(schema, group).map(drop))?;
-        Ok(all)
-    }
-
-    /// Adds one. Gives it as a footer of its own, for the index of an unfinished recording.
+    /// Counts one. Gives it as a footer of its own, without length and magic.
     pub(crate) fn push(&mut self, schema: &SchemaDescPtr, group: RowGroupMetaData) -> Result<Vec<u8>> {
         if self.n == 0 {
             let without = parquet_bytes(schema, vec![], vec![])?;
@@ -57,65 +53,114 @@ impl Groups {
             self.after = without.len() - self.place - 1;
         }
         let rows = group.num_rows();
-        let mut with = parquet_bytes(schema, vec![group], vec![])?;
-        let begins = self.place + number(rows).len();
-        self.bytes.extend(&with[begins..with.len() - self.after]);
+        let mut alone = parquet_bytes(schema, vec![group], vec![])?;
+        alone.truncate(alone.len() - END as usize);
+        self.bytes += self.inside(&alone)?.len() as u64;
         self.n += 1;
         self.rows += rows;
-        with.truncate(with.len() - END as usize);
-        Ok(with)
+        Ok(alone)
+    }
+
+    /// What a footer of one group says of it.
+    fn inside<'a>(&self, alone: &'a [u8]) -> Result<&'a [u8]> {
+        let rows = alone.get(self.place - 2..).and_then(thrift::length);
+        let end = (alone.len() + END as usize).checked_sub(self.after);
+        let inside = rows.zip(end).and_then(|(rows, end)| alone.get(self.place + rows..end));
+        inside.ok_or_else(|| ParquetError::General("this is no footer of one row group".into()))
+    }
+
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        self.n
     }
 
     /// About how long the footer will be.
     pub(crate) fn footer_bytes(&self) -> u64 {
-        self.bytes.len() as u64
+        self.bytes
     }
 
-    /// The footer, ready to be written after the data.
-    pub(crate) fn encode(
+    /// Writes the footer, which is all that follows the data. `groups` are those that were pushed, as [`Groups::push`] gave them: no more
+    /// than one is held.
+    pub(crate) fn write(
         &self,
+        out: &mut impl Write,
         schema: &SchemaDescPtr,
         arrow: &Schema,
-        metadata: &Metadata,
-        sums: &Sums,
-    ) -> Result<Vec<u8>> {
-        let json = serde_json::to_string(metadata).map_err(|e| ParquetError::General(e.to_string()))?;
+        about: (&Metadata, &Sums),
+        groups: impl Iterator<Item = Result<Vec<u8>>>,
+    ) -> Result<()> {
+        let json = serde_json::to_string(about.0).map_err(|e| ParquetError::General(e.to_string()))?;
         let entry = |key: &str, value: String| KeyValue::new(key.to_owned(), value);
         let keys = vec![
             entry(ARROW_KEY, encode_arrow_schema(arrow)),
             entry(METADATA_KEY, json),
-            entry(SUMS_KEY, sums.to_text()),
+            entry(SUMS_KEY, about.1.to_text()),
             entry(FOOTER_KEY, UNSUMMED.to_owned()),
         ];
-        let mut bytes = self.parquet_bytes(schema, keys)?;
-        let end = bytes.len() - END as usize;
-        match put_sum(&mut bytes[..end]) {
-            true => Ok(bytes),
-            false => Err(ParquetError::General("the footer has no place for its checksum".into())),
-        }
+        self.write_parquet(out, parquet_bytes(schema, vec![], keys)?, groups)
     }
 
-    /// What the library would write for all of them, without having all of them in its form.
-    fn parquet_bytes(&self, schema: &SchemaDescPtr, keys: Vec<KeyValue>) -> Result<Vec<u8>> {
-        let mut bytes = parquet_bytes(schema, vec![], keys)?;
-        if self.n == 0 {
-            return Ok(bytes);
+    /// Puts the groups into `without`, a footer without any, and the checksum into its place, if it has one.
+    fn write_parquet(
+        &self,
+        out: &mut impl Write,
+        without: Vec<u8>,
+        groups: impl Iterator<Item = Result<Vec<u8>>>,
+    ) -> Result<()> {
+        let without = &without[..without.len() - END as usize];
+        let (head, tail) = match self.n {
+            0 => (&without[..0], without),
+            _ => (&without[..self.place - 2], &without[self.place + 1..]),
+        };
+        let mut out = Hashed { out, hasher: crc32fast::Hasher::new(), length: 0 };
+        out.write_all(head)?;
+        if self.n > 0 {
+            // The number of rows, the field of the list, and its header: its length in four bits, or as a varint behind.
+            let mut middle = Vec::new();
+            number(&mut middle, self.rows);
+            middle.extend([LIST, (self.n.min(15) as u8) << 4 | STRUCTS]);
+            if self.n >= 15 {
+                varint(&mut middle, self.n as u64);
+            }
+            out.write_all(&middle)?;
         }
-        // The number of rows, the field of the list, and its header: its length in four bits, or as a varint behind.
-        let mut middle = number(self.rows);
-        middle.push(LIST);
-        middle.push((self.n.min(15) as u8) << 4 | STRUCTS);
-        if self.n >= 15 {
-            middle.extend(varint(self.n as u64));
+        let mut n = 0;
+        for alone in groups {
+            out.write_all(self.inside(&alone?)?)?;
+            n += 1;
         }
-        middle.extend(&self.bytes);
-        bytes.splice(self.place - 2..=self.place, middle);
-        bytes.truncate(bytes.len() - END as usize);
-        let length = u32::try_from(bytes.len())
+        if n != self.n {
+            return Err(ParquetError::General(format!("{n} of {} row groups can be described", self.n)));
+        }
+        // The sum is over the zeros that are in its place now.
+        let place = sum_place(tail).unwrap_or(tail.len());
+        let (before, after) = tail.split_at(place);
+        let digits = &after[..after.len().min(UNSUMMED.len())];
+        out.write_all(before)?;
+        out.hasher.update(after);
+        let length = u32::try_from(out.length + after.len() as u64)
             .map_err(|_| ParquetError::General("a footer of more than 4 GiB cannot be written".into()))?;
-        bytes.extend(length.to_le_bytes());
-        bytes.extend(MAGIC);
-        Ok(bytes)
+        let sum = format!("{:08x}", out.hasher.finalize());
+        let out = out.out;
+        out.write_all(&sum.as_bytes()[..digits.len()])?;
+        out.write_all(&after[digits.len()..])?;
+        out.write_all(&length.to_le_bytes())?;
+        Ok(out.write_all(MAGIC)?)
+    }
+}
+
+/// Sums and counts what passes through.
+struct Hashed<'a, W> {
+    out: &'a mut W,
+    hasher: crc32fast::Hasher,
+    length: u64,
+}
+
+impl<W: Write> Hashed<'_, W> {
+    fn write_all(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.hasher.update(bytes);
+        self.length += bytes.len() as u64;
+        self.out.write_all(bytes)
     }
 }
 
@@ -130,30 +175,6 @@ fn list_place(without: &[u8], with: &[u8]) -> Result<usize> {
         *at >= 2 && without[*at - 2..=*at] == [0, LIST, STRUCTS] && with[*at - 2..=*at] == [0, LIST, 1 << 4 | STRUCTS]
     });
     place.ok_or_else(|| ParquetError::General("the footer has no place for its row groups".into()))
-}
-
-fn varint(mut n: u64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    while n >= 0x80 {
-        bytes.push(n as u8 | 0x80);
-        n >>= 7;
-    }
-    bytes.push(n as u8);
-    bytes
-}
-
-/// A signed number: sign in the last bit.
-fn number(n: i64) -> Vec<u8> {
-    varint((n << 1 ^ n >> 63) as u64)
-}
-
-/// Puts the checksum of `footer` into its place, if it has one.
-fn put_sum(footer: &mut [u8]) -> bool {
-    let Some(place) = sum_place(footer) else { return false };
-    footer[place..place + 8].copy_from_slice(UNSUMMED.as_bytes());
-    let sum = format!("{:08x}", crc32fast::hash(footer));
-    footer[place..place + 8].copy_from_slice(sum.as_bytes());
-    true
 }
 
 /// What [`Groups::push`] gave.

@@ -5,6 +5,7 @@
 //! what is written is here: everything is read by the library. Terms and byte layouts are those of the Parquet format, `Encodings.md` and
 //! `parquet.thrift`.
 
+use super::thrift::{number, varint};
 use parquet::basic::Encoding;
 use std::io;
 
@@ -93,7 +94,7 @@ impl Header {
     /// The next i32 field. Pages are far below 2 GiB.
     fn int(&mut self, value: usize) {
         self.0.push(0x15);
-        varint(&mut self.0, (value as u64) << 1);
+        number(&mut self.0, value as i64);
     }
 
     /// A struct, `distance` fields on.
@@ -106,18 +107,6 @@ impl Header {
         self.0.extend([0, 0]);
         self.0
     }
-}
-
-fn varint(out: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        out.push(value as u8 | 0x80);
-        value >>= 7;
-    }
-    out.push(value as u8);
-}
-
-fn zigzag(value: i64) -> u64 {
-    ((value << 1) ^ (value >> 63)) as u64
 }
 
 /// Bits that a code below `n` takes; at least one, since not every reader knows codes of no bits.
@@ -222,7 +211,7 @@ pub(crate) fn delta(out: &mut Vec<u8>, values: &[i64]) {
     varint(out, BLOCK as u64);
     varint(out, (BLOCK / MINI) as u64);
     varint(out, values.len() as u64);
-    varint(out, zigzag(values.first().copied().unwrap_or(0)));
+    number(out, values.first().copied().unwrap_or(0));
     let mut deltas = [0_i64; BLOCK];
     let mut from = 0;
     while from + 1 < values.len() {
@@ -231,7 +220,7 @@ pub(crate) fn delta(out: &mut Vec<u8>, values: &[i64]) {
             *delta = pair[1].wrapping_sub(pair[0]);
         }
         let least = deltas[..n].iter().copied().min().unwrap_or(0);
-        varint(out, zigzag(least));
+        number(out, least);
         let widths_at = out.len();
         out.extend([0; BLOCK / MINI]);
         for (i, mini) in deltas[..n].chunks(MINI).enumerate() {

@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 /// No frame is longer; a length beyond it is damage, not a reason to allocate.
@@ -31,6 +32,11 @@ impl FrameFile {
         self.bytes
     }
 
+    /// What was appended so far.
+    pub(crate) fn frames(&self) -> Frames<FromStart<'_>> {
+        Frames { file: BufReader::new(FromStart { file: &self.file, position: 0 }), left: self.bytes }
+    }
+
     /// Appends a frame made of `parts`. If that fails the file is as long as before.
     pub(crate) fn append(&mut self, parts: &[&[u8]]) -> io::Result<()> {
         let length = parts.iter().map(|p| p.len()).sum::<usize>();
@@ -50,6 +56,14 @@ impl FrameFile {
     }
 }
 
+#[cfg(test)]
+impl FrameFile {
+    /// From here on it cannot be written.
+    pub(crate) fn refuse(&mut self, path: &Path) {
+        self.file = File::open(path).unwrap();
+    }
+}
+
 fn checksum(length: u32, parts: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&length.to_le_bytes());
@@ -58,12 +72,12 @@ fn checksum(length: u32, parts: &[&[u8]]) -> u32 {
 }
 
 /// The whole frames of a file, in order.
-pub(crate) struct Frames {
-    file: BufReader<File>,
+pub(crate) struct Frames<R> {
+    file: BufReader<R>,
     left: u64,
 }
 
-impl Frames {
+impl Frames<File> {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = File::open(path)?;
         let left = file.metadata()?.len();
@@ -71,7 +85,21 @@ impl Frames {
     }
 }
 
-impl Iterator for Frames {
+/// A file from its start, wherever its owner appends to it.
+pub(crate) struct FromStart<'a> {
+    file: &'a File,
+    position: u64,
+}
+
+impl Read for FromStart<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read_at(buffer, self.position)?;
+        self.position += n as u64;
+        Ok(n)
+    }
+}
+
+impl<R: Read> Iterator for Frames<R> {
     type Item = Vec<u8>;
 
     fn next(&mut self) -> Option<Vec<u8>> {
@@ -97,12 +125,14 @@ mod tests {
     fn written(payloads: &[Vec<u8>]) -> (tempfile::TempDir, std::path::PathBuf) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("frames");
-        let mut file = FrameFile::new(File::create(&path).unwrap());
+        let file = File::options().read(true).write(true).create_new(true).open(&path).unwrap();
+        let mut file = FrameFile::new(file);
         for p in payloads {
             let (a, b) = p.split_at(p.len() / 2);
             file.append(&[a, b]).unwrap();
         }
         assert_eq!(file.bytes(), path.metadata().unwrap().len());
+        assert_eq!(file.frames().collect::<Vec<_>>(), payloads);
         (dir, path)
     }
 

@@ -55,6 +55,19 @@ impl IndexFile {
         self.frames.append(&[&[CLOCK], &serde_json::to_vec(point)?])
     }
 
+    #[cfg(test)]
+    pub(crate) fn refuse(&mut self, path: &Path) {
+        self.frames.refuse(path);
+    }
+
+    /// The footers of one row group each that were given to [`Self::sealed`], in order.
+    pub(crate) fn footers(&self) -> impl Iterator<Item = Vec<u8>> + '_ {
+        self.frames.frames().filter_map(|frame| {
+            let (_, thrift) = split(frame.strip_prefix(&[SEALED])?)?;
+            Some(thrift.to_vec())
+        })
+    }
+
     /// Row group `generation` of `kind`, `thrift` by Parquet's description, is all in `data`.
     pub(crate) fn sealed<W>(&mut self, kind: Kind, generation: u32, thrift: &[u8], data: &Summed<W>) -> io::Result<()> {
         let blocks = data.since(self.n_whole);
@@ -148,10 +161,14 @@ impl Index {
 }
 
 fn sealed(body: &[u8]) -> Option<(Sealed, RowGroupMetaData)> {
-    let length = u32::from_le_bytes(body.get(..4)?.try_into().ok()?) as usize;
-    let rest = &body[4..];
-    let entry = serde_json::from_slice(rest.get(..length)?).ok()?;
-    Some((entry, footer::decode_group(&rest[length..]).ok()?))
+    let (json, thrift) = split(body)?;
+    Some((serde_json::from_slice(json).ok()?, footer::decode_group(thrift).ok()?))
+}
+
+/// What osd says of a sealed group, and what Parquet says.
+fn split(body: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = body.split_at_checked(4)?;
+    rest.split_at_checked(u32::from_le_bytes(length.try_into().ok()?) as usize)
 }
 
 fn matches_sums(data: &File, entry: &Sealed) -> std::io::Result<bool> {

@@ -5,8 +5,9 @@ use crate::about::{FORMAT_VERSION, Metadata};
 use crate::disk::output::{OutputFile, settle};
 use crate::error::{Error, Result};
 use crate::kind::{Kind, schema};
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// What [`Writer::close`] left behind.
 #[derive(Clone, Debug)]
@@ -34,15 +35,12 @@ impl Writer {
         metadata.format_version = FORMAT_VERSION;
         metadata.complete = true;
         metadata.rows = Kind::ALL.into_iter().map(|k| (k.name().to_owned(), self.rows(k))).collect();
-        let end = self.groups.encode(self.data.schema(), &schema::arrow_schema(), &metadata, &self.data.inner().sums());
-        let end = self.parquet("close", end)?;
-        // Past the library, which would write a footer of its own; it is not asked for anything after this.
-        let written = self.data.inner_mut().write_all(&end).and_then(|()| {
-            let data = self.data.inner();
-            // Gives back what was reserved and not needed.
-            data.inner().set_len(data.position()).and_then(|()| data.inner().sync_all())
-        });
-        self.io("close", written)?;
+        let written = self.write_footer(&metadata);
+        self.parquet("close", written)?;
+        let data = self.data.inner();
+        // Gives back what was reserved and not needed.
+        let synced = data.inner().set_len(data.position()).and_then(|()| data.inner().sync_all());
+        self.io("close", synced)?;
         let bytes = self.data.inner().position();
         self.keep = true;
         match settle(&self.partial.data_path(), &self.path, self.options.force) {
@@ -52,6 +50,16 @@ impl Writer {
         }
         let _ = self.partial.remove();
         Ok(Closed { path: self.path.clone(), bytes, metadata })
+    }
+
+    /// Past the library, which would write a footer of its own; it is not asked for anything after this.
+    fn write_footer(&mut self, metadata: &Metadata) -> parquet::errors::Result<()> {
+        let (schema, sums) = (Arc::clone(self.data.schema()), self.data.inner().sums());
+        let in_index = self.groups.len() - self.kept.len();
+        let groups = self.partial.index.footers().take(in_index).chain(std::mem::take(&mut self.kept)).map(Ok);
+        let mut out = BufWriter::new(self.data.inner_mut());
+        self.groups.write(&mut out, &schema, &schema::arrow_schema(), (metadata, &sums), groups)?;
+        Ok(out.flush()?)
     }
 
     /// Gives the data its name by way of a copy.

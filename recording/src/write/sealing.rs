@@ -153,10 +153,47 @@ impl Writer {
         let generation = state.generation;
         state.generation += 1;
         let described = self.parquet("write", described)?;
-        match self.partial.index.sealed(kind, generation, &described, self.data.inner()) {
-            // Without journals the index is for nobody.
+        let noted = self.partial.index.sealed(kind, generation, &described, self.data.inner());
+        // The footer is made of what the index has, in order; from the first on that it could not take they are kept here.
+        if noted.is_err() || !self.kept.is_empty() {
+            self.kept.push(described);
+        }
+        match noted {
+            // Without journals the index is for nobody else.
             Err(_) if !self.journaling => Ok(()),
             noted => self.io("write", noted),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::about::Metadata;
+    use crate::kind::{Kind, Sample};
+    use crate::read::{Query, Recording};
+    use crate::write::{Writer, WriterOptions};
+
+    /// As on a full disk.
+    #[test]
+    fn row_groups_that_the_index_could_not_take_are_in_the_footer() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.parquet");
+        let options = WriterOptions { rows_per_group: 10, ..WriterOptions::default() };
+        let mut writer = Writer::create(&path, options).unwrap();
+        let write = |writer: &mut Writer, from: i64| {
+            (from..from + 50).for_each(|i| writer.push(Sample { ts_ns: i, ..Sample::default() }).unwrap());
+        };
+        write(&mut writer, 0);
+        writer.make_room();
+        let index = writer.folder().join("index");
+        writer.partial.index.refuse(&index);
+        write(&mut writer, 50);
+        assert_eq!((writer.groups.len(), writer.kept.len()), (10, 5));
+        writer.close(Metadata::default()).unwrap();
+        let recording = Recording::open(&path).unwrap();
+        let rows: usize = recording.read(&Query::kind(Kind::Sample)).unwrap().map(|b| b.unwrap().num_rows()).sum();
+        assert_eq!((recording.row_groups().len(), rows), (10, 100));
+        let begins: Vec<_> = recording.row_groups().iter().map(|g| g.ts_ns.unwrap().0).collect();
+        assert_eq!(begins, (0..10).map(|i| i * 10).collect::<Vec<_>>());
     }
 }

@@ -52,8 +52,10 @@ pub struct Writer {
     pub(super) options: WriterOptions,
     pub(super) partial: Partial,
     pub(super) data: DataFile<Summed<File>>,
-    /// What the footer will say of the row groups in it.
+    /// What the footer will say of the row groups in it; of each, the index has it.
     pub(super) groups: Groups,
+    /// Of those that the index could not take, the last: here.
+    pub(super) kept: Vec<Vec<u8>>,
     pub(super) waiting: Waiting,
     pub(super) kinds: [KindState; Kind::ALL.len()],
     /// Room for what goes into a journal.
@@ -92,6 +94,7 @@ impl Writer {
             partial,
             data,
             groups: Groups::default(),
+            kept: Vec::new(),
             waiting: Waiting::default(),
             kinds: Default::default(),
             frame: Vec::new(),

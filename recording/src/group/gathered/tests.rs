@@ -135,8 +135,10 @@ proptest! {
         prop_assert!(described.compressed_size() as usize <= held + 66 * 64 * (2 + rows / PAGE_ROWS), "{held} {described:?}");
         let schema = Arc::clone(file.schema());
         let mut bytes = std::mem::take(file.inner_mut());
-        let footer = Groups::of(&schema, vec![described]).unwrap();
-        bytes.extend(footer.encode(&schema, &schema::arrow_schema(), &crate::Metadata::default(), &Sums::default()).unwrap());
+        let mut footer = Groups::default();
+        let alone = footer.push(&schema, described);
+        let about = (&crate::Metadata::default(), &Sums::default());
+        footer.write(&mut bytes, &schema, &schema::arrow_schema(), about, std::iter::once(alone)).unwrap();
 
         let reader = ParquetRecordBatchReaderBuilder::try_new(Bytes::from(bytes)).unwrap();
         let group = reader.metadata().row_group(0).clone();

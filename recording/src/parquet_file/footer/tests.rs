@@ -21,6 +21,14 @@ fn footer() -> std::ops::Range<usize> {
     end - length..end
 }
 
+/// Puts the checksum of `footer` into its place, if it has one.
+fn put_sum(footer: &mut [u8]) {
+    let Some(place) = sum_place(footer) else { return };
+    footer[place..place + 8].copy_from_slice(UNSUMMED.as_bytes());
+    let sum = format!("{:08x}", crc32fast::hash(footer));
+    footer[place..place + 8].copy_from_slice(sum.as_bytes());
+}
+
 #[test]
 fn the_footer_of_any_number_of_row_groups_is_the_librarys() {
     let schema = crate::kind::schema::parquet_schema().unwrap();
@@ -29,8 +37,16 @@ fn the_footer_of_any_number_of_row_groups_is_the_librarys() {
     for n in [0, 1, 2, 14, 15, 16, 127, 128, 300] {
         let groups: Vec<_> = some.iter().cycle().take(n).cloned().collect();
         let wanted = parquet_bytes(&schema, groups.clone(), keys()).unwrap();
-        let packed = Groups::of(&schema, groups).unwrap();
-        assert!(packed.parquet_bytes(&schema, keys()).unwrap() == wanted, "{n} row groups");
+        let mut counted = Groups::default();
+        let alone: Vec<_> = groups.into_iter().map(|group| counted.push(&schema, group)).collect();
+        let without = || parquet_bytes(&schema, vec![], keys()).unwrap();
+        let mut found = Vec::new();
+        counted.write_parquet(&mut found, without(), alone.into_iter()).unwrap();
+        assert!(found == wanted, "{n} row groups");
+        if n > 0 {
+            let none = counted.write_parquet(&mut Vec::new(), without(), std::iter::empty()).unwrap_err();
+            assert!(none.to_string().contains(&format!("0 of {n} row groups")), "{none}");
+        }
     }
 }
 
