@@ -9,8 +9,9 @@
 //! - `text/`, `about/`, `syscall/`, `disk/`: words for people; what a recording says about itself; names of system calls; what
 //!   may be written where.
 //! - `parquet_file/`: the bytes of a Parquet file, and nothing about rows.
-//! - `kind/`: the kinds of rows, and the columns that each fills.
-//! - `column/`, `group/`: from values to the pages of a column, from rows to a row group that grows.
+//! - `column/`: from values to the pages of a column.
+//! - `kind/`: the kinds of rows, a file each, and the table of the columns that they fill.
+//! - `group/`: from rows to a row group that grows, and what its journal has of it.
 //! - `unfinished/`: the folder of a recording that is being written.
 //! - `write/`, `read/`: from rows to a recording, and from a recording to Arrow batches.
 //! - `assemble/`: closed recordings made of others: parts joined, and what a dead recorder left.
@@ -26,7 +27,6 @@ mod group;
 pub mod kind;
 mod parquet_file;
 mod read;
-pub mod synth;
 pub mod syscall;
 mod text;
 mod unfinished;
@@ -34,7 +34,7 @@ mod write;
 
 pub use about::{
     Budget, CallPrices, ClockPoint, ClockTable, FORMAT_VERSION, Family, Host, LossTotal, METADATA_KEY, Metadata,
-    ProcId, SelfCost, Target,
+    ProcId, SelfCost, Target, mix,
 };
 pub use assemble::{flight_folder, join, recover, recover_flight};
 pub use disk::output;

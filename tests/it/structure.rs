@@ -17,6 +17,7 @@ fn crates_form_a_star_and_heavy_ones_stay_where_they_belong() {
     let metadata: serde_json::Value = serde_json::from_slice(&out.unwrap().stdout).unwrap();
     let may: &[(&str, &[&str])] = &[
         ("osd-recording", &[]),
+        ("osd-synth", &["osd-recording"]),
         ("osd-detect", &[]),
         ("osd-bpf", &["libbpf-rs", "libbpf-cargo"]),
         ("osd-record", &["osd-bpf", "osd-recording"]),

@@ -45,7 +45,8 @@ impl std::fmt::Display for ProcId {
     }
 }
 
-pub(crate) fn mix(mut z: u64) -> u64 {
+/// SplitMix64: adds its constant and mixes the bits. What `proc` is hashed with.
+pub fn mix(mut z: u64) -> u64 {
     z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -6,8 +6,7 @@ mod identity;
 mod metadata;
 
 pub use clock::{ClockPoint, ClockTable};
-pub use identity::ProcId;
-pub(crate) use identity::mix;
+pub use identity::{ProcId, mix};
 pub use metadata::{
     Budget, CallPrices, FORMAT_VERSION, Family, Host, LossTotal, METADATA_KEY, Metadata, SelfCost, Target,
 };

@@ -7,6 +7,7 @@ use super::types;
 use crate::about::{FORMAT_VERSION, LossTotal, METADATA_KEY, Metadata};
 use crate::error::{Error, Result};
 use crate::kind::{Kind, schema};
+use crate::parquet_file::MAGIC;
 use crate::parquet_file::footer::{self, SUMS_KEY};
 use crate::parquet_file::sums::{Checker, Sums};
 use crate::unfinished;
@@ -260,14 +261,12 @@ impl Batches {
     }
 }
 
-const MAGIC: &[u8; 4] = b"PAR1";
-
 /// Length of the file, and its footer without length and magic.
 fn read_footer(file: &File, path: &Path) -> Result<(u64, Vec<u8>)> {
     let io = |source| Error::Io { action: "read", path: path.to_owned(), source };
     let bytes = file.metadata().map_err(io)?.len();
     let mut head = [0; 4];
-    if bytes < 4 || file.read_exact_at(&mut head, 0).is_err() || &head != MAGIC {
+    if bytes < 4 || file.read_exact_at(&mut head, 0).is_err() || head != MAGIC {
         return Err(Error::NotParquet { path: path.to_owned() });
     }
     let truncated = |detail: String| Error::Truncated { path: path.to_owned(), detail };

@@ -1,8 +1,8 @@
 //! Footers as a damaged disk or a hostile hand leaves them: refused, or read without a panic and within bounds.
 
 use super::*;
-use crate::synth::Synth;
 use crate::{Query, Recording};
+use osd_synth::Synth;
 use proptest::prelude::*;
 use std::sync::LazyLock;
 

@@ -1,8 +1,8 @@
-//! Writes a synthetic recording: `cargo run -p osd-recording --example synth -- out.parquet [seconds] [calls/s]`.
+//! Writes a synthetic recording: `cargo run -p osd-synth --example synth -- out.parquet [seconds] [calls/s]`.
 
 #![allow(clippy::print_stderr, reason = "an example talks to people")]
 
-use osd_recording::synth::Synth;
+use osd_synth::Synth;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();

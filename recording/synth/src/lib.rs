@@ -2,9 +2,10 @@
 //!
 //! What is in one is known exactly, so a test can assert on it; it stands in for nothing that only a live process can show.
 
-use crate::about::mix;
-use crate::kind::{Label, Loss, Owner, Process, ProcessEvent, Sample, Syscall, System, Tally};
-use crate::{ClockPoint, ClockTable, Closed, Host, LossTotal, Metadata, ProcId, Result, Target, Writer, WriterOptions};
+use osd_recording::rows::{Label, Loss, Owner, Process, ProcessEvent, Sample, Syscall, System, Tally};
+use osd_recording::{
+    ClockPoint, ClockTable, Closed, Host, LossTotal, Metadata, ProcId, Result, Target, Writer, WriterOptions, mix,
+};
 use std::path::Path;
 
 /// What to synthesise. `Default` is two minutes with an fsync storm in the middle.
@@ -78,7 +79,7 @@ impl Synth {
     /// As [`Writer`].
     pub fn write(&self, path: impl AsRef<Path>) -> Result<Closed> {
         let mut rng = Rng(self.seed.wrapping_mul(0x1234_5678_9abc_def1));
-        let arch = crate::names::Arch::X86_64;
+        let arch = osd_recording::syscall::Arch::X86_64;
         let options = WriterOptions { force: true, arch, ..WriterOptions::default() };
         let mut writer = Writer::create(path.as_ref(), options)?;
         let owner = Owner { proc: ProcId::new(&self.host, PID, 5_000_000_000), pid: PID, cgroup_id: 77 };
