@@ -1,56 +1,48 @@
 //! The waist of osd: what a recording is.
 //!
-//! A recording is one Parquet file, a *wide-event table*: each row has a [`Kind`], the common columns and the columns of that
-//! kind; the rest are null. Row groups hold one kind each, so the statistics of `kind` and `ts` prune. The footer key
-//! [`METADATA_KEY`] holds [`Metadata`] as JSON. `docs/recording-format.md` is the normative text; [`schema`] is its table.
+//! A recording is one Parquet file, a *wide-event table*: each row has a [`Kind`], the common columns and the columns of that kind;
+//! the rest are null. Row groups hold one kind each, so the statistics of `kind` and `ts` prune. The footer key [`METADATA_KEY`]
+//! holds [`Metadata`] as JSON. `docs/recording-format.md` is the normative text; [`schema`] is its table.
 //!
-//! Data goes through this crate one way: typed [`rows`] (system calls: [`Calls`]) → [`Writer`] → file → [`Recording`] → Arrow batches.
+//! Each folder is a room of this crate. From top to bottom, a room uses only rooms above it:
+//!
+//! - `text/`, `about/`, `syscall/`, `disk/`: words for people; what a recording says about itself; names of system calls; what
+//!   may be written where.
+//! - `parquet_file/`: the bytes of a Parquet file, and nothing about rows.
+//! - `column/`: from values to the pages of a column.
+//! - `kind/`: the kinds of rows, a file each, and the table of the columns that they fill.
+//! - `group/`: from rows to a row group that grows, and what its journal has of it.
+//! - `unfinished/`: the folder of a recording that is being written.
+//! - `write/`, `read/`: from rows to a recording, and from a recording to Arrow batches.
+//! - `assemble/`: closed recordings made of others: parts joined, and what a dead recorder left.
+//!
 //! Nothing here knows a kernel, SQL or a tensor, and nothing here prints.
 
-mod batch;
-mod call_group;
-mod calls;
-mod chunk;
-mod clock;
+mod about;
+mod assemble;
 mod column;
-mod data_file;
 mod disk;
-mod encoded;
 mod error;
-mod footer;
-mod frame;
 mod group;
-mod identity;
-mod join;
-mod metadata;
-pub mod names;
-pub mod output;
-mod page;
-mod partial;
-mod reader;
-mod recover;
-pub mod rows;
-pub mod schema;
-mod source;
-mod sums;
-pub mod synth;
-pub mod visible;
-pub mod words;
-mod writer;
+pub mod kind;
+mod parquet_file;
+mod read;
+pub mod syscall;
+mod text;
+mod unfinished;
+mod write;
 
-pub use calls::Calls;
-pub use clock::{ClockPoint, ClockTable};
-pub use disk::SyncList;
+pub use about::{
+    Budget, CallPrices, ClockPoint, ClockTable, FORMAT_VERSION, Family, Host, LossTotal, METADATA_KEY, Metadata,
+    ProcId, SelfCost, Target, mix,
+};
+pub use assemble::{flight_folder, join, recover, recover_flight};
+pub use disk::output;
 pub use error::{Error, Result};
-pub use identity::ProcId;
-pub use join::join;
-pub use metadata::{Budget, CallPrices, Family, Host, LossTotal, METADATA_KEY, Metadata, SelfCost, Target};
-pub use partial::folder as partial_folder;
-pub use reader::{Batches, Query, Recording, RowGroup};
-pub use recover::{flight_folder, recover, recover_flight};
-pub use rows::Row;
-pub use schema::Kind;
-pub use writer::{Closed, Writer, WriterOptions};
-
-/// The newest recording format this crate writes, and the newest it reads.
-pub const FORMAT_VERSION: u32 = 1;
+pub use kind as rows;
+pub use kind::{Calls, Kind, Row, schema};
+pub use read::{Batches, Columns, F64s, I64s, Lists, Query, Recording, RowGroup, Texts, U64s};
+pub use syscall as names;
+pub use text::{visible, words};
+pub use unfinished::folder as partial_folder;
+pub use write::{Closed, SyncList, Writer, WriterOptions};

@@ -5,8 +5,8 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType, UInt64Type};
 use osd_recording::rows::{Label, Loss, Owner, Sample, Syscall, Tally};
-use osd_recording::synth::{START_NS, Synth};
 use osd_recording::{Calls, Error, Kind, Metadata, ProcId, Query, Recording, Writer, WriterOptions, join};
+use osd_synth::{START_NS, Synth};
 use parquet::file::statistics::Statistics;
 use proptest::prelude::*;
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@ use crate::record::Place;
 use crate::script::{Act, Actor, Script};
 use crate::support::record;
 use osd_findings::Findings;
-use osd_recording::synth::{START_NS, Synth};
+use osd_synth::{START_NS, Synth};
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -2,7 +2,7 @@
 
 use crate::support::{alone, may_record, osd, text};
 use osd_recording::Recording;
-use osd_recording::synth::Synth;
+use osd_synth::Synth;
 use std::path::Path;
 use std::process::{Command, Stdio};
 

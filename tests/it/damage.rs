@@ -2,8 +2,8 @@
 
 use osd_detect::rng::Rng;
 use osd_query::Session;
-use osd_recording::synth::Synth;
 use osd_recording::{Query, Recording};
+use osd_synth::Synth;
 use std::path::Path;
 use std::time::{Duration, Instant};
 

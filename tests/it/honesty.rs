@@ -2,8 +2,8 @@
 
 use crate::record::{Place, Rows, assert_counts_hold, of};
 use crate::support::{honesty, options_of_all, osd, osd_ok, record, rows, sum, targets, text};
-use osd_recording::synth::Synth;
 use osd_recording::{Kind, Recording};
+use osd_synth::Synth;
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;

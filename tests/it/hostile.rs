@@ -3,8 +3,8 @@
 use crate::bad_input::refused;
 use crate::score::scene;
 use crate::support::{alone, may_record, osd_ok, text};
-use osd_recording::synth::Synth;
 use osd_recording::visible::is_hidden;
+use osd_synth::Synth;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -3,8 +3,8 @@
 use crate::bad_input::refused;
 use crate::score::scene;
 use crate::support::{alone, may_record, text};
-use osd_recording::synth::Synth;
 use osd_recording::{Metadata, Writer, WriterOptions};
+use osd_synth::Synth;
 use std::path::Path;
 use std::process::{Command, Output};
 

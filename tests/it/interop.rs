@@ -1,7 +1,7 @@
 //! A recording needs no osd to be read: DuckDB, pandas and `osd sql` give the same answer on the same file.
 
 use crate::support::osd_ok;
-use osd_recording::synth::Synth;
+use osd_synth::Synth;
 use std::process::Command;
 
 const SCRIPT: &str = r"

@@ -8,7 +8,7 @@ use osd_lstm::{Learner, Reservoir};
 use osd_model::prepare::{Shape, prepare};
 use osd_model::{Model, features};
 use osd_recording::Recording;
-use osd_recording::synth::{START_NS, Synth};
+use osd_synth::{START_NS, Synth};
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -3,8 +3,8 @@
 
 use osd_recording::names::Arch;
 use osd_recording::rows::{Owner, Process, ProcessEvent, Sample, Syscall, Tally};
-use osd_recording::synth::START_NS;
 use osd_recording::{ClockPoint, ClockTable, Family, Host, Metadata, ProcId, Target, Writer, WriterOptions};
+use osd_synth::START_NS;
 use std::ops::Range;
 use std::path::Path;
 

@@ -1,8 +1,8 @@
 //! `osd sql`: statement in, text out.
 
 use osd_recording::rows::{Label, Owner, Process, ProcessEvent};
-use osd_recording::synth::Synth;
 use osd_recording::{Metadata, ProcId, Writer, WriterOptions};
+use osd_synth::Synth;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

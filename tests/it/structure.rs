@@ -18,6 +18,7 @@ fn crates_form_a_star_and_heavy_ones_stay_where_they_belong() {
     let may: &[(&str, &[&str])] = &[
         ("osd-recording", &[]),
         ("osd-findings", &[]),
+        ("osd-synth", &["osd-recording"]),
         ("osd-detect", &[]),
         ("osd-lstm", &["osd-detect"]),
         ("osd-bpf", &["libbpf-rs", "libbpf-cargo"]),

@@ -5,8 +5,8 @@ use crate::support::{text, until};
 use osd_model::Model;
 use osd_model::score::Options;
 use osd_recording::rows::{Loss, Owner, Sample};
-use osd_recording::synth::{PID, START_NS, Synth};
 use osd_recording::{Metadata, ProcId, Recording, Writer, WriterOptions};
+use osd_synth::{PID, START_NS, Synth};
 use std::path::Path;
 use std::process::{Command, Output};
 

@@ -36,17 +36,8 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
-/// The views, each over the rows of one kind.
-const VIEWS: [(&str, Kind); 8] = [
-    ("samples", Kind::Sample),
-    ("tallies", Kind::Tally),
-    ("syscalls", Kind::Syscall),
-    ("processes", Kind::Process),
-    ("systems", Kind::System),
-    ("system", Kind::System),
-    ("losses", Kind::Loss),
-    ("labels", Kind::Label),
-];
+/// Another name of a view, which is not listed.
+const ALIAS: (&str, Kind) = ("system", Kind::System);
 
 /// A query engine over recordings.
 pub struct Session {
@@ -111,14 +102,14 @@ impl Session {
     /// The tables and views there are.
     pub fn tables(&self) -> Vec<String> {
         let mut names: Vec<String> = vec!["recording".into()];
-        names.extend(VIEWS.iter().filter(|(n, _)| *n != "system").map(|(n, _)| (*n).to_owned()));
+        names.extend(Kind::ALL.into_iter().map(|kind| kind.table().to_owned()));
         let catalogs = self.context.catalog_names().into_iter().filter_map(|c| self.context.catalog(&c));
         for catalog in catalogs {
             let schemas = catalog.schema_names().into_iter().filter(|n| n != "information_schema");
             let mut own: Vec<String> =
                 schemas.filter_map(|n| catalog.schema(&n)).flat_map(|schema| schema.table_names()).collect();
             own.sort();
-            own.retain(|n| n != "system" && !names.contains(n));
+            own.retain(|n| n != ALIAS.0 && !names.contains(n));
             names.extend(own);
         }
         names
@@ -169,7 +160,7 @@ impl Session {
         let table = RecordingTable::new(&self.recordings, Arc::clone(&self.touched));
         self.context.register_table("recording", Arc::new(table))?;
         let views = async {
-            for (name, kind) in VIEWS {
+            for (name, kind) in Kind::ALL.into_iter().map(|kind| (kind.table(), kind)).chain([ALIAS]) {
                 let mut columns: Vec<String> =
                     kind.columns().filter(|c| c.name != "kind").map(|c| format!("\"{}\"", c.name)).collect();
                 if kind == Kind::Sample {

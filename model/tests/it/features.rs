@@ -6,7 +6,7 @@ use osd_model::features::{self, named, read};
 use osd_model::prepare::{Shape, prepare};
 use osd_recording::Recording;
 use osd_recording::rows::{Loss, Unseen};
-use osd_recording::synth::START_NS;
+use osd_synth::START_NS;
 
 fn loss(at_s: i64, stream: &str, reason: &str, count: u64) -> Loss {
     let (stream, reason) = (stream.into(), reason.into());

@@ -4,8 +4,8 @@ use osd_lstm::{Learner, Reservoir};
 use osd_model::prepare::{Shape, prepare};
 use osd_model::{Model, features};
 use osd_recording::rows::{Loss, Owner, Sample};
-use osd_recording::synth::START_NS;
 use osd_recording::{Metadata, ProcId, Recording, Writer, WriterOptions};
+use osd_synth::START_NS;
 use std::path::Path;
 
 /// A second, ns.

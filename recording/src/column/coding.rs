@@ -1,9 +1,9 @@
 //! One page of a column: values to codes, levels and bytes.
 
-use super::{Column, Encoded};
-use crate::page::{self, Press};
-use crate::rows::NO_DURATION;
-use crate::schema::Type;
+use super::fields::{spell_text, spell_u64};
+use super::types::{NO_DURATION, Type};
+use super::writer::{ColumnWriter, Encoded};
+use crate::parquet_file::page::{self, Press};
 use parquet::basic::Encoding;
 use std::io;
 
@@ -18,7 +18,7 @@ pub(crate) struct Scratch {
 
 /// One page of one column in the making.
 pub(crate) struct Coding<'a> {
-    pub(crate) column: &'a mut Column,
+    pub(crate) column: &'a mut ColumnWriter,
     pub(crate) press: &'a mut Press,
     pub(crate) scratch: &'a mut Scratch,
     /// Values, nulls among them.
@@ -54,7 +54,7 @@ impl Coding<'_> {
         let item = |i: usize| (levels[i] == 3).then_some(items[i]);
         if !self.column.is_full {
             let before = self.column.n_codes;
-            let code = |column: &mut Column, item| column.code(item, spell_u64);
+            let code = |column: &mut ColumnWriter, item| column.code(item, spell_u64);
             let page = self.codes(false, item, code, Some((repeats, levels)))?;
             if self.column.reconsider(self.n, before) {
                 return Ok(page);
@@ -73,7 +73,7 @@ impl Coding<'_> {
         &mut self,
         one: bool,
         value: impl Fn(usize) -> Option<u64>,
-        mut code: impl FnMut(&mut Column, u64) -> u32,
+        mut code: impl FnMut(&mut ColumnWriter, u64) -> u32,
         lists: Option<(&[u8], &[u8])>,
     ) -> io::Result<Encoded> {
         let n = if one { self.n.min(1) } else { self.n };
@@ -248,22 +248,4 @@ fn begin_lists(body: &mut Vec<u8>, repeats: &[u8], levels: &[u8]) {
         let levels: Vec<u32> = levels.iter().map(|l| u32::from(*l)).collect();
         page::levels(body, &levels, max);
     }
-}
-
-pub(crate) fn spell_u64(value: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(&value.to_le_bytes());
-}
-
-pub(crate) fn spell_u32(value: u64, out: &mut Vec<u8>) {
-    out.extend_from_slice(&(value as u32).to_le_bytes());
-}
-
-pub(crate) fn spell_text(text: &str, out: &mut Vec<u8>) {
-    put(out, text.len());
-    out.extend_from_slice(text.as_bytes());
-}
-
-/// Sizes are below 4 GiB: of pages, of dictionaries, of texts.
-pub(crate) fn put(out: &mut Vec<u8>, size: usize) {
-    out.extend_from_slice(&(size as u32).to_le_bytes());
 }

@@ -3,15 +3,15 @@
 //! A frame names the columns that follow, for an older osd had fewer. Of each: the texts that are new, how many entries, their levels, and the
 //! values of those that have one, as what they are above the least, in as many bytes as the largest needs.
 
-use super::{Gathered, Group};
-use crate::column::{Fields, put, spell_text};
-use crate::schema::{Kind, Type};
+use super::gathered::{Gathered, GatheredGroup};
+use crate::column::{Fields, Type, put, spell_text};
+use crate::kind::Kind;
 use std::io;
 
 /// A frame's first byte.
 const ROWS: u8 = b'R';
 
-impl Group {
+impl GatheredGroup {
     /// Appends to `frame` the rows gathered last.
     pub(super) fn note(&mut self, rows: usize, frame: &mut Vec<u8>) {
         frame.push(ROWS);
