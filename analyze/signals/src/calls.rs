@@ -1,9 +1,8 @@
 //! System calls over the grid, from `tally` rows: exact counts whatever the events lost; and which calls wait.
 
-use crate::columns::{Numbers, Texts, times};
 use crate::grid::query;
 use osd_detect::grid::Grid;
-use osd_recording::{Kind, Recording, Result};
+use osd_recording::{Columns, Kind, Recording, Result, U64s};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -32,23 +31,24 @@ pub fn read(recording: &Recording, grid: Grid, range: Option<&Range<i64>>) -> Re
     let columns = ["ts", "dur_ns", "syscall", "count", "errors", "total_ns"];
     for batch in recording.read(&query(Kind::Tally, &columns, range))? {
         let batch = batch?;
-        let names = Texts::of(&batch, "syscall");
+        let columns = Columns::of(&batch, recording.path());
+        let names = columns.text("syscall")?;
         let indices: Vec<usize> = names
-            .values
-            .iter()
+            .all()
             .map(|name| {
-                *index_of.entry((*name).to_owned()).or_insert_with(|| {
+                *index_of.entry(name.to_owned()).or_insert_with(|| {
                     let zeros = || vec![0.0; grid.len];
-                    let (name, count) = ((*name).to_owned(), zeros());
+                    let (name, count) = (name.to_owned(), zeros());
                     calls.push(CallSeries { name, count, errors: zeros(), time_ns: zeros(), total: 0 });
                     calls.len() - 1
                 })
             })
             .collect();
-        let [dur, count, errors, time] = ["dur_ns", "count", "errors", "total_ns"].map(|n| Numbers::of(&batch, n));
-        for (row, ts) in times(&batch).iter().enumerate() {
+        let (dur, count) = (columns.u64("dur_ns")?, columns.u64("count")?);
+        let (errors, time) = (columns.u64("errors")?, columns.u64("total_ns")?);
+        for (row, ts) in columns.ts()?.iter().enumerate() {
             let Some(index) = names.code(row).map(|code| indices[code]) else { continue };
-            let get = |numbers: &Numbers<'_>| numbers.u64(row).unwrap_or(0);
+            let get = |numbers: &U64s<'_>| numbers.at(row).unwrap_or(0);
             let call = &mut calls[index];
             let (count, errors, time) = (get(&count), get(&errors), get(&time));
             call.total = call.total.saturating_add(count);

@@ -11,10 +11,9 @@
 //! `ECHILD` stays an error: a shell gets one for each child, among dozens of calls, and more than that is a loop gone wrong.
 
 use crate::Table;
-use crate::columns::{Numbers, Texts, times};
 use crate::grid::query;
 use crate::metric::MetricId;
-use osd_recording::{Kind, Recording, Result};
+use osd_recording::{Columns, Kind, Recording, Result};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -96,16 +95,17 @@ pub fn keep_failures(recording: &Recording, table: &mut Table, range: Option<&Ra
     let columns = ["ts", "dur_ns", "syscall", "errno"];
     for batch in recording.read(&query(Kind::Syscall, &columns, range))? {
         let batch = batch?;
-        let [errno, dur] = ["errno", "dur_ns"].map(|name| Numbers::of(&batch, name));
-        if errno.is_empty() {
+        let columns = Columns::of(&batch, recording.path());
+        let (errno, dur) = (columns.i64("errno")?, columns.u64("dur_ns")?);
+        if errno.is_null() {
             continue;
         }
-        let names = Texts::of(&batch, "syscall");
-        for (row, ts) in times(&batch).iter().enumerate() {
-            let Some(errno) = errno.i64(row) else { continue };
+        let names = columns.text("syscall")?;
+        for (row, ts) in columns.ts()?.iter().enumerate() {
+            let Some(errno) = errno.at(row) else { continue };
             // Samples count a call when it returns.
-            let Some(bin) = grid.bin(ts.saturating_add_unsigned(dur.u64(row).unwrap_or(0))) else { continue };
-            let Some(name) = names.text(row) else { continue };
+            let Some(bin) = grid.bin(ts.saturating_add_unsigned(dur.at(row).unwrap_or(0))) else { continue };
+            let Some(name) = names.at(row) else { continue };
             errors[bin] = errors[bin].saturating_add(1);
             if is_answer(name, errno) {
                 answers[bin] = answers[bin].saturating_add(1);

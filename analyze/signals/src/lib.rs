@@ -4,11 +4,10 @@
 //! for each metric and each interval, and a gap where nothing was recorded. [`Table::read`] makes them, [`losses`] says
 //! what is missing from them, [`failures`] which errors are failures.
 //!
-//! The modules from the bottom up: [`columns`] of a batch → [`metric`] and [`grid`] → [`coverage`] of bins →
+//! The modules from the bottom up: [`metric`] and [`grid`] → [`coverage`] of bins →
 //! [`samples`], [`calls`], [`processes`] → [`table`] → [`failures`] and [`losses`].
 
 pub mod calls;
-pub mod columns;
 pub mod coverage;
 mod error;
 pub mod failures;

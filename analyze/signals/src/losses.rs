@@ -1,9 +1,8 @@
 //! What a recording says of itself beside the data: losses, located in time, and labels.
 
 use crate::Table;
-use crate::columns::{Numbers, Texts, times};
 use osd_recording::rows::{Label, Loss};
-use osd_recording::{Kind, Query, Recording, Result};
+use osd_recording::{Columns, Kind, Query, Recording, Result, Texts};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
@@ -17,15 +16,17 @@ pub fn read(recording: &Recording, range: Option<&Range<i64>>) -> Result<(Vec<Lo
     let query = Query { kinds: Some(vec![Kind::Loss, Kind::Label]), columns: Some(columns), ts_ns: range.cloned() };
     for batch in recording.read(&query)? {
         let batch = batch?;
-        let [dur, count] = ["dur_ns", "count"].map(|name| Numbers::of(&batch, name));
-        let texts = ["kind", "stream", "reason", "name", "note"].map(|name| Texts::of(&batch, name));
-        for (row, ts) in times(&batch).iter().enumerate() {
-            let text = |i: usize| texts[i].text(row).unwrap_or_default().to_owned();
-            let (ts_ns, dur_ns) = (*ts, dur.u64(row).unwrap_or(0));
-            if text(0) == Kind::Label.name() {
-                labels.push(Label { ts_ns, dur_ns, name: text(3), note: text(4) });
+        let columns = Columns::of(&batch, recording.path());
+        let (dur, count, kind) = (columns.u64("dur_ns")?, columns.u64("count")?, columns.text("kind")?);
+        let (stream, reason) = (columns.text("stream")?, columns.text("reason")?);
+        let (name, note) = (columns.text("name")?, columns.text("note")?);
+        for (row, ts) in columns.ts()?.iter().enumerate() {
+            let text = |texts: &Texts<'_>| texts.at(row).unwrap_or_default().to_owned();
+            let (ts_ns, dur_ns) = (*ts, dur.at(row).unwrap_or(0));
+            if kind.at(row) == Some(Kind::Label.name()) {
+                labels.push(Label { ts_ns, dur_ns, name: text(&name), note: text(&note) });
             } else {
-                let (stream, reason, count) = (text(1), text(2), count.u64(row).unwrap_or(0));
+                let (stream, reason, count) = (text(&stream), text(&reason), count.at(row).unwrap_or(0));
                 losses.push(Loss { ts_ns, dur_ns, stream, reason, count });
             }
         }

@@ -1,9 +1,8 @@
 //! The processes of a recording: what each was called at which time, and when it began.
 
-use crate::columns::{Numbers, Texts, times};
 use crate::grid::query;
 use osd_recording::words::program;
-use osd_recording::{Kind, Recording, Result};
+use osd_recording::{Columns, Kind, Recording, Result};
 use std::collections::{BTreeMap, HashMap};
 
 /// What happened to one process.
@@ -57,15 +56,17 @@ pub fn read(recording: &Recording) -> Result<BTreeMap<u64, ProcessLife>> {
     let columns = ["ts", "proc", "pid", "event", "comm", "exe", "argv"];
     for batch in recording.read(&query(Kind::Process, &columns, None))? {
         let batch = batch?;
-        let [proc, pid] = ["proc", "pid"].map(|name| Numbers::of(&batch, name));
-        let texts = ["event", "comm", "exe", "argv"].map(|name| Texts::of(&batch, name));
-        for (row, ts) in times(&batch).iter().enumerate() {
-            let [event, comm, exe, argv] = [0, 1, 2, 3].map(|i| texts[i].text(row));
-            let proc = proc.u64(row).unwrap_or(0);
+        let columns = Columns::of(&batch, recording.path());
+        let (proc, pid) = (columns.u64("proc")?, columns.u64("pid")?);
+        let (events, comms) = (columns.text("event")?, columns.text("comm")?);
+        let (exes, argvs) = (columns.text("exe")?, columns.text("argv")?);
+        for (row, ts) in columns.ts()?.iter().enumerate() {
+            let (event, comm, exe, argv) = (events.at(row), comms.at(row), exes.at(row), argvs.at(row));
+            let proc = proc.at(row).unwrap_or(0);
             let comm = comm.map(|comm| program(comm, exe.unwrap_or_default()));
             let new = || ProcessLife { met_ns: *ts, ..ProcessLife::default() };
             let life = processes.entry(proc).or_insert_with(new);
-            life.pid = pid.u64(row).unwrap_or(0) as u32;
+            life.pid = pid.at(row).unwrap_or(0) as u32;
             life.met_ns = life.met_ns.min(*ts);
             if let Some(comm) = comm.filter(|c| !c.is_empty()) {
                 names.entry(proc).or_default().push((*ts, event == Some("exit"), comm.to_owned()));

@@ -5,12 +5,11 @@
 //! stays away for long: in a sum over processes the steps are then those of processes, not of ticks that come at
 //! different times.
 
-use crate::columns::{Numbers, times};
 use crate::coverage::Coverage;
 use crate::grid::query;
 use crate::metric::{Metric, MetricId, PerMetric, Source};
 use osd_detect::grid::Grid;
-use osd_recording::{Kind, Recording, Result};
+use osd_recording::{Columns, Kind, Recording, Result, U64s};
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 
@@ -25,14 +24,14 @@ pub struct Sample<'a> {
     pub proc: u64,
     /// The bins that it overlaps, and its share of each.
     pub shares: &'a [(usize, f64)],
-    columns: &'a [Numbers<'a>],
+    columns: &'a [U64s<'a>],
     row: usize,
 }
 
 impl Sample<'_> {
     /// The value of a column, by its place in what [`for_each`] was asked for.
     pub fn value(&self, column: usize) -> Option<u64> {
-        self.columns[column].u64(self.row)
+        self.columns[column].at(self.row)
     }
 }
 
@@ -52,13 +51,14 @@ pub fn for_each(
     let mut shares: Vec<(usize, f64)> = vec![];
     for batch in recording.read(&query(Kind::Sample, &names, range))? {
         let batch = batch?;
-        let [dur, proc] = ["dur_ns", "proc"].map(|name| Numbers::of(&batch, name));
-        let columns: Vec<Numbers<'_>> = columns.iter().map(|name| Numbers::of(&batch, name)).collect();
-        for (row, ts_ns) in times(&batch).iter().enumerate() {
-            let dur_ns = dur.u64(row).filter(|d| *d > 0).unwrap_or(grid.step_ns as u64);
+        let all = Columns::of(&batch, recording.path());
+        let (dur, proc) = (all.u64("dur_ns")?, all.u64("proc")?);
+        let columns = columns.iter().map(|name| all.u64(name)).collect::<Result<Vec<_>>>()?;
+        for (row, ts_ns) in all.ts()?.iter().enumerate() {
+            let dur_ns = dur.at(row).filter(|d| *d > 0).unwrap_or(grid.step_ns as u64);
             shares.clear();
             grid.spread(*ts_ns, dur_ns, |bin, share| shares.push((bin, share)));
-            let proc = proc.u64(row).unwrap_or(0);
+            let proc = proc.at(row).unwrap_or(0);
             visit(&Sample { ts_ns: *ts_ns, dur_ns, proc, shares: &shares, columns: &columns, row });
         }
     }

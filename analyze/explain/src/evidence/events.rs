@@ -4,8 +4,7 @@
 
 use super::bins::Bin;
 use osd_detect::grid::Grid;
-use osd_recording::{Kind, Recording, Result};
-use osd_signals::columns::{Numbers, Texts, times};
+use osd_recording::{Columns, Kind, Recording, Result};
 use osd_signals::failures;
 use osd_signals::grid::query;
 use std::collections::{BTreeMap, HashMap};
@@ -62,31 +61,31 @@ impl Events {
         let columns = ["ts", "proc", "pid", "tid", "syscall", "errno"];
         for batch in recording.read(&query(Kind::Syscall, &columns, range))? {
             let batch = batch?;
-            let [proc, pid, tid, errno] = ["proc", "pid", "tid", "errno"].map(|name| Numbers::of(&batch, name));
-            let names = Texts::of(&batch, "syscall");
+            let columns = Columns::of(&batch, recording.path());
+            let (proc, pid, tid) = (columns.u64("proc")?, columns.u64("pid")?, columns.u64("tid")?);
+            let (errno, names) = (columns.i64("errno")?, columns.text("syscall")?);
             let code: Vec<usize> = names
-                .values
-                .iter()
+                .all()
                 .map(|name| {
-                    *code_of.entry((*name).to_owned()).or_insert_with(|| {
-                        calls.push((*name).to_owned());
+                    *code_of.entry(name.to_owned()).or_insert_with(|| {
+                        calls.push(name.to_owned());
                         calls.len() - 1
                     })
                 })
                 .collect();
             let mut last: Option<(Thread, usize)> = None;
-            for (row, ts) in times(&batch).iter().enumerate() {
+            for (row, ts) in columns.ts()?.iter().enumerate() {
                 out.total += 1;
                 let Some(bin) = grid.bin(*ts) else { continue };
                 let Some(call) = names.code(row).map(|k| code[k]) else { continue };
-                if let Some(errno) = errno.i64(row).filter(|errno| !failures::is_answer(&calls[call], *errno)) {
+                if let Some(errno) = errno.at(row).filter(|errno| !failures::is_answer(&calls[call], *errno)) {
                     errors.entry((call, errno)).or_default().add(bin as u32);
                 }
-                let thread = Thread { proc: proc.u64(row).unwrap_or(0), tid: tid.u64(row).unwrap_or(0) as u32 };
+                let thread = Thread { proc: proc.at(row).unwrap_or(0), tid: tid.at(row).unwrap_or(0) as u32 };
                 let index = match last {
                     Some((t, index)) if t == thread => index,
                     _ => *index_of.entry(thread).or_insert_with(|| {
-                        let pid = pid.u64(row).unwrap_or(0) as u32;
+                        let pid = pid.at(row).unwrap_or(0) as u32;
                         threads.push((thread, ThreadCalls { pid, ..ThreadCalls::default() }));
                         threads.len() - 1
                     }),

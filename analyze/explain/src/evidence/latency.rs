@@ -3,8 +3,7 @@
 use super::bins::Bin;
 use osd_detect::grid::Grid;
 use osd_detect::histogram;
-use osd_recording::{Kind, Recording, Result};
-use osd_signals::columns::{Histograms, Numbers, Texts, times};
+use osd_recording::{Columns, Kind, Recording, Result};
 use osd_signals::grid::query;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -22,11 +21,12 @@ impl Latency {
         let mut out = Self::default();
         for batch in recording.read(&query(Kind::Tally, &["ts", "dur_ns", "syscall", "latency_log2"], range))? {
             let batch = batch?;
-            let (dur, histograms) = (Numbers::of(&batch, "dur_ns"), Histograms::of(&batch, "latency_log2"));
-            let names = Texts::of(&batch, "syscall");
-            for (row, ts) in times(&batch).iter().enumerate() {
-                let Some(name) = names.text(row) else { continue };
-                let half = dur.u64(row).unwrap_or(0) / 2;
+            let columns = Columns::of(&batch, recording.path());
+            let (dur, names) = (columns.u64("dur_ns")?, columns.text("syscall")?);
+            let histograms = columns.list("latency_log2")?;
+            for (row, ts) in columns.ts()?.iter().enumerate() {
+                let Some(name) = names.at(row) else { continue };
+                let half = dur.at(row).unwrap_or(0) / 2;
                 let Some(bin) = grid.bin(ts.saturating_add_unsigned(half)) else { continue };
                 let sum = match bins[bin] {
                     Bin::Window(w) => out.inside.entry((w, name.to_owned())).or_default(),
@@ -39,7 +39,7 @@ impl Latency {
                     }
                     Bin::Neither => continue,
                 };
-                if let Some(counts) = histograms.counts(row) {
+                if let Some(counts) = histograms.at(row) {
                     histogram::merge(sum, counts);
                 }
             }

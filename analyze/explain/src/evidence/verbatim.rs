@@ -5,8 +5,7 @@ use super::events::Thread;
 use super::objects::{Collector, Object, Ranked, Topic};
 use osd_findings::SequenceCall;
 use osd_recording::names::errno_name;
-use osd_recording::{Kind, Recording, Result};
-use osd_signals::columns::{Numbers, Texts, times};
+use osd_recording::{Columns, Kind, Recording, Result};
 use osd_signals::grid::query;
 use std::ops::Range;
 
@@ -35,26 +34,27 @@ impl Verbatim {
         let range = reference.span.start.min(span.start)..reference.span.end.max(span.end);
         for batch in recording.read(&query(Kind::Syscall, &columns, Some(&range)))? {
             let batch = batch?;
-            let [proc, tid, dur, ret, errno, fd] =
-                ["proc", "tid", "dur_ns", "ret", "errno", "fd"].map(|name| Numbers::of(&batch, name));
-            let [names, paths] = ["syscall", "path"].map(|name| Texts::of(&batch, name));
-            let of_code: Vec<Vec<usize>> = names.values.iter().map(|name| objects.topics_of(name)).collect();
-            for (row, ts) in times(&batch).iter().enumerate() {
+            let columns = Columns::of(&batch, recording.path());
+            let (proc, tid, dur) = (columns.u64("proc")?, columns.u64("tid")?, columns.u64("dur_ns")?);
+            let (ret, errno, fd) = (columns.i64("ret")?, columns.i64("errno")?, columns.i64("fd")?);
+            let (names, paths) = (columns.text("syscall")?, columns.text("path")?);
+            let of_code: Vec<Vec<usize>> = names.all().map(|name| objects.topics_of(name)).collect();
+            for (row, ts) in columns.ts()?.iter().enumerate() {
                 let inside = span.contains(ts);
                 if !inside && !reference.holds(*ts) {
                     continue;
                 }
                 let Some(code) = names.code(row) else { continue };
-                let path = paths.text(row).filter(|p| !p.is_empty());
-                let (proc, errno, fd) = (proc.u64(row).unwrap_or(0), errno.i64(row), fd.i64(row));
+                let path = paths.at(row).filter(|p| !p.is_empty());
+                let (proc, errno, fd) = (proc.at(row).unwrap_or(0), errno.at(row), fd.at(row));
                 if !of_code[code].is_empty() {
                     let object = path.map(Object::Path).or_else(|| fd.map(|fd| Object::Fd(proc, fd)));
-                    objects.add(&of_code[code], inside, errno, dur.u64(row).unwrap_or(0), object);
+                    objects.add(&of_code[code], inside, errno, dur.at(row).unwrap_or(0), object);
                 }
-                if inside && thread == Some(Thread { proc, tid: tid.u64(row).unwrap_or(0) as u32 }) {
+                if inside && thread == Some(Thread { proc, tid: tid.at(row).unwrap_or(0) as u32 }) {
                     let result = match errno {
                         Some(e) => errno_name(e as i32).map_or_else(|| format!("errno {e}"), str::to_owned),
-                        None => match ret.i64(row) {
+                        None => match ret.at(row) {
                             Some(-516..=-512) => "interrupted".to_owned(),
                             ret => ret.map_or_else(String::new, |r| r.to_string()),
                         },
@@ -62,10 +62,10 @@ impl Verbatim {
                     let object = path.map(str::to_owned).or_else(|| fd.map(|fd| format!("fd {fd}")));
                     let call = SequenceCall {
                         offset_ns: ts.saturating_sub(span.start),
-                        syscall: names.values[code].to_owned(),
+                        syscall: names.at(row).unwrap_or_default().to_owned(),
                         object: object.unwrap_or_default(),
                         result,
-                        dur_ns: dur.u64(row),
+                        dur_ns: dur.at(row),
                         repeats: 1,
                     };
                     // Rows come by row group; a few thousand of the earliest are enough to collapse into a dozen.
