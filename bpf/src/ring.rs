@@ -130,7 +130,7 @@ impl RecordRing {
     }
 }
 
-/// The reader of `call_rings` (`osd.bpf.c`): one ring of fixed slots a processor.
+/// The reader of `call_rings` (`syscalls.bpf.h`): one ring of fixed slots a processor.
 pub struct CallRings {
     rings: Mapping,
     n_rings: usize,

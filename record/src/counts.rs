@@ -87,12 +87,12 @@ pub(crate) fn add(sum: &mut tally, more: &tally) {
     sum.hist.iter_mut().zip(more.hist).for_each(|(a, b)| *a = a.wrapping_add(b));
 }
 
-/// As in `osd.bpf.c`: an error, and not one of the numbers that say that a signal interrupted the call.
+/// As in `syscalls.bpf.h`: an error, and not one of the numbers that say that a signal interrupted the call.
 fn failed(ret: i64) -> bool {
     (-4095..0).contains(&ret) && !(-516..=-512).contains(&ret)
 }
 
-/// As in `osd.bpf.c`.
+/// As in `tally.bpf.h`.
 fn log2_bucket(ns: u64) -> usize {
     (ns.max(1).ilog2() as usize).min(HIST_BUCKETS - 1)
 }

@@ -140,7 +140,7 @@ impl Ledger {
         known.row(clock.utc_ns(l.ts_ns as i64), l.tid, ProcessEvent::Exec)
     }
 
-    /// A known process ended. `None` if that has been said before: see `thread_exited` in `osd.bpf.c`.
+    /// A known process ended. `None` if that has been said before: see `thread_exited` in `life.bpf.h`.
     pub(crate) fn exited(&mut self, l: &life, clock: &ClockTable) -> Option<Process> {
         let ts_ns = clock.utc_ns(l.ts_ns as i64);
         let known = self.known(l, clock);

@@ -1,7 +1,7 @@
 //! What threads use while they end: from the last tick before `sched_process_exit`, to their last moment on a processor.
 //!
 //! A thread says what it has used when its end begins, by numbers as old as the last tick, and then takes down its memory and files. What
-//! that came to is read when it has left its processor for good (`read_held_tasks` in `osd.bpf.c`). So a process may use something after its
+//! that came to is read when it has left its processor for good (`read_held_tasks` in `held.bpf.h`). So a process may use something after its
 //! `exit`, and its books stay open until the last totals of all its threads have been read.
 
 use super::{FORGET_NS, Ledger, Thread};
