@@ -32,7 +32,7 @@ const volatile bool by_tid = false; /* no task storage: a thread without a slot 
 const volatile bool hold_tasks = false; /* tasks can be held beyond their end (kfunc bpf_task_acquire, Linux 6.2) */
 const volatile bool exit_tells_last = false; /* the exit tracepoint says which thread was the last (Linux 6.16) */
 
-/* Makes the wire structs part of this object's BTF, from which the Rust side is generated. */
+/* Makes the wire structs and enums part of this object's BTF, from which the Rust side is generated. */
 struct usage *unused_usage __attribute__((unused));
 struct call_with_path *unused_call __attribute__((unused));
 struct call_ring *unused_ring __attribute__((unused));
@@ -40,7 +40,7 @@ struct tally_slot *unused_slot __attribute__((unused));
 struct life_exec *unused_exec __attribute__((unused));
 struct life_thread_exit *unused_thread_exit __attribute__((unused));
 struct ended_thread *unused_ended_thread __attribute__((unused));
-enum loss unused_loss __attribute__((unused));
+struct wire_numbers *unused_numbers __attribute__((unused));
 
 /*
  * The parts, in the order of the data: a thread is a target, makes calls and uses sockets, is looked at, ends. A family of programs is one

@@ -291,13 +291,17 @@ impl Probes {
     /// # Errors
     /// [`Error::Bpf`] if the map cannot be read.
     pub(crate) fn calls_lost(&self) -> Result<u64> {
-        self.read_loss(0)
+        self.read_loss(wire::loss::LOSS_CALL_RING_FULL)
     }
 
-    /// The counter of `LOSSES[i]`.
-    fn read_loss(&self, i: u32) -> Result<u64> {
-        let per_cpu =
-            self.skel.maps.losses.lookup_percpu(&i.to_ne_bytes(), MapFlags::ANY).map_err(bpf("read the losses"))?;
+    /// What a counter says.
+    fn read_loss(&self, counter: wire::loss) -> Result<u64> {
+        let per_cpu = self
+            .skel
+            .maps
+            .losses
+            .lookup_percpu(&counter.0.to_ne_bytes(), MapFlags::ANY)
+            .map_err(bpf("read the losses"))?;
         let values =
             per_cpu.into_iter().flatten().filter_map(|v| Some(u64::from_ne_bytes(v.get(..8)?.try_into().ok()?)));
         Ok(values.sum())
@@ -381,8 +385,8 @@ impl Probes {
     /// [`Error::Bpf`] if a map or program cannot be asked.
     pub(crate) fn read_losses(&self) -> Result<losses::Totals> {
         let mut totals = Vec::new();
-        for (i, (stream, reason)) in wire::LOSSES.iter().enumerate() {
-            totals.push((*stream, *reason, self.read_loss(i as u32)?));
+        for (counter, stream, reason) in &wire::LOSSES {
+            totals.push((*stream, *reason, self.read_loss(*counter)?));
         }
         let p = &self.skel.progs;
         let programs = [
