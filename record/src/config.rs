@@ -1,6 +1,6 @@
 //! What a caller says to a session, and what it hears of it.
 
-use crate::shelf::Cut;
+use crate::output::rotation::Cut;
 use osd_recording::Closed;
 use std::ffi::OsString;
 use std::path::PathBuf;

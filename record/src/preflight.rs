@@ -4,15 +4,14 @@
 
 use crate::config::{Access, Backend, Config};
 use crate::error::{Error, Result};
-use crate::privilege::{self, BPF, Capabilities, PERFMON, SYS_ADMIN, SYS_PTRACE};
-use crate::probes::{self, families};
-use crate::roads::Roads;
+use crate::host::capabilities::{self as privilege, BPF, Capabilities, PERFMON, SYS_ADMIN, SYS_PTRACE};
+use crate::source::bpf::probes::families;
+use crate::source::bpf::roads::Roads;
 use osd_recording::Family;
 use osd_recording::names::Arch;
 use std::path::{Path, PathBuf};
 
-/// Where kernels put their BTF.
-pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
+pub use crate::host::kernel::KERNEL_BTF;
 
 /// Result of one check.
 #[derive(Clone, Debug)]
@@ -103,7 +102,7 @@ pub fn expected(access: &Access, btf: Option<&Path>) -> Result<Vec<Family>> {
         roads.syscalls.then_some(true),
         roads.network,
         roads.typed,
-        probes::Offers::by(probes::kernel_types(roads.btf.as_deref()).as_ref()),
+        crate::host::kernel::Offers::by(crate::host::kernel::kernel_types(roads.btf.as_deref()).as_ref()),
     ))
 }
 
@@ -184,7 +183,7 @@ fn kernel_types(access: &Access, btf: Option<&Path>) -> Check {
         Ok(m) => m.len() / 1024,
         Err(e) => return missing(e.to_string()),
     };
-    if btf.is_some() && probes::kernel_types(btf).is_none() {
+    if btf.is_some() && crate::host::kernel::kernel_types(btf).is_none() {
         return missing("it is no BTF".into());
     }
     let note = match (btf, own) {

@@ -4,8 +4,9 @@ use super::Session;
 use crate::config::{Config, What};
 use crate::error::{Error, Result};
 use crate::host;
-use crate::target::{self, Stopped};
-use crate::writing::Parcel;
+use crate::host::command::Stopped;
+use crate::output::writer_thread::Parcel;
+use crate::session::target;
 use osd_recording::rows::ProcessEvent;
 use std::collections::{HashMap, HashSet};
 use std::time::Instant;
@@ -42,7 +43,7 @@ impl Session {
         let mut seeded = HashMap::new();
         let mut rows = Vec::new();
         loop {
-            let pids = if descendants { target::with_descendants(roots) } else { roots.iter().copied().collect() };
+            let pids = if descendants { host::proc::with_descendants(roots) } else { roots.iter().copied().collect() };
             let new: Vec<u32> = pids.into_iter().filter(|p| !seeded.contains_key(p)).collect();
             if new.is_empty() {
                 break;

@@ -2,14 +2,14 @@
 //! when nobody's are to come any more, or have been waited for long enough.
 
 use super::Session;
+use crate::budget::spending::Spending;
 use crate::config::{Config, Outcome};
 use crate::error::Result;
 use crate::host;
-use crate::labels;
-use crate::shelf::Shelf;
-use crate::spending::Spending;
-use crate::target::Child;
-use crate::writing::Parcel;
+use crate::host::command::Child;
+use crate::output::rotation::Shelf;
+use crate::output::writer_thread::Parcel;
+use crate::session::labels;
 use osd_recording::rows::{Row, Sample};
 use std::time::{Duration, Instant};
 
