@@ -28,7 +28,7 @@ pub enum Syscalls {
     Off,
 }
 
-/// By which road to record.
+/// How to record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
     /// BPF if this process may load programs, else `/proc`.
@@ -40,7 +40,7 @@ pub enum Backend {
     Proc,
 }
 
-/// By which road, and with what rights.
+/// How to attach, and with what rights.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// BPF or `/proc`.
@@ -49,7 +49,7 @@ pub struct Access {
     pub keep_privileges: bool,
     /// Leave out what cannot be attached, instead of failing.
     pub best_effort: bool,
-    /// What to behave without as if this kernel did not have it: families (`syscalls`, `network`, `life`, `usage`) and what roads need
+    /// What to behave without as if this kernel did not have it: families (`syscalls`, `network`, `life`, `usage`) and what ways to attach need
     /// (`btf`, `tp_btf`, `task_storage`, `held_tasks`); for tests.
     pub pretend_missing: Vec<String>,
 }
@@ -100,7 +100,7 @@ pub struct Config {
     pub cut: Cut,
     /// End it when it has this size.
     pub max_bytes: Option<u64>,
-    /// By which road, and with what rights.
+    /// How to attach, and with what rights.
     pub access: Access,
     /// For the metadata.
     pub command_line: Vec<String>,

@@ -81,7 +81,7 @@ pub enum Error {
     },
     /// There is no way to record something on this kernel.
     #[error("cannot record {family}: no road to {probe}: {why}")]
-    NoRoad {
+    NoAttachPoint {
         /// What is to be recorded.
         family: &'static str,
         /// Tracepoint, pass or program.
@@ -150,7 +150,11 @@ impl Error {
     /// One line that says how to fix it, where there is a fix.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Bpf { .. } | Self::Program { .. } | Self::NoRoad { .. } | Self::Command { .. } | Self::Os { .. }
+            Self::Bpf { .. }
+            | Self::Program { .. }
+            | Self::NoAttachPoint { .. }
+            | Self::Command { .. }
+            | Self::Os { .. }
                 if self.is_out_of_files() =>
             {
                 Some("raise the limit of open files, such as `ulimit -n 1024`".into())
@@ -184,7 +188,7 @@ impl Error {
             Self::Bpf { source, .. } if source.kind() == osd_bpf::libbpf_rs::ErrorKind::PermissionDenied => {
                 Some("run `osd doctor`: it shows what this host refuses and how to allow it".into())
             }
-            Self::NoRoad { .. } => Some("record what there is a road for: osd record --best-effort".into()),
+            Self::NoAttachPoint { .. } => Some("record what there is a road for: osd record --best-effort".into()),
             Self::Bpf { .. } | Self::Program { .. } => Some("run `osd doctor`: it shows what this kernel lacks".into()),
             Self::EndedEarly { .. } => Some("what was recorded until then is safe: `osd recover` closes it".into()),
             Self::Labels { .. } => Some(

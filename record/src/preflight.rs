@@ -5,8 +5,8 @@
 use crate::config::{Access, Backend, Config};
 use crate::error::{Error, Result};
 use crate::host::capabilities::{self as privilege, BPF, Capabilities, PERFMON, SYS_ADMIN, SYS_PTRACE};
+use crate::source::bpf::plan::AttachPlan;
 use crate::source::bpf::probes::families;
-use crate::source::bpf::roads::Roads;
 use osd_recording::Family;
 use osd_recording::names::Arch;
 use std::path::{Path, PathBuf};
@@ -92,17 +92,17 @@ pub fn require(btf: Option<&Path>) -> Result<Arch> {
     Ok(arch)
 }
 
-/// What would be attached here, and by which road, as far as can be told without trying.
+/// What would be attached here, and in which attach mode, as far as can be told without trying.
 ///
 /// # Errors
-/// [`Error::NoBtf`] and [`Error::NoRoad`].
+/// [`Error::NoBtf`] and [`Error::NoAttachPoint`].
 pub fn expected(access: &Access, btf: Option<&Path>) -> Result<Vec<Family>> {
-    let roads = Roads::find(access, btf)?;
+    let plan = AttachPlan::find(access, btf)?;
     Ok(families(
-        roads.syscalls.then_some(true),
-        roads.network,
-        roads.typed,
-        crate::host::kernel::Offers::by(crate::host::kernel::kernel_types(roads.btf.as_deref()).as_ref()),
+        plan.syscalls.then_some(true),
+        plan.network,
+        plan.typed,
+        crate::host::kernel::Offers::by(crate::host::kernel::kernel_types(plan.btf.as_deref()).as_ref()),
     ))
 }
 
@@ -117,12 +117,12 @@ pub struct Plan {
     pub left_out: Vec<String>,
 }
 
-/// By which road `config` will be recorded.
+/// In which attach mode `config` will be recorded.
 ///
 /// Only a want of privilege leads to `/proc` by itself; what the kernel lacks is an error unless `best_effort` accepts less.
 ///
 /// # Errors
-/// As [`require`], and [`Error::NoRoad`], where BPF is asked for or nothing else will do; [`Error::NoProc`] if nothing will.
+/// As [`require`], and [`Error::NoAttachPoint`], where BPF is asked for or nothing else will do; [`Error::NoProc`] if nothing will.
 pub fn plan(config: &Config) -> Result<Plan> {
     std::fs::metadata("/proc/self/stat").map_err(|source| Error::NoProc { source })?;
     let proc = |instead_of_bpf| Plan { backend: Backend::Proc, instead_of_bpf, left_out: Vec::new() };
@@ -130,8 +130,8 @@ pub fn plan(config: &Config) -> Result<Plan> {
     if access.backend == Backend::Proc {
         return Ok(proc(None));
     }
-    match require(config.btf.as_deref()).and_then(|_| Roads::find(access, config.btf.as_deref())) {
-        Ok(roads) => Ok(Plan { backend: Backend::Bpf, instead_of_bpf: None, left_out: roads.left_out }),
+    match require(config.btf.as_deref()).and_then(|_| AttachPlan::find(access, config.btf.as_deref())) {
+        Ok(plan) => Ok(Plan { backend: Backend::Bpf, instead_of_bpf: None, left_out: plan.left_out }),
         Err(error) if access.backend == Backend::Bpf => Err(error),
         Err(error @ (Error::Privilege { .. } | Error::Refused { .. })) => Ok(proc(Some(error))),
         Err(error) if access.best_effort => Ok(proc(Some(error))),

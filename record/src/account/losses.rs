@@ -7,10 +7,10 @@ use osd_bpf::wire::N_CLASSES;
 /// Running totals by stream and reason, always in the same order.
 pub(crate) type Totals = Vec<(&'static str, &'static str, u64)>;
 
-/// What has been told so far.
+/// What has been reported so far.
 #[derive(Default)]
 pub(crate) struct Losses {
-    told: Totals,
+    reported: Totals,
     n_lost: u64,
     n_shed: u64,
     /// Calls lost in this interval while the writer was behind.
@@ -44,10 +44,11 @@ impl Losses {
     /// and more are to come. Gives what is new, and the calls that were shed by class.
     pub(crate) fn interval(&mut self, mut totals: Totals, tallied: Option<u64>) -> (Totals, [u64; N_CLASSES]) {
         if let Some(tallied) = tallied {
-            hold_back(&mut totals, &self.told, tallied);
+            hold_back(&mut totals, &self.reported, tallied);
         }
-        let told = self.told.iter().map(|(.., n)| *n).chain(std::iter::repeat(0));
-        let mut new: Totals = totals.iter().zip(told).map(|((s, r, now), told)| (*s, *r, now - told)).collect();
+        let reported = self.reported.iter().map(|(.., n)| *n).chain(std::iter::repeat(0));
+        let mut new: Totals =
+            totals.iter().zip(reported).map(|((s, r, now), reported)| (*s, *r, now - reported)).collect();
         new.push(("argv", "truncated", std::mem::take(&mut self.truncated_argv)));
         // The kernel counts them by class.
         let mut shed = [0; N_CLASSES];
@@ -63,25 +64,25 @@ impl Losses {
             *n -= behind;
             new.push(("syscall", "writer_behind", behind));
         }
-        self.told = totals;
+        self.reported = totals;
         new.retain(|(.., n)| *n > 0);
         (new, shed)
     }
 }
 
 /// Takes back the losses of calls that were counted after the tallies were read: those tallies are the next interval's, perhaps in the next
-/// file, and the two must not be parted. `last` is what was told so far.
+/// file, and the two must not be parted. `last` is what was reported so far.
 fn hold_back(totals: &mut Totals, last: &Totals, tallied: u64) {
-    let told = |i: usize| last.get(i).map_or(0, |(.., n)| *n);
+    let reported = |i: usize| last.get(i).map_or(0, |(.., n)| *n);
     let new_of = |what: &dyn Fn(&str, &str) -> bool| -> u64 {
         let new = totals.iter().enumerate().filter(|(_, (stream, reason, _))| what(stream, reason));
-        new.map(|(i, (.., n))| n - told(i)).sum()
+        new.map(|(i, (.., n))| n - reported(i)).sum()
     };
     // A call that found no room in the tallies either is a loss without a tally.
     let nameless = new_of(&|stream, reason| (stream, reason) == ("tally", "map_full"));
     let mut early = new_of(&|stream, _| stream == "syscall").saturating_sub(tallied + nameless);
     for (i, (.., n)) in totals.iter_mut().enumerate().filter(|(_, (stream, ..))| *stream == "syscall") {
-        let back = early.min(*n - told(i));
+        let back = early.min(*n - reported(i));
         *n -= back;
         early -= back;
     }

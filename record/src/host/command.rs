@@ -192,7 +192,7 @@ fn find(program: &OsStr) -> io::Result<PathBuf> {
         return executable(&path).map(|()| path);
     }
     let path = std::env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
-    // As execvp(3): what may not be run is passed over, and told if nothing else is found.
+    // As execvp(3): what may not be run is passed over, and reported if nothing else is found.
     let mut refused = None;
     for path in std::env::split_paths(&path).map(|dir| dir.join(program)) {
         match executable(&path) {

@@ -1,6 +1,6 @@
 //! What a kernel has to attach to, by its own description (BTF).
 
-use super::libbpf_words as words;
+use super::libbpf_log;
 use osd_bpf::libbpf_rs::btf::{Btf, types};
 use osd_bpf::libbpf_rs::libbpf_sys;
 use std::path::Path;
@@ -13,7 +13,7 @@ pub(crate) const SUBMIT_SQE: &str = "io_uring_submit_sqe";
 /// The kernel's description of itself, or the one in `file`. `None` if there is none.
 pub(crate) fn kernel_types(file: Option<&Path>) -> Option<Btf<'static>> {
     // libbpf would say on stderr what is wrong with it.
-    words::listen();
+    libbpf_log::listen();
     file.map_or_else(Btf::from_vmlinux, Btf::from_path).ok()
 }
 

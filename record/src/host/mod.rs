@@ -1,7 +1,7 @@
 //! The host and its processes, as the kernel shows them to anybody: nothing here loads a program or knows what is recorded.
 //!
 //! `about` the machine, `clocks` its time, `meter` its load; `text` what processes are called, `proc` and `threads` what `/proc` says
-//! of one, `command` starts one; `capabilities` what this process may do; `kernel` what there is to attach to, `libbpf_words` what libbpf
+//! of one, `command` starts one; `capabilities` what this process may do; `kernel` what there is to attach to, `libbpf_log` what libbpf
 //! says of it.
 
 mod about;
@@ -9,7 +9,7 @@ pub(crate) mod capabilities;
 mod clocks;
 pub(crate) mod command;
 pub(crate) mod kernel;
-pub(crate) mod libbpf_words;
+pub(crate) mod libbpf_log;
 mod meter;
 pub(crate) mod proc;
 pub(crate) mod text;

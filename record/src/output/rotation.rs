@@ -6,7 +6,7 @@
 use crate::error::{Error, Result};
 use crate::host;
 use crate::output::flight::Flight;
-use crate::output::writer_thread::Writing;
+use crate::output::writer_thread::WriterHandle;
 use osd_recording::output::recording_place;
 use osd_recording::{ClockTable, Closed, Metadata, Recording, Writer, WriterOptions, join, partial_folder};
 use std::collections::VecDeque;
@@ -42,7 +42,7 @@ pub enum Cut {
 const PARTS: u32 = 10;
 
 /// The files of a session.
-pub(crate) struct Shelf {
+pub(crate) struct Rotation {
     output: PathBuf,
     options: WriterOptions,
     cut: Cut,
@@ -57,7 +57,7 @@ pub(crate) struct Shelf {
     flight: Option<Flight>,
 }
 
-impl Shelf {
+impl Rotation {
     pub(crate) fn new(output: &Path, options: WriterOptions, cut: Cut) -> Result<Self> {
         let (output, flight) = match cut {
             // The writer looks.
@@ -100,7 +100,12 @@ impl Shelf {
     }
 
     /// An interval has ended at `utc_ns`: what was closed meanwhile is put away, and when this file is full, here is the next one.
-    pub(crate) fn after_interval(&mut self, writing: &Writing, triggered: bool, utc_ns: i64) -> Result<Option<Writer>> {
+    pub(crate) fn after_interval(
+        &mut self,
+        writing: &WriterHandle,
+        triggered: bool,
+        utc_ns: i64,
+    ) -> Result<Option<Writer>> {
         if triggered {
             self.trigger();
         }
@@ -205,7 +210,7 @@ impl Shelf {
 
 /// Ends the file of `metadata` at `now_ns` (UTC) and describes the one that follows it in `writer`.
 pub(crate) fn turn_over(
-    writing: &mut Writing,
+    writing: &mut WriterHandle,
     metadata: &mut Metadata,
     clock: &mut ClockTable,
     now_ns: i64,

@@ -1,6 +1,6 @@
 //! The writing thread: rows go in at one end, closed recordings come out at the other.
 //!
-//! The way in holds a bounded number of parcels. A writer that is behind holds the session back, the ring fills, and the kernel counts
+//! The way in holds a bounded number of batches. A writer that is behind holds the session back, the ring fills, and the kernel counts
 //! what finds no room: memory stays bounded and nothing is lost without a number. Four times a second everything goes to the operating system,
 //! so that `kill -9` takes less than a second; every few seconds a third thread waits for the disk, so that a power cut takes little more.
 
@@ -20,13 +20,13 @@ const SYNC: Duration = Duration::from_secs(3);
 
 /// Rows on their way to the file.
 #[derive(Default)]
-pub(crate) struct Parcel {
+pub(crate) struct Batch {
     pub(crate) syscalls: Calls,
     pub(crate) rows: Vec<Row>,
 }
 
-enum Errand {
-    Rows(Box<Parcel>),
+enum Command {
+    Rows(Box<Batch>),
     Describe(Box<Metadata>),
     Clock(ClockPoint),
     /// The session has begun: whatever ends it, the recording stays.
@@ -44,20 +44,20 @@ struct Progress {
 }
 
 /// The thread, from outside.
-pub(crate) struct Writing {
-    errands: SyncSender<Errand>,
+pub(crate) struct WriterHandle {
+    commands: SyncSender<Command>,
     closed: Receiver<Closed>,
-    /// Parcels come back empty: memory that is there already costs no page faults.
+    /// Batches come back empty: memory that is there already costs no page faults.
     returned: Receiver<Calls>,
     spare: Option<Calls>,
     thread: Option<JoinHandle<Result<()>>>,
     progress: Arc<Progress>,
 }
 
-impl Writing {
+impl WriterHandle {
     /// Starts it; it gives up all privilege but `keep`, if there is one.
     pub(crate) fn start(writer: Writer, keep: Option<Keep>) -> Result<Self> {
-        let (errands, inbox) = sync_channel(16);
+        let (commands, inbox) = sync_channel(16);
         let (outbox, closed) = channel();
         let (give_back, returned) = sync_channel(2);
         let progress = Arc::new(Progress::default());
@@ -68,30 +68,30 @@ impl Writing {
                 if let Some(keep) = keep {
                     keep.narrow(|| true).map_err(|source| Error::Os { action: "give up privileges", source })?;
                 }
-                Desk::new(writer, outbox, give_back, shared)?.work(&inbox)
+                WriterThread::new(writer, outbox, give_back, shared)?.work(&inbox)
             })
             .map_err(|source| Error::Os { action: "start the writer thread", source })?;
-        Ok(Self { errands, closed, returned, spare: None, thread: Some(thread), progress })
+        Ok(Self { commands, closed, returned, spare: None, thread: Some(thread), progress })
     }
 
-    /// An empty parcel.
-    pub(crate) fn parcel(&mut self) -> Parcel {
+    /// An empty batch.
+    pub(crate) fn batch(&mut self) -> Batch {
         let syscalls = self.spare.take().or_else(|| self.returned.try_recv().ok()).unwrap_or_default();
-        Parcel { syscalls, rows: Vec::new() }
+        Batch { syscalls, rows: Vec::new() }
     }
 
     /// Hands rows over if there is room, or gives them back.
     ///
     /// # Errors
     /// What stopped the writer, if it has stopped.
-    pub(crate) fn offer(&mut self, parcel: Parcel) -> Result<Option<Parcel>> {
-        if parcel.rows.is_empty() && parcel.syscalls.is_empty() {
-            self.spare = Some(parcel.syscalls);
+    pub(crate) fn offer(&mut self, batch: Batch) -> Result<Option<Batch>> {
+        if batch.rows.is_empty() && batch.syscalls.is_empty() {
+            self.spare = Some(batch.syscalls);
             return Ok(None);
         }
-        match self.errands.try_send(Errand::Rows(Box::new(parcel))) {
+        match self.commands.try_send(Command::Rows(Box::new(batch))) {
             Ok(()) => Ok(None),
-            Err(TrySendError::Full(Errand::Rows(parcel))) => Ok(Some(*parcel)),
+            Err(TrySendError::Full(Command::Rows(batch))) => Ok(Some(*batch)),
             Err(_) => self.join().map(|()| None),
         }
     }
@@ -100,35 +100,35 @@ impl Writing {
     ///
     /// # Errors
     /// What stopped the writer, if it has stopped.
-    pub(crate) fn send(&mut self, parcel: Parcel) -> Result<()> {
-        if parcel.rows.is_empty() && parcel.syscalls.is_empty() {
-            self.spare = Some(parcel.syscalls);
+    pub(crate) fn send(&mut self, batch: Batch) -> Result<()> {
+        if batch.rows.is_empty() && batch.syscalls.is_empty() {
+            self.spare = Some(batch.syscalls);
             return Ok(());
         }
-        self.errand(Errand::Rows(Box::new(parcel)))
+        self.give(Command::Rows(Box::new(batch)))
     }
 
     /// Says what is being recorded, for whoever may have to recover it.
     pub(crate) fn describe(&mut self, metadata: &Metadata) -> Result<()> {
-        self.errand(Errand::Describe(Box::new(metadata.clone())))
+        self.give(Command::Describe(Box::new(metadata.clone())))
     }
 
     /// Says that recording has begun: a session that fails from here on leaves what it has to `osd recover`.
     pub(crate) fn keep(&mut self) -> Result<()> {
-        self.errand(Errand::Keep)
+        self.give(Command::Keep)
     }
 
     pub(crate) fn clock(&mut self, point: ClockPoint) -> Result<()> {
-        self.errand(Errand::Clock(point))
+        self.give(Command::Clock(point))
     }
 
     /// Closes the recording and goes on in `writer`.
     pub(crate) fn next(&mut self, metadata: Metadata, writer: Writer) -> Result<()> {
-        self.errand(Errand::Next(Box::new(metadata), Box::new(writer)))
+        self.give(Command::Next(Box::new(metadata), Box::new(writer)))
     }
 
-    fn errand(&mut self, errand: Errand) -> Result<()> {
-        match self.errands.send(errand) {
+    fn give(&mut self, command: Command) -> Result<()> {
+        match self.commands.send(command) {
             Ok(()) => Ok(()),
             Err(_) => self.join(),
         }
@@ -151,8 +151,8 @@ impl Writing {
 
     /// Closes the last recording. Gives all that were closed and not asked for yet.
     pub(crate) fn close(mut self, metadata: Metadata) -> Result<Vec<Closed>> {
-        // A writer that has stopped takes no errands; why it stopped is what joining it says.
-        let _ = self.errands.send(Errand::Close(Box::new(metadata)));
+        // A writer that has stopped takes no commands; why it stopped is what joining it says.
+        let _ = self.commands.send(Command::Close(Box::new(metadata)));
         self.join()?;
         Ok(self.closed())
     }
@@ -165,17 +165,17 @@ impl Writing {
     }
 }
 
-impl Drop for Writing {
+impl Drop for WriterHandle {
     /// A session that failed waits for the writer to take its unfinished file away.
     fn drop(&mut self) {
         // The other end of this channel is gone, and with it the last way to send the writer anything.
-        self.errands = sync_channel(0).0;
+        self.commands = sync_channel(0).0;
         let _ = self.join();
     }
 }
 
 /// The thread, from inside.
-struct Desk {
+struct WriterThread {
     writer: Writer,
     outbox: Sender<Closed>,
     give_back: SyncSender<Calls>,
@@ -186,7 +186,7 @@ struct Desk {
     dropped: Option<(i64, u64)>,
 }
 
-impl Desk {
+impl WriterThread {
     fn new(
         writer: Writer,
         outbox: Sender<Closed>,
@@ -197,21 +197,21 @@ impl Desk {
         Ok(Self { writer, outbox, give_back, progress, syncer, last_checkpoint: Instant::now(), dropped: None })
     }
 
-    fn work(mut self, inbox: &Receiver<Errand>) -> Result<()> {
+    fn work(mut self, inbox: &Receiver<Command>) -> Result<()> {
         loop {
             match inbox.recv_timeout(CHECKPOINT.saturating_sub(self.last_checkpoint.elapsed())) {
-                Ok(Errand::Rows(parcel)) => self.write(*parcel)?,
-                Ok(Errand::Describe(metadata)) => self.survive(|writer| writer.describe(&metadata))?,
-                Ok(Errand::Clock(point)) => self.survive(|writer| writer.clock_point(&point))?,
-                Ok(Errand::Keep) => self.writer.keep(),
-                Ok(Errand::Next(metadata, writer)) => {
+                Ok(Command::Rows(batch)) => self.write(*batch)?,
+                Ok(Command::Describe(metadata)) => self.survive(|writer| writer.describe(&metadata))?,
+                Ok(Command::Clock(point)) => self.survive(|writer| writer.clock_point(&point))?,
+                Ok(Command::Keep) => self.writer.keep(),
+                Ok(Command::Next(metadata, writer)) => {
                     let done = std::mem::replace(&mut self.writer, *writer);
                     self.writer.keep();
                     self.syncer.forget();
                     let closed = self.close(done, *metadata)?;
                     let _ = self.outbox.send(closed);
                 }
-                Ok(Errand::Close(metadata)) => {
+                Ok(Command::Close(metadata)) => {
                     let Self { writer, .. } = self;
                     let closed = close(writer, *metadata, self.dropped)?;
                     let _ = self.outbox.send(closed);
@@ -240,8 +240,8 @@ impl Desk {
         self.progress.full.load(Ordering::Relaxed)
     }
 
-    fn write(&mut self, parcel: Parcel) -> Result<()> {
-        let mut calls = parcel.syscalls;
+    fn write(&mut self, batch: Batch) -> Result<()> {
+        let mut calls = batch.syscalls;
         if let Some(ts_ns) = calls.first_ts_ns() {
             let before = self.writer.rows(Kind::Syscall);
             if !self.is_full() {
@@ -253,7 +253,7 @@ impl Desk {
             let _ = self.give_back.try_send(calls);
         }
         // The rest is small, and needed to say what was lost.
-        for row in parcel.rows {
+        for row in batch.rows {
             self.survive(|writer| writer.push(row))?;
         }
         Ok(())
@@ -359,13 +359,13 @@ mod tests {
     fn left_by_a_failed_session(begun: bool) -> Option<Recording> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r.parquet");
-        let mut writing = Writing::start(Writer::create(&path, WriterOptions::default()).unwrap(), None).unwrap();
+        let mut writing = WriterHandle::start(Writer::create(&path, WriterOptions::default()).unwrap(), None).unwrap();
         writing.describe(&Metadata::default()).unwrap();
         if begun {
             writing.keep().unwrap();
         }
         let row = Loss { ts_ns: 1, dur_ns: 1, stream: "syscall".into(), reason: "ring_full".into(), count: 7 };
-        writing.send(Parcel { rows: vec![row.into()], ..Parcel::default() }).unwrap();
+        writing.send(Batch { rows: vec![row.into()], ..Batch::default() }).unwrap();
         drop(writing);
         assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), usize::from(begun));
         Recording::open(path).ok()

@@ -5,7 +5,7 @@ use crate::config::{Config, What};
 use crate::error::{Error, Result};
 use crate::host;
 use crate::host::command::Stopped;
-use crate::output::writer_thread::Parcel;
+use crate::output::writer_thread::Batch;
 use crate::session::target;
 use osd_recording::rows::ProcessEvent;
 use std::collections::{HashMap, HashSet};
@@ -59,7 +59,7 @@ impl Session {
                 }
             }
         }
-        self.writing.send(Parcel { rows, ..Parcel::default() })
+        self.writing.send(Batch { rows, ..Batch::default() })
     }
 
     /// Starts the first interval.

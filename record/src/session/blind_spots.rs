@@ -1,11 +1,11 @@
 //! What a recording cannot show, in words, for its metadata: whoever reads it must not take silence for absence.
 
 use crate::config::{Config, Syscalls};
+use crate::source::bpf::plan::AttachPlan;
 use crate::source::bpf::probes::Probes;
-use crate::source::bpf::roads::Roads;
 
 /// One sentence each.
-pub(crate) fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Vec<String> {
+pub(crate) fn blind_spots(probes: &Probes, plan: &AttachPlan, config: &Config) -> Vec<String> {
     let mut spots = vec![
         "io_uring: requests are counted in n_io_uring_sqes, not listed; what they did shows in CPU, I/O and socket bytes only".to_owned(),
         "reads and writes of mapped files are seen as page faults only".to_owned(),
@@ -41,7 +41,7 @@ pub(crate) fn blind_spots(probes: &Probes, roads: &Roads, config: &Config) -> Ve
                 .to_owned(),
         );
     }
-    spots.extend_from_slice(&roads.left_out);
+    spots.extend_from_slice(&plan.left_out);
     if config.max_overhead.is_some() && config.syscalls == Syscalls::Events {
         spots.push(
             "--max-overhead: calls of the classes shed are counted, not listed; exec, connect, open and their like always are"

@@ -7,8 +7,8 @@ use crate::config::{Config, Outcome};
 use crate::error::Result;
 use crate::host;
 use crate::host::command::Child;
-use crate::output::rotation::Shelf;
-use crate::output::writer_thread::Parcel;
+use crate::output::rotation::Rotation;
+use crate::output::writer_thread::Batch;
 use crate::session::labels;
 use osd_recording::rows::{Row, Sample};
 use std::time::{Duration, Instant};
@@ -46,9 +46,9 @@ impl Session {
         const NAP: Duration = Duration::from_millis(2);
         let deadline = Instant::now() + patience;
         loop {
-            let mut parcel = Parcel::default();
-            self.read_ended(&mut parcel.rows)?;
-            self.hand_over(parcel)?;
+            let mut batch = Batch::default();
+            self.read_ended(&mut batch.rows)?;
+            self.hand_over(batch)?;
             if self.ledger.n_ending() == 0 || Instant::now() >= deadline {
                 return Ok(());
             }
@@ -61,13 +61,13 @@ impl Session {
         self.await_ends(Duration::from_millis(200))?;
         let samples = self.ledger.late_samples(self.interval_start_ns);
         let unseen = self.unseen();
-        let mut parcel = Parcel::default();
-        parcel.rows.extend(samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
-        self.note_losses(0, 0, &mut parcel.rows)?;
-        self.hand_over(parcel)
+        let mut batch = Batch::default();
+        batch.rows.extend(samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
+        self.note_losses(0, 0, &mut batch.rows)?;
+        self.hand_over(batch)
     }
 
-    pub(super) fn finish(mut self, config: &Config, shelf: Shelf, asked: bool) -> Result<Outcome> {
+    pub(super) fn finish(mut self, config: &Config, rotation: Rotation, asked: bool) -> Result<Outcome> {
         self.probes.detach();
         while self.drain()? {}
         // Nobody is left whose time goes on without being recorded: what their end took belongs to their last interval.
@@ -77,10 +77,10 @@ impl Session {
         self.ending = true;
         self.tick()?;
         self.settle_ends()?;
-        // A bad labels file is told after the recording is safe, not instead of it.
+        // A bad labels file is reported after the recording is safe, not instead of it.
         let labels = config.labels.as_deref().map_or_else(|| Ok(Vec::new()), labels::read);
         let rows = labels.iter().flatten().cloned().map(Row::from).collect();
-        self.writing.send(Parcel { rows, ..Parcel::default() })?;
+        self.writing.send(Batch { rows, ..Batch::default() })?;
         self.clock.0.push(host::read_clocks());
         let mut status = self.status();
         let exit_code = self.child.as_mut().and_then(Child::ended);
@@ -92,7 +92,7 @@ impl Session {
         let still_running = self.ledger.still_running();
         let full = self.writing.is_full();
         let asked = asked || self.target_failed || self.timed_out || exit_code.is_some_and(|code| code != 0);
-        let recordings = shelf.finish(self.writing.close(self.metadata)?, asked)?;
+        let recordings = rotation.finish(self.writing.close(self.metadata)?, asked)?;
         labels?;
         if let Some(last) = recordings.last() {
             status.bytes = last.bytes;

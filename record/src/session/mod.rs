@@ -16,15 +16,15 @@ use crate::host::capabilities::Keep;
 use crate::host::command::Child;
 use crate::host::text::ExecText;
 use crate::host::{self, HostMeter};
-use crate::output::rotation::{self as shelf, Shelf};
-use crate::output::writer_thread::{Parcel, Writing};
+use crate::output::rotation::{self, Rotation};
+use crate::output::writer_thread::{Batch, WriterHandle};
 use crate::preflight;
 use crate::session::blind_spots::blind_spots;
 use crate::source::bpf::call_args;
 use crate::source::bpf::cost;
 use crate::source::bpf::decode::{Call, Life};
+use crate::source::bpf::plan::AttachPlan;
 use crate::source::bpf::probes::{Knobs, Probes};
-use crate::source::bpf::roads::Roads;
 use crate::source::proc as procfs;
 use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE};
 use osd_recording::names::Arch;
@@ -46,18 +46,18 @@ pub fn record(config: &Config, control: &Control, on_status: impl FnMut(&Status)
     if backend == Backend::Proc && config.max_overhead.is_some() {
         return Err(Error::NeedsBpf { what: "a budget for what recording costs" });
     }
-    let mut shelf = Shelf::new(&config.output, options, config.cut)?;
+    let mut rotation = Rotation::new(&config.output, options, config.cut)?;
     if backend == Backend::Proc {
-        return procfs::record(config, control, shelf, on_status);
+        return procfs::record(config, control, rotation, on_status);
     }
-    let writer = shelf.next_writer(host::read_clocks().realtime_ns)?;
+    let writer = rotation.next_writer(host::read_clocks().realtime_ns)?;
     let session = Session::start(config, arch, writer)?;
-    run(session, shelf, config, control, on_status).map_err(Error::in_session)
+    run(session, rotation, config, control, on_status).map_err(Error::in_session)
 }
 
 fn run(
     mut session: Session,
-    mut shelf: Shelf,
+    mut rotation: Rotation,
     config: &Config,
     control: &Control,
     mut on_status: impl FnMut(&Status),
@@ -73,7 +73,7 @@ fn run(
             session.tick()?;
             let triggered = control.triggered() | std::mem::take(&mut session.target_failed);
             let utc_ns = session.interval_start_ns;
-            if let Some(next) = shelf.after_interval(&session.writing, triggered, utc_ns)? {
+            if let Some(next) = rotation.after_interval(&session.writing, triggered, utc_ns)? {
                 session.turn_over(next)?;
             }
         }
@@ -88,7 +88,7 @@ fn run(
     }
     // What a flight recorder holds is thrown away only when all went well.
     let asked = control.stopped() || control.triggered();
-    session.finish(config, shelf, asked)
+    session.finish(config, rotation, asked)
 }
 
 struct Session {
@@ -99,7 +99,7 @@ struct Session {
     metadata: Metadata,
     takes_fd: [bool; NR_TABLE],
     child: Option<Child>,
-    writing: Writing,
+    writing: WriterHandle,
     interval: Duration,
     began: Instant,
     next_tick: Instant,
@@ -144,13 +144,13 @@ impl Session {
             by_tid: false,
             hold_tasks: !config.access.lacks("held_tasks"),
         };
-        let roads = Roads::find(&config.access, config.btf.as_deref())?;
+        let plan = AttachPlan::find(&config.access, config.btf.as_deref())?;
         // Before the programs that record are there, which would make it look cheaper.
         let prices = match config.max_overhead {
-            Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch, &config.access, &roads, config.latency)?,
+            Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch, &config.access, &plan, config.latency)?,
             _ => Prices::default(),
         };
-        let (probes, roads) = roads.load(&config.access, knobs)?;
+        let (probes, plan) = plan.load(&config.access, knobs)?;
         let clock = ClockTable(vec![host::read_clocks()]);
         let metadata = Metadata {
             osd_version: config.osd_version.clone(),
@@ -158,7 +158,7 @@ impl Session {
             command_line: config.command_line.clone(),
             interval_ns: config.interval.as_nanos() as u64,
             syscalls: match config.syscalls {
-                _ if !roads.syscalls => "off",
+                _ if !plan.syscalls => "off",
                 Syscalls::Events => "events",
                 Syscalls::Tally => "tally",
                 Syscalls::Off => "off",
@@ -166,7 +166,7 @@ impl Session {
             .into(),
             no_latency: !config.latency,
             families: probes.families(),
-            blind_spots: blind_spots(&probes, &roads, config),
+            blind_spots: blind_spots(&probes, &plan, config),
             host,
             ..Metadata::default()
         };
@@ -186,7 +186,7 @@ impl Session {
             metadata,
             takes_fd: call_args::takes_fd(arch),
             child: None,
-            writing: Writing::start(writer, keep)?,
+            writing: WriterHandle::start(writer, keep)?,
             interval: config.interval,
             began: now,
             next_tick: now,
@@ -251,31 +251,31 @@ impl Session {
 
     /// Takes what the rings hold, lives first so that calls find their process. True if there is more.
     fn drain(&mut self) -> Result<bool> {
-        let mut parcel = self.writing.parcel();
-        self.drain_lives(&mut parcel.rows);
+        let mut batch = self.writing.batch();
+        self.drain_lives(&mut batch.rows);
         if self.ends_are_due() {
-            self.read_ended(&mut parcel.rows)?;
+            self.read_ended(&mut batch.rows)?;
         }
-        self.resolve_waiting(&mut parcel.syscalls);
+        self.resolve_waiting(&mut batch.syscalls);
         let mut stranded = std::mem::take(&mut self.waiting);
         let mut resolver = Resolver::new(&self.ledger, &self.clock, &self.takes_fd);
-        let syscalls = &mut parcel.syscalls;
+        let syscalls = &mut batch.syscalls;
         let more = self.probes.drain_calls(|call| {
             self.counts.add(&call.0);
             resolver.resolve(call, syscalls, &mut stranded);
         });
         self.waiting = stranded;
-        self.n_events += parcel.syscalls.len() as u64;
-        self.hand_over(parcel)?;
+        self.n_events += batch.syscalls.len() as u64;
+        self.hand_over(batch)?;
         self.settled |= !more;
         Ok(more)
     }
 
-    /// Gives `parcel` to the writer. What the rings lose while it is too far behind to take more is its doing.
-    fn hand_over(&mut self, parcel: Parcel) -> Result<()> {
-        let Some(parcel) = self.writing.offer(parcel)? else { return Ok(()) };
+    /// Gives `batch` to the writer. What the rings lose while it is too far behind to take more is its doing.
+    fn hand_over(&mut self, batch: Batch) -> Result<()> {
+        let Some(batch) = self.writing.offer(batch)? else { return Ok(()) };
         let before = self.probes.calls_lost()?;
-        self.writing.send(parcel)?;
+        self.writing.send(batch)?;
         self.losses.while_behind(self.probes.calls_lost()? - before);
         Ok(())
     }
@@ -323,9 +323,9 @@ impl Session {
                 break;
             }
         }
-        let mut parcel = Parcel::default();
-        self.drain_lives(&mut parcel.rows);
-        self.read_ended(&mut parcel.rows)?;
+        let mut batch = Batch::default();
+        self.drain_lives(&mut batch.rows);
+        self.read_ended(&mut batch.rows)?;
         let usages = self.probes.sample()?;
         let end_ns = self.clock.utc_ns(host::boottime_ns());
         let mut not_events = Vec::new();
@@ -337,10 +337,10 @@ impl Session {
         let n_fds = self.ledger.live_pids().take(256).filter_map(|(seq, pid)| Some((seq, host::n_fds(pid)?))).collect();
         let seqs = self.waiting.iter().map(|(c, _)| c.process_seq).chain(totals.iter().map(|(key, _)| key.process_seq));
         let met = self.ledger.meet(seqs, &usages, end_ns, self.ending, &self.clock, host::read_info);
-        parcel.rows.extend(met.into_iter().map(Row::from));
+        batch.rows.extend(met.into_iter().map(Row::from));
         // Whoever was introduced above has its tallies in this interval, so its calls belong here too.
-        self.resolve_waiting(&mut parcel.syscalls);
-        self.n_events += parcel.syscalls.len() as u64;
+        self.resolve_waiting(&mut batch.syscalls);
+        self.n_events += batch.syscalls.len() as u64;
         let settled = std::mem::take(&mut self.settled);
         let mut interval = self.ledger.close_interval(end_ns, &usages, &totals, &n_fds, settled);
         self.probes.delete_tallies(&interval.dead_tallies);
@@ -353,11 +353,11 @@ impl Session {
             interval.tallies.iter_mut().for_each(|t| t.total_ns = NO_DURATION);
         }
         let unseen = self.unseen();
-        parcel.rows.extend(interval.samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
-        parcel.rows.extend(interval.tallies.into_iter().map(Row::from));
-        parcel.rows.extend(self.host.interval(self.interval_start_ns, dur_ns).map(Row::from));
-        spent.shed = self.note_losses(dur_ns, spent.tallied, &mut parcel.rows)?;
-        self.hand_over(parcel)?;
+        batch.rows.extend(interval.samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
+        batch.rows.extend(interval.tallies.into_iter().map(Row::from));
+        batch.rows.extend(self.host.interval(self.interval_start_ns, dur_ns).map(Row::from));
+        spent.shed = self.note_losses(dur_ns, spent.tallied, &mut batch.rows)?;
+        self.hand_over(batch)?;
         if let Some(spending) = &mut self.spending {
             self.probes.shed(spending.interval(spent) as u32);
         }
@@ -380,9 +380,9 @@ impl Session {
     /// Ends the file and goes on in the next, which introduces the processes that run. Called when an interval has just ended.
     fn turn_over(&mut self, writer: Writer) -> Result<()> {
         self.metadata.self_cost.budget = self.spending.as_mut().map(Spending::close);
-        shelf::turn_over(&mut self.writing, &mut self.metadata, &mut self.clock, self.interval_start_ns, writer)?;
+        rotation::turn_over(&mut self.writing, &mut self.metadata, &mut self.clock, self.interval_start_ns, writer)?;
         let rows = self.ledger.alive(self.interval_start_ns).map(Row::from).collect();
-        self.writing.send(Parcel { rows, ..Parcel::default() })
+        self.writing.send(Batch { rows, ..Batch::default() })
     }
 
     fn off(&self, family: &str) -> bool {

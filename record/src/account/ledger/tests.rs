@@ -151,7 +151,7 @@ fn a_lost_fork_is_made_up_for_by_any_later_record() {
 }
 
 #[test]
-fn a_stranger_is_met_after_an_interval_and_at_the_end_at_once() {
+fn a_late_process_is_met_after_an_interval_and_at_the_end_at_once() {
     let mut ledger = Ledger::new("boot", 4096, true);
     let u = usage { pid: 100, start_boottime_ns: 20_000_000, ..used(1, 9, 50) };
     assert!(meet(&mut ledger, &[9], &[u], false).is_empty(), "its fork may still be in the ring");
@@ -168,7 +168,7 @@ fn a_stranger_is_met_after_an_interval_and_at_the_end_at_once() {
 }
 
 #[test]
-fn what_a_stranger_was_charged_it_keeps_when_it_gets_a_name() {
+fn what_a_late_process_was_charged_it_keeps_when_it_gets_a_name() {
     let mut ledger = Ledger::new("boot", 4096, true);
     meet(&mut ledger, &[9], &[], true);
     ledger.charge(&used(1, 9, 50));

@@ -8,8 +8,8 @@ use crate::budget::controller::Prices;
 use crate::config::Access;
 use crate::error::Result;
 use crate::host;
+use crate::source::bpf::plan::AttachPlan;
 use crate::source::bpf::probes::{Knobs, Probes};
-use crate::source::bpf::roads::Roads;
 use osd_recording::Family;
 use osd_recording::names::Arch;
 use std::path::Path;
@@ -25,7 +25,7 @@ pub struct Cost {
     pub tally_ns: f64,
     /// A recorder of this process with a record each call.
     pub events_ns: f64,
-    /// What was attached, and by which road.
+    /// What was attached, and in which attach mode.
     pub families: Vec<Family>,
 }
 
@@ -38,16 +38,16 @@ const ROUNDS: usize = 21;
 /// # Errors
 /// [`crate::Error::Bpf`], naming the program, if the kernel refuses one.
 pub fn measure(arch: Arch, access: &Access, btf: Option<&Path>) -> Result<Cost> {
-    let roads = Roads::find(access, btf)?;
+    let plan = AttachPlan::find(access, btf)?;
     let plain_ns = median(get_parent, || ());
-    let (tally, families) = attached(arch, access, &roads, false)?;
-    let (events, _) = attached(arch, access, &roads, true)?;
+    let (tally, families) = attached(arch, access, &plan, false)?;
+    let (events, _) = attached(arch, access, &plan, true)?;
     Ok(Cost { plain_ns, bystander_ns: events.0, tally_ns: tally.1, events_ns: events.1, families })
 }
 
 /// As a bystander and as a target; and the families attached.
-fn attached(arch: Arch, access: &Access, roads: &Roads, events: bool) -> Result<((f64, f64), Vec<Family>)> {
-    let mut probes = load(arch, access, roads, (events, true))?;
+fn attached(arch: Arch, access: &Access, plan: &AttachPlan, events: bool) -> Result<((f64, f64), Vec<Family>)> {
+    let mut probes = load(arch, access, plan, (events, true))?;
     let bystander = median(get_parent, || ());
     probes.seed(std::process::id(), 1)?;
     // A ring that runs full would make the calls look cheap.
@@ -55,7 +55,7 @@ fn attached(arch: Arch, access: &Access, roads: &Roads, events: bool) -> Result<
     Ok(((bystander, target), probes.families()))
 }
 
-fn load(arch: Arch, access: &Access, roads: &Roads, (events, latency): (bool, bool)) -> Result<Probes> {
+fn load(arch: Arch, access: &Access, plan: &AttachPlan, (events, latency): (bool, bool)) -> Result<Probes> {
     let knobs = Knobs {
         syscalls: true,
         network: true,
@@ -70,7 +70,7 @@ fn load(arch: Arch, access: &Access, roads: &Roads, (events, latency): (bool, bo
         by_tid: false,
         hold_tasks: true,
     };
-    Ok(roads.clone().load(access, knobs)?.0)
+    Ok(plan.clone().load(access, knobs)?.0)
 }
 
 /// Bytes that are read between two calls: more than a first-level cache holds.
@@ -82,7 +82,7 @@ const TOUCHED: usize = 64 << 10;
 ///
 /// # Errors
 /// [`crate::Error::Bpf`], naming the program, if the kernel refuses one.
-pub(crate) fn prices(arch: Arch, access: &Access, roads: &Roads, latency: bool) -> Result<Prices> {
+pub(crate) fn prices(arch: Arch, access: &Access, plan: &AttachPlan, latency: bool) -> Result<Prices> {
     let memory = vec![1_u8; TOUCHED];
     let cold = |call: fn()| {
         let memory = &memory;
@@ -93,7 +93,7 @@ pub(crate) fn prices(arch: Arch, access: &Access, roads: &Roads, latency: bool) 
     };
     let plain = median(cold(get_parent), || ());
     let plain_path = median(cold(look_at_root), || ());
-    let mut probes = load(arch, access, roads, (true, latency))?;
+    let mut probes = load(arch, access, plan, (true, latency))?;
     probes.seed(std::process::id(), 1)?;
     let event = median(cold(get_parent), || while probes.drain_calls(|_| ()) {});
     let path = median(cold(look_at_root), || while probes.drain_calls(|_| ()) {});

@@ -4,6 +4,6 @@ pub(crate) mod call_args;
 pub mod cost;
 pub(crate) mod decode;
 pub(crate) mod passes;
+pub(crate) mod plan;
 pub(crate) mod probes;
-pub(crate) mod roads;
 pub(crate) mod tallies;

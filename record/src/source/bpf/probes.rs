@@ -2,7 +2,7 @@
 
 use crate::account::losses;
 use crate::error::{Error, Result};
-use crate::host::{self, kernel, libbpf_words as words};
+use crate::host::{self, kernel, libbpf_log};
 use crate::source::bpf::call_args::call_args;
 use crate::source::bpf::decode::{self, Call, Life};
 use crate::source::bpf::passes;
@@ -83,8 +83,8 @@ pub(crate) struct Probes {
 enum Endings {
     /// The kernel side holds their tasks, and this passes over them.
     Held(Link),
-    /// The kernel tells when it forgets them: a record of the life ring.
-    Told { _link: Link },
+    /// The kernel reports each when it forgets it: a record of the life ring.
+    Reported { _link: Link },
 }
 
 fn bpf(action: impl Into<String>) -> impl FnOnce(libbpf_rs::Error) -> Error {
@@ -100,7 +100,7 @@ impl Probes {
     /// [`Error::Bpf`], naming the program, if the kernel refuses.
     pub(crate) fn load(knobs: Knobs, btf: Option<&Path>) -> Result<Self> {
         // libbpf explains itself on stderr, which is the caller's; its last words are in the error.
-        words::listen();
+        libbpf_log::listen();
         // One per recording, and a recorder process makes one recording: leaking it lets everything else own its parts.
         let object = Box::leak(Box::new(MaybeUninit::uninit()));
         let mut builder = OsdSkelBuilder::default();
@@ -158,7 +158,7 @@ impl Probes {
         for pass in [&mut o.seed_threads, &mut o.sample_threads] {
             pass.set_autoload(knobs.typed);
         }
-        let skel = open.load().map_err(|source| match words::refused_program() {
+        let skel = open.load().map_err(|source| match libbpf_log::refused_program() {
             Some(program) => Error::Program { program, source },
             None => bpf("load the BPF programs")(source),
         })?;
@@ -172,7 +172,7 @@ impl Probes {
             let pass = p.read_held_tasks.attach_iter(skel.maps.held_tasks.as_fd());
             Endings::Held(pass.map_err(bpf("attach BPF iterator `read_held_tasks`"))?)
         } else {
-            Endings::Told { _link: attach(if knobs.typed { &p.thread_gone } else { &p.thread_gone_raw })? }
+            Endings::Reported { _link: attach(if knobs.typed { &p.thread_gone } else { &p.thread_gone_raw })? }
         };
         let mut links = Vec::new();
         // Life first: a child forked while the rest attaches must not be missed. And no call is returned from before it is entered.
@@ -223,7 +223,7 @@ impl Probes {
         })
     }
 
-    /// What is attached, and by which road.
+    /// What is attached, and in which attach mode.
     pub(crate) fn families(&self) -> Vec<Family> {
         self.families.clone()
     }
@@ -343,7 +343,7 @@ impl Probes {
         match &self.endings {
             Endings::Held(pass) => run_pass(pass),
             // What is no zombie comes by the ring.
-            Endings::Told { .. } => Ok(ending.filter_map(passes::zombie).collect()),
+            Endings::Reported { .. } => Ok(ending.filter_map(passes::zombie).collect()),
         }
     }
 
@@ -464,29 +464,29 @@ fn run_pass<T: Wire>(link: &Link) -> Result<Vec<T>> {
     Ok(bytes.chunks_exact(size_of::<T>()).filter_map(T::read).collect())
 }
 
-/// The families by name, each with its road; `syscalls`: whether with latencies.
+/// The families by name, each with its attach mode; `syscalls`: whether with latencies.
 pub(crate) fn families(syscalls: Option<bool>, network: bool, typed: bool, offers: Offers) -> Vec<Family> {
     let family = |name: &str, attach: &str, probes: &[&str]| Family {
         name: name.into(),
         attach: attach.into(),
         probes: probes.iter().map(|p| (*p).to_owned()).collect(),
     };
-    let road = if typed { "tp_btf" } else { "raw_tp" };
+    let mode = if typed { "tp_btf" } else { "raw_tp" };
     vec![
         match syscalls {
-            Some(true) => family("syscalls", road, &["sys_enter", "sys_exit"]),
-            Some(false) => family("syscalls", road, &["sys_exit"]),
+            Some(true) => family("syscalls", mode, &["sys_enter", "sys_exit"]),
+            Some(false) => family("syscalls", mode, &["sys_exit"]),
             None => family("syscalls", "off", &[]),
         },
         match network {
-            true => family("network", road, &["sock_send_length", "sock_recv_length"]),
+            true => family("network", mode, &["sock_send_length", "sock_recv_length"]),
             false => family("network", "off", &[]),
         },
         match offers.io_uring {
-            Some(tracepoint) => family("io_uring", road, &[tracepoint]),
+            Some(tracepoint) => family("io_uring", mode, &[tracepoint]),
             None => family("io_uring", "off", &[]),
         },
-        family("life", road, &["task_newtask", "sched_process_exec", "sched_process_exit"]),
+        family("life", mode, &["task_newtask", "sched_process_exec", "sched_process_exit"]),
         match typed {
             true => family("usage", "iter/task", &["task"]),
             false => family("usage", "/proc", &["task/*/stat", "task/*/status", "task/*/schedstat", "task/*/io"]),

@@ -16,14 +16,14 @@ use std::os::fd::{AsFd, AsRawFd, RawFd};
 pub(crate) struct KernelTallies {
     slots: TallySlots,
     n_cpus: usize,
-    batch: Batch,
+    reader: MapReader,
     /// Which were in either hash when they were last read.
     held: [HashSet<(u32, u32)>; 2],
 }
 
 impl KernelTallies {
     pub(crate) fn new(slots: TallySlots, n_cpus: usize) -> Self {
-        Self { slots, n_cpus, batch: Batch::default(), held: Default::default() }
+        Self { slots, n_cpus, reader: MapReader::default(), held: Default::default() }
     }
 
     /// All of them.
@@ -39,7 +39,7 @@ impl KernelTallies {
         self.slots.read(&mut each);
         for ((map, n_parts), held) in [(hash, self.n_cpus), (spilled, 1)].into_iter().zip(&mut self.held) {
             held.clear();
-            self.batch.read(map.as_fd().as_raw_fd(), n_parts, |key, sum| {
+            self.reader.read(map.as_fd().as_raw_fd(), n_parts, |key, sum| {
                 held.insert((key.process_seq, key.nr));
                 each(key, sum);
             })?;
@@ -62,14 +62,14 @@ impl KernelTallies {
     }
 }
 
-/// Room for a part of a map of tallies.
+/// Reads a map of tallies part by part, into memory that it keeps.
 #[derive(Default)]
-struct Batch {
+struct MapReader {
     keys: Vec<u8>,
     values: Vec<u8>,
 }
 
-impl Batch {
+impl MapReader {
     /// Hands over all entries of `map`, each the sum of its `n_parts` values.
     fn read(&mut self, map: RawFd, n_parts: usize, mut each: impl FnMut(tally_key, tally)) -> Result<()> {
         let stride = size_of::<tally>() * n_parts;

@@ -11,8 +11,8 @@ use crate::error::{Error, Result};
 use crate::host::capabilities::Keep;
 use crate::host::command::{Child, Ended, Stopped};
 use crate::host::{self, HostMeter};
-use crate::output::rotation::{self as shelf, Shelf};
-use crate::output::writer_thread::{Parcel, Writing};
+use crate::output::rotation::{self, Rotation};
+use crate::output::writer_thread::{Batch, WriterHandle};
 use crate::session::labels;
 use crate::session::target;
 use osd_recording::rows::{ProcessEvent, Row};
@@ -28,22 +28,22 @@ use watch::{Watched, Zombie};
 pub(crate) fn record(
     config: &Config,
     control: &Control,
-    mut shelf: Shelf,
+    mut rotation: Rotation,
     on_status: impl FnMut(&Status),
 ) -> Result<Outcome> {
     let keep =
         (!config.access.keep_privileges).then(|| Keep::for_files(&config.output, config.labels.as_deref()).and_proc());
-    let writer = shelf.next_writer(host::read_clocks().realtime_ns)?;
-    let session = Session::start(config, Writing::start(writer, keep)?)?;
+    let writer = rotation.next_writer(host::read_clocks().realtime_ns)?;
+    let session = Session::start(config, WriterHandle::start(writer, keep)?)?;
     if let Some(keep) = keep {
         keep.narrow(|| true).map_err(|source| Error::Os { action: "give up privileges", source })?;
     }
-    run(session, shelf, config, control, on_status).map_err(Error::in_session)
+    run(session, rotation, config, control, on_status).map_err(Error::in_session)
 }
 
 fn run(
     mut session: Session,
-    mut shelf: Shelf,
+    mut rotation: Rotation,
     config: &Config,
     control: &Control,
     mut on_status: impl FnMut(&Status),
@@ -62,7 +62,7 @@ fn run(
         next_tick = (next_tick + config.interval).max(Instant::now());
         let triggered = control.triggered() | std::mem::take(&mut session.target_failed);
         let utc_ns = session.interval_start_ns;
-        if let Some(next) = shelf.after_interval(&session.writing, triggered, utc_ns)? {
+        if let Some(next) = rotation.after_interval(&session.writing, triggered, utc_ns)? {
             session.turn_over(next)?;
         }
         if Instant::now() >= next_status {
@@ -72,7 +72,7 @@ fn run(
         let too_big = config.max_bytes.is_some_and(|max| session.writing.bytes() >= max);
         if control.stopped() || too_big || session.over(config) {
             let asked = control.stopped() || control.triggered();
-            return session.finish(config, shelf, asked);
+            return session.finish(config, rotation, asked);
         }
     }
 }
@@ -84,7 +84,7 @@ struct Session {
     host: HostMeter,
     clock: ClockTable,
     metadata: Metadata,
-    writing: Writing,
+    writing: WriterHandle,
     began: Instant,
     began_ticks: u64,
     interval_start_ns: i64,
@@ -98,7 +98,7 @@ struct Session {
 }
 
 impl Session {
-    fn start(config: &Config, writing: Writing) -> Result<Self> {
+    fn start(config: &Config, writing: WriterHandle) -> Result<Self> {
         let host = host::describe();
         let now = Instant::now();
         let mut session = Self {
@@ -169,7 +169,7 @@ impl Session {
     }
 
     fn send(&mut self, rows: Vec<Row>) -> Result<()> {
-        self.writing.send(Parcel { rows, ..Parcel::default() })
+        self.writing.send(Batch { rows, ..Batch::default() })
     }
 
     fn arrive(&mut self, pid: u32, event: ProcessEvent, rows: &mut Vec<Row>) {
@@ -273,7 +273,7 @@ impl Session {
 
     /// Ends the file and goes on in the next, which introduces the processes that run. Called when an interval has just ended.
     fn turn_over(&mut self, writer: Writer) -> Result<()> {
-        shelf::turn_over(&mut self.writing, &mut self.metadata, &mut self.clock, self.interval_start_ns, writer)?;
+        rotation::turn_over(&mut self.writing, &mut self.metadata, &mut self.clock, self.interval_start_ns, writer)?;
         let rows = self.processes.values().map(|p| p.running(self.interval_start_ns).into()).collect();
         self.send(rows)
     }
@@ -287,8 +287,8 @@ impl Session {
         }
     }
 
-    fn finish(mut self, config: &Config, shelf: Shelf, asked: bool) -> Result<Outcome> {
-        // A bad labels file is told after the recording is safe, not instead of it.
+    fn finish(mut self, config: &Config, rotation: Rotation, asked: bool) -> Result<Outcome> {
+        // A bad labels file is reported after the recording is safe, not instead of it.
         let labels = config.labels.as_deref().map_or_else(|| Ok(Vec::new()), labels::read);
         let rows = labels.iter().flatten().cloned().map(Row::from).collect();
         self.send(rows)?;
@@ -302,7 +302,7 @@ impl Session {
         let still_running = self.processes.values().map(Watched::name).collect();
         let failed = self.target_failed || exit_code.is_some_and(|code| code != 0);
         let timed_out = config.duration.is_some_and(|d| self.began.elapsed() >= d);
-        let recordings = shelf.finish(self.writing.close(self.metadata)?, asked || failed || timed_out)?;
+        let recordings = rotation.finish(self.writing.close(self.metadata)?, asked || failed || timed_out)?;
         labels?;
         if let Some(last) = recordings.last() {
             status.bytes = last.bytes;

@@ -62,7 +62,7 @@ const KINDS: [Kind; 4] = [
 
 /// The families that can be left out, and whether they will be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Roads {
+pub(crate) struct AttachPlan {
     pub(crate) syscalls: bool,
     pub(crate) network: bool,
     /// By the kernel's own BTF.
@@ -75,11 +75,11 @@ pub(crate) struct Roads {
     pub(crate) left_out: Vec<String>,
 }
 
-impl Roads {
+impl AttachPlan {
     /// Looks at the kernel's BTF, or if it has none at the one in `file`.
     ///
     /// # Errors
-    /// [`Error::NoBtf`] if there is neither, [`Error::NoRoad`] if something is not there that may not be left out.
+    /// [`Error::NoBtf`] if there is neither, [`Error::NoAttachPoint`] if something is not there that may not be left out.
     pub(crate) fn find(access: &Access, file: Option<&Path>) -> Result<Self> {
         let lacks = |what: &str| access.lacks(what);
         let own = if lacks("btf") { None } else { kernel_types(None) };
@@ -91,7 +91,7 @@ impl Roads {
             return Err(Error::NoBtf { path, source });
         };
         let by_tid = !typed || lacks("task_storage") || !has_task_storage();
-        let mut roads = Self { syscalls: true, network: true, typed, by_tid, btf: file, left_out: Vec::new() };
+        let mut plan = Self { syscalls: true, network: true, typed, by_tid, btf: file, left_out: Vec::new() };
         // A description cut down to the types in use names no tracepoints; those that every kernel has are tried all the same.
         let silent = !typed && !has(&btf, "sys_enter");
         for kind in &KINDS {
@@ -101,15 +101,16 @@ impl Roads {
                 !pretended && (known || !typed && probe.starts_with("iter/"))
             };
             if let Some(probe) = kind.attaches_to.iter().find(|p| !there(p)) {
-                let error = Error::NoRoad { family: kind.name, probe, why: "this kernel does not have it".into() };
-                roads.leave_out(kind, error, access.best_effort || kind.name == "network")?;
+                let error =
+                    Error::NoAttachPoint { family: kind.name, probe, why: "this kernel does not have it".into() };
+                plan.leave_out(kind, error, access.best_effort || kind.name == "network")?;
             }
         }
-        Ok(roads)
+        Ok(plan)
     }
 
     /// False if this is the last one.
-    fn take_lesser_road(&mut self) -> bool {
+    fn take_lesser_mode(&mut self) -> bool {
         match (self.typed, self.by_tid) {
             (true, false) => self.by_tid = true,
             (true, true) => self.typed = false,
@@ -136,7 +137,7 @@ impl Roads {
     /// Loads and attaches what there is a road for, as `knobs` say. What the kernel refuses all the same is named, and left out if it may be.
     ///
     /// # Errors
-    /// [`Error::NoRoad`] naming the program, or another if no program is to blame.
+    /// [`Error::NoAttachPoint`] naming the program, or another if no program is to blame.
     pub(crate) fn load(mut self, access: &Access, knobs: Knobs) -> Result<(Probes, Self)> {
         let preferred = (self.typed, self.by_tid);
         let mut first = None;
@@ -151,7 +152,7 @@ impl Roads {
             };
             // What was refused first is what is told, if every road ends there.
             first.get_or_insert(refused);
-            if self.take_lesser_road() {
+            if self.take_lesser_mode() {
                 continue;
             }
             (self.typed, self.by_tid) = preferred;
@@ -160,7 +161,7 @@ impl Roads {
             let Some((kind, program)) = found else {
                 return Err(Error::Program { program, source: error });
             };
-            let refused = Error::NoRoad { family: kind.name, probe: program, why: error.to_string() };
+            let refused = Error::NoAttachPoint { family: kind.name, probe: program, why: error.to_string() };
             self.leave_out(kind, refused, access.best_effort)?;
         }
     }
@@ -170,9 +171,9 @@ impl Roads {
 mod tests {
     use super::*;
 
-    fn find(missing: &[&str], best_effort: bool) -> Result<Roads> {
+    fn find(missing: &[&str], best_effort: bool) -> Result<AttachPlan> {
         let pretend_missing = missing.iter().map(|m| (*m).to_owned()).collect();
-        Roads::find(&Access { pretend_missing, best_effort, ..Access::default() }, None)
+        AttachPlan::find(&Access { pretend_missing, best_effort, ..Access::default() }, None)
     }
 
     #[test]
@@ -180,10 +181,10 @@ mod tests {
         let error = find(&["syscalls"], false).unwrap_err();
         assert_eq!(error.to_string(), "cannot record syscalls: no road to sys_enter: this kernel does not have it");
         assert!(error.hint().is_some_and(|h| h.contains("--best-effort")));
-        let roads = find(&["syscalls"], true).unwrap();
-        assert!(!roads.syscalls && roads.left_out[0].starts_with("system calls are not recorded: "), "{roads:?}");
+        let plan = find(&["syscalls"], true).unwrap();
+        assert!(!plan.syscalls && plan.left_out[0].starts_with("system calls are not recorded: "), "{plan:?}");
         for essential in ["life", "usage"] {
-            assert!(matches!(find(&[essential], true), Err(Error::NoRoad { .. })), "{essential}");
+            assert!(matches!(find(&[essential], true), Err(Error::NoAttachPoint { .. })), "{essential}");
         }
     }
 
@@ -191,22 +192,22 @@ mod tests {
     fn a_kernel_without_types_takes_the_plain_road_if_it_is_described_and_none_if_it_is_not() {
         assert!(matches!(find(&["btf"], true), Err(Error::NoBtf { .. })));
         let access = Access { pretend_missing: vec!["btf".into()], ..Access::default() };
-        let described = Roads::find(&access, Some(Path::new(KERNEL_BTF))).unwrap();
+        let described = AttachPlan::find(&access, Some(Path::new(KERNEL_BTF))).unwrap();
         assert!(!described.typed && described.by_tid && described.syscalls && described.btf.is_some());
         let access = Access { pretend_missing: vec!["btf".into()], ..Access::default() };
-        assert!(matches!(Roads::find(&access, Some(Path::new("/etc/hostname"))), Err(Error::NoBtf { .. })));
+        assert!(matches!(AttachPlan::find(&access, Some(Path::new("/etc/hostname"))), Err(Error::NoBtf { .. })));
         let refused = find(&["tp_btf"], false).unwrap();
         assert!(!refused.typed && refused.by_tid && refused.btf.is_none());
-        let mut roads = find(&[], false).unwrap();
-        assert!(roads.typed && !roads.by_tid);
-        assert!(roads.take_lesser_road() && roads.typed && roads.by_tid);
-        assert!(roads.take_lesser_road() && !roads.typed && !roads.take_lesser_road());
+        let mut plan = find(&[], false).unwrap();
+        assert!(plan.typed && !plan.by_tid);
+        assert!(plan.take_lesser_mode() && plan.typed && plan.by_tid);
+        assert!(plan.take_lesser_mode() && !plan.typed && !plan.take_lesser_mode());
     }
 
     #[test]
     fn kernels_before_socket_lengths_are_recorded_without_and_it_is_said() {
-        let roads = find(&["network"], false).unwrap();
-        assert!(roads.syscalls && !roads.network);
-        assert_eq!(roads.left_out.len(), 1);
+        let plan = find(&["network"], false).unwrap();
+        assert!(plan.syscalls && !plan.network);
+        assert_eq!(plan.left_out.len(), 1);
     }
 }
