@@ -74,33 +74,3 @@ pub const LIFE_THREAD_GONE: u32 = life_kind::LIFE_THREAD_GONE.0;
 
 /// Loss counters, which are numbered from 0.
 pub const N_LOSSES: usize = loss::N_LOSSES.0 as usize;
-
-/// Each loss counter with the stream and reason that a recording calls it by. By name and not by place: see the test.
-pub const LOSSES: [(loss, &str, &str); N_LOSSES] = [
-    (loss::LOSS_CALL_RING_FULL, "syscall", "ring_full"),
-    (loss::LOSS_PATH_FAULT, "path", "copy_fault"),
-    (loss::LOSS_PATH_CUT, "path", "truncated"),
-    (loss::LOSS_LIFE_RING_FULL, "process", "ring_full"),
-    (loss::LOSS_ARGV_FAULT, "argv", "copy_fault"),
-    (loss::LOSS_TALLY_MAP_FULL, "tally", "map_full"),
-    (loss::LOSS_FOLLOW_FAILED, "process", "follow_failed"),
-    (loss::LOSS_PATH_RING_FULL, "path", "ring_full"),
-    (loss::LOSS_USAGE_RING_FULL, "sample", "ring_full"),
-    (loss::LOSS_EXE_CUT, "exe", "truncated"),
-    (loss::LOSS_CALL_SHED_1, "syscall", "shed"),
-    (loss::LOSS_CALL_SHED_2, "syscall", "shed"),
-    (loss::LOSS_CALL_SHED_3, "syscall", "shed"),
-    (loss::LOSS_ENDING_MAP_FULL, "sample", "map_full"),
-];
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_loss_counter_has_a_stream_and_a_reason() {
-        let mut named: Vec<u32> = LOSSES.iter().map(|(counter, ..)| counter.0).collect();
-        named.sort_unstable();
-        assert_eq!(named, (0..N_LOSSES as u32).collect::<Vec<_>>());
-    }
-}

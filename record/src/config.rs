@@ -49,7 +49,7 @@ pub struct Access {
     pub keep_privileges: bool,
     /// Leave out what cannot be attached, instead of failing.
     pub best_effort: bool,
-    /// What to behave without as if this kernel did not have it: families (`syscalls`, `network`, `life`, `usage`) and what ways to attach need
+    /// What to behave without as if this kernel did not have it: families (`syscalls`, `network`, `io_uring`, `life`, `usage`) and what ways to attach need
     /// (`btf`, `tp_btf`, `task_storage`, `held_tasks`); for tests.
     pub pretend_missing: Vec<String>,
 }

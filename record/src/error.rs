@@ -85,7 +85,7 @@ pub enum Error {
         /// What is to be recorded.
         family: &'static str,
         /// Tracepoint, pass or program.
-        probe: &'static str,
+        probe: String,
         /// What was found or said.
         why: String,
     },
@@ -122,6 +122,12 @@ pub enum Error {
         /// This host's.
         arch: &'static str,
     },
+}
+
+/// Says what was being done when libbpf failed.
+pub(crate) fn bpf(action: impl Into<String>) -> impl FnOnce(osd_bpf::libbpf_rs::Error) -> Error {
+    let action = action.into();
+    move |source| Error::Bpf { action, source }
 }
 
 impl Error {

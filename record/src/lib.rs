@@ -3,6 +3,7 @@
 //! A room for each step, lowest first; a room uses those before it and none after:
 //!
 //! - `host`: the host and its processes as anybody sees them, what this process may do, what the kernel offers;
+//! - `family`: the families of probes, a file each, and which of them this kernel lets us attach;
 //! - `output`: the thread that encodes and writes, and which file it writes;
 //! - `budget`: how much to shed, what first, and the account of it;
 //! - `account`: what was read becomes rows, and nothing counts twice or goes missing;
@@ -16,6 +17,7 @@ mod account;
 mod budget;
 mod config;
 mod error;
+mod family;
 mod host;
 mod output;
 pub mod preflight;

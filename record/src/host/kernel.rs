@@ -7,8 +7,6 @@ use std::path::Path;
 
 /// Where kernels put their BTF.
 pub const KERNEL_BTF: &str = "/sys/kernel/btf/vmlinux";
-pub(crate) const SUBMIT_REQ: &str = "io_uring_submit_req";
-pub(crate) const SUBMIT_SQE: &str = "io_uring_submit_sqe";
 
 /// The kernel's description of itself, or the one in `file`. `None` if there is none.
 pub(crate) fn kernel_types(file: Option<&Path>) -> Option<Btf<'static>> {
@@ -20,8 +18,6 @@ pub(crate) fn kernel_types(file: Option<&Path>) -> Option<Btf<'static>> {
 /// What differs from kernel to kernel, by its description.
 #[derive(Clone, Copy)]
 pub(crate) struct Offers {
-    /// The tracepoint that fires for each request taken from a queue.
-    pub(crate) io_uring: Option<&'static str>,
     /// A task can be kept from being forgotten.
     pub(crate) holds_tasks: bool,
     /// `sched_process_exit` says whether the process ends with the thread.
@@ -30,14 +26,13 @@ pub(crate) struct Offers {
 
 impl Offers {
     pub(crate) fn by(btf: Option<&Btf<'_>>) -> Self {
-        let tracepoint = |name: &str| btf?.type_by_name::<types::Typedef<'_>>(&format!("btf_trace_{name}"));
         let n_args = |name: &str| {
-            let pointer = types::Ptr::try_from(tracepoint(name)?.next_type()?).ok()?;
+            let tracepoint = btf?.type_by_name::<types::Typedef<'_>>(&format!("btf_trace_{name}"))?;
+            let pointer = types::Ptr::try_from(tracepoint.next_type()?).ok()?;
             // The first is the tracepoint's own.
             Some(types::FuncProto::try_from(pointer.next_type()?).ok()?.len() - 1)
         };
         Self {
-            io_uring: [SUBMIT_REQ, SUBMIT_SQE].into_iter().find(|name| tracepoint(name).is_some()),
             holds_tasks: btf.is_some_and(|btf| btf.type_by_name::<types::Func<'_>>("bpf_task_acquire").is_some()),
             exit_tells_last: n_args("sched_process_exit") == Some(2),
         }
@@ -50,10 +45,12 @@ pub(crate) fn has_task_storage() -> bool {
     unsafe { libbpf_sys::libbpf_probe_bpf_map_type(libbpf_sys::BPF_MAP_TYPE_TASK_STORAGE, std::ptr::null()) == 1 }
 }
 
-/// Whether there is `probe` to attach to: a tracepoint, or `iter/` and what it passes over.
-pub(crate) fn has(btf: &Btf<'_>, probe: &str) -> bool {
-    match probe.strip_prefix("iter/") {
-        Some(what) => btf.type_by_name::<types::Struct<'_>>(&format!("bpf_iter__{what}")).is_some(),
-        None => btf.type_by_name::<types::Typedef<'_>>(&format!("btf_trace_{probe}")).is_some(),
-    }
+/// Whether there is the tracepoint `name`.
+pub(crate) fn has_tracepoint(btf: &Btf<'_>, name: &str) -> bool {
+    btf.type_by_name::<types::Typedef<'_>>(&format!("btf_trace_{name}")).is_some()
+}
+
+/// Whether there are passes over `what`.
+pub(crate) fn has_pass(btf: &Btf<'_>, what: &str) -> bool {
+    btf.type_by_name::<types::Struct<'_>>(&format!("bpf_iter__{what}")).is_some()
 }

@@ -60,7 +60,7 @@ impl Session {
     fn settle_ends(&mut self) -> Result<()> {
         self.await_ends(Duration::from_millis(200))?;
         let samples = self.ledger.late_samples(self.interval_start_ns);
-        let unseen = self.unseen();
+        let unseen = self.unseen;
         let mut batch = Batch::default();
         batch.rows.extend(samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
         self.note_losses(0, 0, &mut batch.rows)?;

@@ -12,6 +12,10 @@ use crate::budget::controller::{Prices, Spent};
 use crate::budget::spending::Spending;
 use crate::config::{Backend, Config, Control, Outcome, Status, Syscalls, What};
 use crate::error::{Error, Result};
+use crate::family::io_uring::IO_URING;
+use crate::family::syscalls::SYSCALLS;
+use crate::family::usage::END_UNSEEN;
+use crate::family::{FAMILIES, plan::AttachPlan};
 use crate::host::capabilities::Keep;
 use crate::host::command::Child;
 use crate::host::text::ExecText;
@@ -23,8 +27,8 @@ use crate::session::blind_spots::blind_spots;
 use crate::source::bpf::call_args;
 use crate::source::bpf::cost;
 use crate::source::bpf::decode::{Call, Life};
-use crate::source::bpf::plan::AttachPlan;
-use crate::source::bpf::probes::{Knobs, Probes};
+use crate::source::bpf::load::{self, Knobs, Loaded};
+use crate::source::bpf::probes::Probes;
 use crate::source::proc as procfs;
 use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE};
 use osd_recording::names::Arch;
@@ -119,6 +123,8 @@ struct Session {
     ends_read: Instant,
     /// Processes that were named and could not be marked.
     not_recorded: Vec<String>,
+    /// What nobody fills of a sample.
+    unseen: Unseen,
     /// The recording of a command goes on while anything that it has started runs.
     outlives_command: bool,
     timed_out: bool,
@@ -131,8 +137,6 @@ impl Session {
     fn start(config: &Config, arch: Arch, writer: Writer) -> Result<Self> {
         let host = host::describe();
         let knobs = Knobs {
-            syscalls: config.syscalls != Syscalls::Off,
-            network: true,
             events: config.syscalls == Syscalls::Events,
             latency: config.latency,
             follow: config.follow,
@@ -140,8 +144,6 @@ impl Session {
             life_ring_bytes: config.life_ring_bytes,
             tally_entries: config.tally_entries,
             arch,
-            typed: true,
-            by_tid: false,
             hold_tasks: !config.access.lacks("held_tasks"),
         };
         let plan = AttachPlan::find(&config.access, config.btf.as_deref())?;
@@ -150,7 +152,8 @@ impl Session {
             Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch, &config.access, &plan, config.latency)?,
             _ => Prices::default(),
         };
-        let (probes, plan) = plan.load(&config.access, knobs)?;
+        let plan = if config.syscalls == Syscalls::Off { plan.without(&SYSCALLS) } else { plan };
+        let Loaded { probes, plan, families } = load::load(plan, &config.access, knobs)?;
         let clock = ClockTable(vec![host::read_clocks()]);
         let metadata = Metadata {
             osd_version: config.osd_version.clone(),
@@ -158,18 +161,20 @@ impl Session {
             command_line: config.command_line.clone(),
             interval_ns: config.interval.as_nanos() as u64,
             syscalls: match config.syscalls {
-                _ if !plan.syscalls => "off",
+                _ if !plan.has(&SYSCALLS) => "off",
                 Syscalls::Events => "events",
                 Syscalls::Tally => "tally",
                 Syscalls::Off => "off",
             }
             .into(),
             no_latency: !config.latency,
-            families: probes.families(),
-            blind_spots: blind_spots(&probes, &plan, config),
+            families,
+            blind_spots: blind_spots(&plan, config, probes.by_proc(), probes.holds_ended()),
             host,
             ..Metadata::default()
         };
+        let mut unseen = Unseen { latency: !config.latency, ..Unseen::default() };
+        FAMILIES.iter().filter(|f| !plan.has(f)).for_each(|f| (f.unseen)(&mut unseen));
         let now = Instant::now();
         let spending = config
             .max_overhead
@@ -179,7 +184,7 @@ impl Session {
             if probes.by_proc() { keep.and_proc() } else { keep }
         });
         let mut session = Self {
-            ledger: Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes, !probes.is_off("io_uring")),
+            ledger: Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes, plan.has(&IO_URING)),
             host: HostMeter::new(),
             probes,
             clock,
@@ -201,6 +206,7 @@ impl Session {
             target_failed: false,
             ends_read: now,
             not_recorded: Vec::new(),
+            unseen,
             outlives_command: config.outlives_command(),
             timed_out: false,
             settled: false,
@@ -352,7 +358,7 @@ impl Session {
         if self.metadata.no_latency {
             interval.tallies.iter_mut().for_each(|t| t.total_ns = NO_DURATION);
         }
-        let unseen = self.unseen();
+        let unseen = self.unseen;
         batch.rows.extend(interval.samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
         batch.rows.extend(interval.tallies.into_iter().map(Row::from));
         batch.rows.extend(self.host.interval(self.interval_start_ns, dur_ns).map(Row::from));
@@ -385,10 +391,6 @@ impl Session {
         self.writing.send(Batch { rows, ..Batch::default() })
     }
 
-    fn off(&self, family: &str) -> bool {
-        self.metadata.families.iter().any(|f| f.name == family && f.attach == "off")
-    }
-
     /// What the interval was spent on, but for what is read later.
     fn spent(&mut self, elapsed_ns: u64, interval: &Interval) -> Spent {
         let before = std::mem::replace(&mut self.counted, (self.n_events, self.probes.n_paths()));
@@ -407,11 +409,11 @@ impl Session {
     /// Writes down what was lost in the interval. Of its calls, `tallied` have a tally and no row. Gives the calls that were shed, by class.
     fn note_losses(&mut self, dur_ns: u64, tallied: u64, rows: &mut Vec<Row>) -> Result<[u64; N_CLASSES]> {
         let mut totals = self.probes.read_losses()?;
-        totals.push(("sample", "end_unseen", self.ledger.n_given_up()));
+        totals.push((END_UNSEEN, self.ledger.n_given_up()));
         let tallied = (self.metadata.syscalls == "events" && !self.ending).then_some(tallied);
         let (lost, shed) = self.losses.interval(totals, tallied);
-        for (stream, reason, count) in lost {
-            let loss = LossTotal { stream: stream.to_owned(), reason: reason.to_owned(), count };
+        for (lost, count) in lost {
+            let loss = LossTotal { stream: lost.stream.to_owned(), reason: lost.reason.to_owned(), count };
             self.metadata.add_loss(&loss);
             let (ts_ns, stream, reason) = (self.interval_start_ns, loss.stream, loss.reason);
             rows.push(Loss { ts_ns, dur_ns, stream, reason, count }.into());
@@ -429,11 +431,6 @@ impl Session {
             bytes: self.writing.bytes(),
             processes: self.ledger.n_live(),
         }
-    }
-
-    fn unseen(&self) -> Unseen {
-        let (network, syscalls) = (self.off("network"), self.off("syscalls"));
-        Unseen { network, syscalls, latency: self.metadata.no_latency, ..Unseen::default() }
     }
 }
 

@@ -7,9 +7,9 @@
 use crate::budget::controller::Prices;
 use crate::config::Access;
 use crate::error::Result;
+use crate::family::plan::AttachPlan;
 use crate::host;
-use crate::source::bpf::plan::AttachPlan;
-use crate::source::bpf::probes::{Knobs, Probes};
+use crate::source::bpf::load::{self, Knobs, Loaded};
 use osd_recording::Family;
 use osd_recording::names::Arch;
 use std::path::Path;
@@ -47,18 +47,16 @@ pub fn measure(arch: Arch, access: &Access, btf: Option<&Path>) -> Result<Cost> 
 
 /// As a bystander and as a target; and the families attached.
 fn attached(arch: Arch, access: &Access, plan: &AttachPlan, events: bool) -> Result<((f64, f64), Vec<Family>)> {
-    let mut probes = load(arch, access, plan, (events, true))?;
+    let Loaded { mut probes, families, .. } = load(arch, access, plan, (events, true))?;
     let bystander = median(get_parent, || ());
     probes.seed(std::process::id(), 1)?;
     // A ring that runs full would make the calls look cheap.
     let target = median(get_parent, || while probes.drain_calls(|_| ()) {});
-    Ok(((bystander, target), probes.families()))
+    Ok(((bystander, target), families))
 }
 
-fn load(arch: Arch, access: &Access, plan: &AttachPlan, (events, latency): (bool, bool)) -> Result<Probes> {
+fn load(arch: Arch, access: &Access, plan: &AttachPlan, (events, latency): (bool, bool)) -> Result<Loaded> {
     let knobs = Knobs {
-        syscalls: true,
-        network: true,
         events,
         latency,
         follow: false,
@@ -66,11 +64,9 @@ fn load(arch: Arch, access: &Access, plan: &AttachPlan, (events, latency): (bool
         life_ring_bytes: 1 << 20,
         tally_entries: 1024,
         arch,
-        typed: true,
-        by_tid: false,
         hold_tasks: true,
     };
-    Ok(plan.clone().load(access, knobs)?.0)
+    load::load(plan.clone(), access, knobs)
 }
 
 /// Bytes that are read between two calls: more than a first-level cache holds.
@@ -93,7 +89,7 @@ pub(crate) fn prices(arch: Arch, access: &Access, plan: &AttachPlan, latency: bo
     };
     let plain = median(cold(get_parent), || ());
     let plain_path = median(cold(look_at_root), || ());
-    let mut probes = load(arch, access, plan, (true, latency))?;
+    let mut probes = load(arch, access, plan, (true, latency))?.probes;
     probes.seed(std::process::id(), 1)?;
     let event = median(cold(get_parent), || while probes.drain_calls(|_| ()) {});
     let path = median(cold(look_at_root), || while probes.drain_calls(|_| ()) {});

@@ -3,7 +3,7 @@
 pub(crate) mod call_args;
 pub mod cost;
 pub(crate) mod decode;
+pub(crate) mod load;
 pub(crate) mod passes;
-pub(crate) mod plan;
 pub(crate) mod probes;
 pub(crate) mod tallies;

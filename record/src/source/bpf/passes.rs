@@ -4,27 +4,22 @@
 //! Nothing is missed by starting late: a thread that a target starts is entered by the kernel side, and who is in the table already is
 //! left alone.
 
-use crate::error::{Error, Result};
+use crate::error::{Result, bpf};
 use crate::host;
 use crate::host::proc::{self as process, Io, Stat, Status};
 use crate::host::threads::read_thread;
-use osd_bpf::libbpf_rs::{self, ErrorKind, MapCore, MapFlags};
+use osd_bpf::libbpf_rs::{ErrorKind, MapCore, MapFlags};
 use osd_bpf::wire::{LIFE_RUNNING, Wire, ended_thread, life, thread, totals, usage};
 use osd_recording::ProcId;
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 
-fn bpf(action: &str) -> impl FnOnce(libbpf_rs::Error) -> Error {
-    let action = action.to_owned();
-    move |source| Error::Bpf { action, source }
-}
-
 /// Makes targets of the threads of `pid`. Gives the process, unless it has ended or was a target already. `next_seq` counts the threads
 /// named so far; the kernel side's numbers are above 65 536.
 ///
 /// # Errors
-/// [`Error::Bpf`] if the table cannot be written, e.g. because it is full.
+/// [`crate::Error::Bpf`] if the table cannot be written, e.g. because it is full.
 pub(crate) fn seed(table: &impl MapCore, pid: u32, process_seq: u32, next_seq: &Cell<u64>) -> Result<Option<life>> {
     let Some(leader) = running(pid, process_seq) else { return Ok(None) };
     let mut leads = false;
@@ -86,7 +81,7 @@ fn running(pid: u32, process_seq: u32) -> Option<life> {
 /// What each target has used so far.
 ///
 /// # Errors
-/// [`Error::Bpf`] if the table cannot be read.
+/// [`crate::Error::Bpf`] if the table cannot be read.
 pub(crate) fn sample(table: &impl MapCore) -> Result<Vec<usage>> {
     let page_bytes = host::page_bytes();
     let mut starts: HashMap<u32, u64> = HashMap::new();

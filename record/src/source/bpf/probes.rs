@@ -1,62 +1,23 @@
-//! The kernel side as an object: loads and attaches the programs, drains the rings, runs the passes, reads the counters.
+//! What is loaded and attached, seen from user space: drains the rings, runs the passes, reads the counters.
 
+use super::decode::{self, Call, Life};
+use super::passes;
+use super::tallies::KernelTallies;
 use crate::account::losses;
-use crate::error::{Error, Result};
-use crate::host::{self, kernel, libbpf_log};
-use crate::source::bpf::call_args::call_args;
-use crate::source::bpf::decode::{self, Call, Life};
-use crate::source::bpf::passes;
-use crate::source::bpf::tallies::KernelTallies;
-use osd_bpf::libbpf_rs::skel::{OpenSkel, SkelBuilder};
+use crate::error::{Error, Result, bpf};
+use crate::family::{self, Counter, Loss};
+use osd_bpf::OsdSkel;
 use osd_bpf::libbpf_rs::{self, Iter, Link, MapCore, MapFlags, libbpf_sys};
 use osd_bpf::ring::{CallRings, RecordRing};
 use osd_bpf::tallies::TallySlots;
-use osd_bpf::wire::{self, TALLY_SLOTS, Wire, call, ended_thread, life, tally, tally_key, usage};
-use osd_bpf::{OsdSkel, OsdSkelBuilder};
-use osd_recording::Family;
-use osd_recording::names::Arch;
+use osd_bpf::wire::{self, Wire, ended_thread, life, tally, tally_key, usage};
 use std::cell::Cell;
 use std::io::Read;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd};
-use std::path::Path;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
-
-use kernel::{Offers, SUBMIT_REQ, SUBMIT_SQE, kernel_types};
-
-/// What to switch on before load.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Knobs {
-    /// Attach to system calls at all.
-    pub(crate) syscalls: bool,
-    /// Attach to socket lengths.
-    pub(crate) network: bool,
-    /// One record a call, not only tallies.
-    pub(crate) events: bool,
-    /// How long each takes; without it nothing is attached to entries.
-    pub(crate) latency: bool,
-    /// Children become targets.
-    pub(crate) follow: bool,
-    /// Bytes of the rings of calls together: a power of two, at least 1 MiB.
-    pub(crate) ring_bytes: u32,
-    /// Bytes of the ring of life events, likewise; a fork, exec and exit together are about 750.
-    pub(crate) life_ring_bytes: u32,
-    /// (process, call) pairs that can be counted at once, without those that spill.
-    pub(crate) tally_entries: u32,
-    /// What syscall numbers mean here.
-    pub(crate) arch: Arch,
-    /// Programs attach by the kernel's BTF and pass over threads by iter/task; otherwise by name, and `/proc` has the threads.
-    pub(crate) typed: bool,
-    /// Do without task storage.
-    pub(crate) by_tid: bool,
-    /// Hold the tasks of threads that have ended, if they can be held.
-    pub(crate) hold_tasks: bool,
-}
 
 /// Calls taken from a ring in one go: bounds memory, and lets other work come between.
 const DRAIN: usize = 8 * 1024;
-/// Least calls that fit in a processor's ring: 2 ms of the fastest loop, of which half are over when the reader is woken.
-const MIN_SLOTS: usize = 8 * 1024;
 
 /// The loaded and attached programs.
 pub(crate) struct Probes {
@@ -68,169 +29,83 @@ pub(crate) struct Probes {
     sampler: Option<Link>,
     /// Threads named so far without a pass.
     n_seeded: Cell<u64>,
+    /// The programs that run, by the stream that lacks something when the kernel refuses to run one. They are `skel`'s.
+    running: Vec<(&'static str, Vec<RawFd>)>,
+    counters: Vec<&'static Counter>,
     calls: CallRings,
     paths: RecordRing,
     lives: RecordRing,
     doorbell: RecordRing,
     tallies: KernelTallies,
     slots: usize,
-    families: Vec<Family>,
     /// Calls with a path handed over so far.
     n_paths: u64,
 }
 
+/// What runs.
+pub(super) struct Attached {
+    /// Of what counts.
+    pub(super) links: Vec<Link>,
+    pub(super) endings: Endings,
+    /// The pass over threads, if the kernel has one.
+    pub(super) sampler: Option<Link>,
+    pub(super) running: Vec<(&'static str, Vec<RawFd>)>,
+}
+
+/// How the memory for calls is shared out.
+pub(super) struct RingSizes {
+    /// One a processor.
+    pub(super) rings: usize,
+    /// Calls in each.
+    pub(super) slots: usize,
+    pub(super) path_bytes: u32,
+    /// Tables of tallies: one a processor.
+    pub(super) tables: usize,
+}
+
 /// How the last totals of threads that have ended come.
-enum Endings {
+pub(super) enum Endings {
     /// The kernel side holds their tasks, and this passes over them.
     Held(Link),
     /// The kernel reports each when it forgets it: a record of the life ring.
-    Reported { _link: Link },
-}
-
-fn bpf(action: impl Into<String>) -> impl FnOnce(libbpf_rs::Error) -> Error {
-    let action = action.into();
-    move |source| Error::Bpf { action, source }
+    Reported { _link: Option<Link> },
 }
 
 impl Probes {
-    /// Loads the programs that `knobs` ask for and attaches them. Nothing is a target yet. `btf` describes the kernel, if it does not
-    /// itself.
+    /// Reads what was loaded into `skel` and attached.
     ///
     /// # Errors
-    /// [`Error::Bpf`], naming the program, if the kernel refuses.
-    pub(crate) fn load(knobs: Knobs, btf: Option<&Path>) -> Result<Self> {
-        // libbpf explains itself on stderr, which is the caller's; its last words are in the error.
-        libbpf_log::listen();
-        // One per recording, and a recorder process makes one recording: leaking it lets everything else own its parts.
-        let object = Box::leak(Box::new(MaybeUninit::uninit()));
-        let mut builder = OsdSkelBuilder::default();
-        if let Some(path) = btf {
-            builder.object_builder_mut().btf_custom_path(path).map_err(bpf("name the kernel's types"))?;
-        }
-        let mut open = builder.open(object).map_err(bpf("open the BPF object"))?;
-        let offers = Offers::by(kernel_types(btf).as_ref());
-        let hold_tasks = knobs.hold_tasks && knobs.typed && offers.holds_tasks;
-        let n_cpus = libbpf_rs::num_possible_cpus().map_err(bpf("count processors"))?;
-        if let Some(rodata) = open.maps.rodata_data.as_deref_mut() {
-            rodata.record_calls = knobs.events;
-            rodata.latency = knobs.latency;
-            rodata.follow = knobs.follow;
-            rodata.call_args = call_args(knobs.arch);
-            rodata.cpu_bits = n_cpus.next_power_of_two().trailing_zeros();
-            rodata.hold_tasks = hold_tasks;
-            rodata.exit_tells_last = offers.exit_tells_last;
-            rodata.by_tid = knobs.by_tid;
-        }
-        let sizes = RingSizes::new(&knobs, host::n_present_cpus());
-        if let Some(rodata) = open.maps.rodata_data.as_deref_mut() {
-            rodata.ring_slots = sizes.slots as u32;
-            rodata.path_ring_wake = sizes.path_bytes / 2;
-        }
-        let ring_bytes = CallRings::ring_bytes(sizes.slots) as u32;
-        open.maps.call_rings.set_value_size(ring_bytes).map_err(bpf("size the rings of calls"))?;
-        open.maps.call_rings.set_max_entries(sizes.rings as u32).map_err(bpf("size the rings of calls"))?;
-        open.maps.paths.set_max_entries(sizes.path_bytes).map_err(bpf("size the ring of paths"))?;
-        open.maps.lives.set_max_entries(knobs.life_ring_bytes).map_err(bpf("size the ring of life events"))?;
-        let n_tables = host::n_present_cpus();
-        open.maps.tally_slots.set_max_entries((n_tables * TALLY_SLOTS) as u32).map_err(bpf("size the tallies"))?;
-        open.maps.tallies.set_max_entries(knobs.tally_entries).map_err(bpf("size the tallies"))?;
-        open.maps.threads.set_autocreate(!knobs.by_tid).map_err(bpf("choose where threads are"))?;
-        open.maps.threads_by_tid.set_autocreate(knobs.by_tid).map_err(bpf("choose where threads are"))?;
-        open.maps.held_tasks.set_autocreate(hold_tasks).map_err(bpf("choose where ended threads are"))?;
-        open.maps.ending.set_autocreate(!hold_tasks).map_err(bpf("choose where ended threads are"))?;
-        let o = &mut open.progs;
-        o.read_held_tasks.set_autoload(hold_tasks);
-        for (wanted, typed, plain) in [
-            (knobs.syscalls && knobs.latency, &mut o.call_entered, &mut o.call_entered_raw),
-            (knobs.syscalls, &mut o.call_returned, &mut o.call_returned_raw),
-            (knobs.network, &mut o.socket_sent, &mut o.socket_sent_raw),
-            (knobs.network, &mut o.socket_received, &mut o.socket_received_raw),
-            (offers.io_uring == Some(SUBMIT_REQ), &mut o.request_submitted, &mut o.request_submitted_raw),
-            (offers.io_uring == Some(SUBMIT_SQE), &mut o.sqe_submitted, &mut o.sqe_submitted_raw),
-            (true, &mut o.task_created, &mut o.task_created_raw),
-            (true, &mut o.process_execed, &mut o.process_execed_raw),
-            (true, &mut o.thread_exited, &mut o.thread_exited_raw),
-            (!hold_tasks, &mut o.thread_gone, &mut o.thread_gone_raw),
-        ] {
-            typed.set_autoload(wanted && knobs.typed);
-            plain.set_autoload(wanted && !knobs.typed);
-        }
-        for pass in [&mut o.seed_threads, &mut o.sample_threads] {
-            pass.set_autoload(knobs.typed);
-        }
-        let skel = open.load().map_err(|source| match libbpf_log::refused_program() {
-            Some(program) => Error::Program { program, source },
-            None => bpf("load the BPF programs")(source),
-        })?;
-
-        let attach = |program: &libbpf_rs::ProgramMut<'_>| -> Result<Link> {
-            let name = program.name().to_string_lossy().into_owned();
-            program.attach().map_err(|source| Error::Program { program: name, source })
-        };
-        let p = &skel.progs;
-        let endings = if hold_tasks {
-            let pass = p.read_held_tasks.attach_iter(skel.maps.held_tasks.as_fd());
-            Endings::Held(pass.map_err(bpf("attach BPF iterator `read_held_tasks`"))?)
-        } else {
-            Endings::Reported { _link: attach(if knobs.typed { &p.thread_gone } else { &p.thread_gone_raw })? }
-        };
-        let mut links = Vec::new();
-        // Life first: a child forked while the rest attaches must not be missed. And no call is returned from before it is entered.
-        for program in [
-            [&p.task_created, &p.task_created_raw],
-            [&p.process_execed, &p.process_execed_raw],
-            [&p.thread_exited, &p.thread_exited_raw],
-            [&p.socket_sent, &p.socket_sent_raw],
-            [&p.socket_received, &p.socket_received_raw],
-            [&p.request_submitted, &p.request_submitted_raw],
-            [&p.sqe_submitted, &p.sqe_submitted_raw],
-            [&p.call_returned, &p.call_returned_raw],
-            [&p.call_entered, &p.call_entered_raw],
-        ]
-        .into_iter()
-        .flatten()
-        .filter(|p| p.autoload())
-        {
-            links.push(attach(program)?);
-        }
-        let sampler = knobs.typed.then(|| p.sample_threads.attach()).transpose();
-        let sampler = sampler.map_err(bpf("attach BPF iterator `sample_threads`"))?;
-
+    /// [`Error::Os`] if a ring cannot be mapped.
+    pub(super) fn new(
+        skel: OsdSkel<'static>,
+        Attached { links, endings, sampler, running }: Attached,
+        sizes: &RingSizes,
+        n_cpus: usize,
+    ) -> Result<Self> {
         let mapped = |source| Error::Os { action: "map a ring", source };
         let maps = &skel.maps;
         let calls = CallRings::new(&maps.call_rings, sizes.rings, sizes.slots).map_err(mapped)?;
         let paths = RecordRing::new(&maps.paths, maps.paths.max_entries()).map_err(mapped)?;
         let lives = RecordRing::new(&maps.lives, maps.lives.max_entries()).map_err(mapped)?;
         let doorbell = RecordRing::new(&maps.doorbell, maps.doorbell.max_entries()).map_err(mapped)?;
-        let slots = TallySlots::new(&maps.tally_slots, n_tables).map_err(mapped)?;
+        let slots = TallySlots::new(&maps.tally_slots, sizes.tables).map_err(mapped)?;
         let tallies = KernelTallies::new(slots, n_cpus);
-        let families = families(knobs.syscalls.then_some(knobs.latency), knobs.network, knobs.typed, offers);
-        let n_seeded = Cell::new(0);
         Ok(Self {
             skel,
             links,
             endings,
             sampler,
-            n_seeded,
+            n_seeded: Cell::new(0),
+            running,
+            counters: family::counters(),
             calls,
             paths,
             lives,
             doorbell,
             tallies,
             slots: sizes.slots,
-            families,
             n_paths: 0,
         })
-    }
-
-    /// What is attached, and in which attach mode.
-    pub(crate) fn families(&self) -> Vec<Family> {
-        self.families.clone()
-    }
-
-    /// Whether `name` could not be attached or was not asked for.
-    pub(crate) fn is_off(&self, name: &str) -> bool {
-        self.families.iter().any(|f| f.name == name && f.attach == "off")
     }
 
     /// Makes the threads of `pid` targets under the name `process_seq` (which must be below 65 536). Returns the process as the
@@ -386,30 +261,12 @@ impl Probes {
     /// [`Error::Bpf`] if a map or program cannot be asked.
     pub(crate) fn read_losses(&self) -> Result<losses::Totals> {
         let mut totals = Vec::new();
-        for (counter, stream, reason) in &wire::LOSSES {
-            totals.push((*stream, *reason, self.read_loss(*counter)?));
+        for Counter { counter, loss } in &self.counters {
+            totals.push((*loss, self.read_loss(*counter)?));
         }
-        let p = &self.skel.progs;
-        let programs = [
-            ("tally", &[&p.call_entered, &p.call_entered_raw, &p.call_returned, &p.call_returned_raw][..]),
-            ("network", &[&p.socket_sent, &p.socket_sent_raw, &p.socket_received, &p.socket_received_raw]),
-            ("io_uring", &[&p.request_submitted, &p.request_submitted_raw, &p.sqe_submitted, &p.sqe_submitted_raw]),
-            (
-                "process",
-                &[
-                    &p.task_created,
-                    &p.task_created_raw,
-                    &p.process_execed,
-                    &p.process_execed_raw,
-                    &p.thread_exited,
-                    &p.thread_exited_raw,
-                ],
-            ),
-            ("sample", &[&p.thread_gone, &p.thread_gone_raw]),
-        ];
-        for (stream, programs) in programs {
-            let misses = programs.iter().filter(|p| p.autoload()).map(|p| recursion_misses(p));
-            totals.push((stream, "recursion_miss", misses.sum::<Result<u64>>()?));
+        for (stream, programs) in &self.running {
+            let misses = programs.iter().map(|fd| recursion_misses(*fd)).sum::<Result<u64>>()?;
+            totals.push((Loss { stream, reason: "recursion_miss" }, misses));
         }
         Ok(totals)
     }
@@ -425,36 +282,15 @@ impl Probes {
 
 /// How often the kernel refused to run a program because it was running on that processor already. What it should have seen then is
 /// in no count, so this is one.
-fn recursion_misses(program: &libbpf_rs::ProgramMut<'_>) -> Result<u64> {
+fn recursion_misses(program: RawFd) -> Result<u64> {
     let mut info = libbpf_sys::bpf_prog_info::default();
     let mut len = size_of_val(&info) as u32;
     // SAFETY: `info` is `len` bytes of plain data; with its lengths and pointers zero the kernel writes nowhere else.
-    let ret = unsafe { libbpf_sys::bpf_prog_get_info_by_fd(program.as_fd().as_raw_fd(), &raw mut info, &raw mut len) };
+    let ret = unsafe { libbpf_sys::bpf_prog_get_info_by_fd(program, &raw mut info, &raw mut len) };
     if ret != 0 {
         return Err(bpf("ask how often a program was refused")(libbpf_rs::Error::from_raw_os_error(-ret)));
     }
     Ok(info.recursion_misses)
-}
-
-/// How the memory for calls is shared out.
-struct RingSizes {
-    /// One a processor.
-    rings: usize,
-    /// Calls in each.
-    slots: usize,
-    path_bytes: u32,
-}
-
-impl RingSizes {
-    fn new(knobs: &Knobs, n_cpus: usize) -> Self {
-        if !knobs.events {
-            return Self { rings: 1, slots: 1, path_bytes: 4096 };
-        }
-        // A quarter for calls with a path, the rest for each processor its share, rounded down to a power of two.
-        let share = knobs.ring_bytes as usize * 3 / 4 / n_cpus / size_of::<call>();
-        let slots = (1 << share.max(1).ilog2()).max(MIN_SLOTS);
-        Self { rings: n_cpus, slots, path_bytes: knobs.ring_bytes / 4 }
-    }
 }
 
 fn run_pass<T: Wire>(link: &Link) -> Result<Vec<T>> {
@@ -462,35 +298,4 @@ fn run_pass<T: Wire>(link: &Link) -> Result<Vec<T>> {
     let mut pass = Iter::new(link).map_err(bpf("start a pass over threads"))?;
     pass.read_to_end(&mut bytes).map_err(|source| Error::Os { action: "run a pass over threads", source })?;
     Ok(bytes.chunks_exact(size_of::<T>()).filter_map(T::read).collect())
-}
-
-/// The families by name, each with its attach mode; `syscalls`: whether with latencies.
-pub(crate) fn families(syscalls: Option<bool>, network: bool, typed: bool, offers: Offers) -> Vec<Family> {
-    let family = |name: &str, attach: &str, probes: &[&str]| Family {
-        name: name.into(),
-        attach: attach.into(),
-        probes: probes.iter().map(|p| (*p).to_owned()).collect(),
-    };
-    let mode = if typed { "tp_btf" } else { "raw_tp" };
-    vec![
-        match syscalls {
-            Some(true) => family("syscalls", mode, &["sys_enter", "sys_exit"]),
-            Some(false) => family("syscalls", mode, &["sys_exit"]),
-            None => family("syscalls", "off", &[]),
-        },
-        match network {
-            true => family("network", mode, &["sock_send_length", "sock_recv_length"]),
-            false => family("network", "off", &[]),
-        },
-        match offers.io_uring {
-            Some(tracepoint) => family("io_uring", mode, &[tracepoint]),
-            None => family("io_uring", "off", &[]),
-        },
-        family("life", mode, &["task_newtask", "sched_process_exec", "sched_process_exit"]),
-        match typed {
-            true => family("usage", "iter/task", &["task"]),
-            false => family("usage", "/proc", &["task/*/stat", "task/*/status", "task/*/schedstat", "task/*/io"]),
-        },
-        family("host", "/proc", &["stat", "loadavg", "meminfo", "pressure", "net/dev"]),
-    ]
 }

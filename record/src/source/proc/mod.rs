@@ -8,6 +8,7 @@ mod watch;
 
 use crate::config::{Config, Control, Outcome, Status, What};
 use crate::error::{Error, Result};
+use crate::family;
 use crate::host::capabilities::Keep;
 use crate::host::command::{Child, Ended, Stopped};
 use crate::host::{self, HostMeter};
@@ -16,7 +17,7 @@ use crate::output::writer_thread::{Batch, WriterHandle};
 use crate::session::labels;
 use crate::session::target;
 use osd_recording::rows::{ProcessEvent, Row};
-use osd_recording::{ClockTable, Family, Metadata, Writer};
+use osd_recording::{ClockTable, Metadata, Writer};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 use watch::{Watched, Zombie};
@@ -113,7 +114,7 @@ impl Session {
                 command_line: config.command_line.clone(),
                 interval_ns: config.interval.as_nanos() as u64,
                 syscalls: "off".into(),
-                families: families(),
+                families: family::without_bpf(),
                 blind_spots: blind_spots(config),
                 host,
                 ..Metadata::default()
@@ -310,21 +311,6 @@ impl Session {
         let (n_processes, not_recorded) = (self.n_processes, self.not_recorded);
         Ok(Outcome { recordings, status, exit_code, still_running, not_recorded, n_processes, disk_full })
     }
-}
-
-fn families() -> Vec<Family> {
-    let family = |name: &str, attach: &str, probes: &[&str]| Family {
-        name: name.into(),
-        attach: attach.into(),
-        probes: probes.iter().map(|p| (*p).to_owned()).collect(),
-    };
-    vec![
-        family("syscalls", "off", &[]),
-        family("network", "off", &[]),
-        family("life", "/proc", &["stat"]),
-        family("usage", "/proc", &["stat", "status", "io", "task/*/schedstat", "task/*/status"]),
-        family("host", "/proc", &["stat", "loadavg", "meminfo", "pressure", "net/dev"]),
-    ]
 }
 
 fn blind_spots(config: &Config) -> Vec<String> {
