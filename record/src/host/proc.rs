@@ -160,17 +160,11 @@ pub(crate) struct ProcInfo {
 
 /// The process `pid` that started `start_boottime_ns` after boot, unless that PID is another's by now.
 pub(crate) fn read_info(pid: u32, start_boottime_ns: u64) -> Option<ProcInfo> {
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    // `comm` may hold spaces and parentheses: fields are counted after the last `)`.
-    let (open, close) = (stat.iter().position(|b| *b == b'(')?, stat.iter().rposition(|b| *b == b')')?);
-    let fields: Vec<&str> = std::str::from_utf8(&stat[close + 1..]).ok()?.split_ascii_whitespace().collect();
-    if fields.get(19)?.parse::<u64>().ok()? != start_boottime_ns / ProcId::TICK_NS {
-        return None;
-    }
+    let stat = Stat::read(pid).filter(|s| s.start_ticks == start_boottime_ns / ProcId::TICK_NS)?;
     let text = running_text(pid);
     Some(ProcInfo {
-        comm: String::from_utf8_lossy(&stat[open + 1..close]).into_owned(),
-        ppid: fields.get(1)?.parse().ok()?,
+        comm: stat.comm,
+        ppid: stat.ppid,
         uid: std::fs::metadata(format!("/proc/{pid}")).ok()?.uid(),
         exe: text.exe,
         argv: text.argv,
@@ -199,8 +193,8 @@ pub(crate) fn with_descendants(roots: &[u32]) -> BTreeSet<u32> {
     let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     for pid in entries.filter_map(|e| e.file_name().to_str()?.parse::<u32>().ok()) {
-        if let Some(ppid) = parent_of(pid) {
-            children.entry(ppid).or_default().push(pid);
+        if let Some(stat) = Stat::read(pid) {
+            children.entry(stat.ppid).or_default().push(pid);
         }
     }
     let mut found: BTreeSet<u32> = BTreeSet::new();
@@ -212,13 +206,6 @@ pub(crate) fn with_descendants(roots: &[u32]) -> BTreeSet<u32> {
         }
     }
     found
-}
-
-fn parent_of(pid: u32) -> Option<u32> {
-    // `comm` may hold spaces and parentheses: fields are counted after the last `)`.
-    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-    let after = &stat[stat.iter().rposition(|b| *b == b')')? + 1..];
-    std::str::from_utf8(after).ok()?.split_ascii_whitespace().nth(1)?.parse().ok()
 }
 
 #[cfg(test)]
