@@ -1,10 +1,12 @@
 //! From a call as the kernel side tells it to a row: whose it was, when it began, which argument is a descriptor.
 
 use crate::account::ledger::Ledger;
-use crate::source::bpf::decode::Call;
-use osd_bpf::wire::{NO_DURATION, NR_TABLE};
+use osd_bpf::wire::{NO_DURATION, NR_TABLE, call};
 use osd_recording::rows::{Owner, Syscall};
 use osd_recording::{Calls, ClockTable};
+
+/// A call with its path.
+pub(crate) type Call = (call, Option<Box<str>>);
 
 /// Turns calls into rows.
 pub(crate) struct Resolver<'a> {

@@ -1,6 +1,6 @@
 //! Load of the whole host, from files that anybody may read (`host/meter.rs`).
 
-use super::Family;
+use super::definition::Family;
 
 const FILES: &[&str] = &["stat", "loadavg", "meminfo", "pressure", "net/dev"];
 

@@ -1,6 +1,6 @@
 //! Requests of io_uring, counted as a queue gives them out (`io_uring.bpf.h`). The tracepoint has had two names.
 
-use super::{Absence, BlindSpot, Family, Program, Topic, View};
+use super::definition::{Absence, BlindSpot, Family, Program, Topic, View};
 
 pub(crate) static IO_URING: Family = Family {
     name: "io_uring",

@@ -1,6 +1,6 @@
 //! Life: forks, executed programs, ends of threads and processes (`life.bpf.h`, `held.bpf.h`). Nothing can be followed without it.
 
-use super::{Counter, Family, Loss, Program, Topic};
+use super::definition::{Counter, Family, Loss, Program, Topic};
 use osd_bpf::wire::loss;
 
 /// A command line was longer than its record.

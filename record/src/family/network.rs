@@ -2,7 +2,7 @@
 //!
 //! Kernels before 6.3 do not report socket lengths (commit 6e6eda44b939): they are recorded without, and the metadata say so.
 
-use super::{Absence, Family, Program, Topic};
+use super::definition::{Absence, Family, Program, Topic};
 use crate::host::checks::{Check, State, check};
 
 pub(crate) static NETWORK: Family = Family {

@@ -4,9 +4,10 @@
 //! has none and the user gives a file of it, or where it refuses a program, the mode is the plain one: raw tracepoints by name, threads in a
 //! table by TID, and `/proc` for the passes. Between them, task storage alone can be done without.
 //!
-//! What becomes of a recording without a family, that family says: [`Absence`].
+//! What becomes of a recording without a family, that family says: `Absence`.
 
-use super::{Absence, At, FAMILIES, Family, Program, Setup};
+use super::definition::{Absence, At, Family, Program, Setup};
+use super::table::FAMILIES;
 use crate::config::Access;
 use crate::error::{Error, Result};
 use crate::host::kernel::{KERNEL_BTF, has_pass, has_task_storage, has_tracepoint, kernel_types};

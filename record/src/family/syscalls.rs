@@ -1,6 +1,6 @@
 //! System calls: a row each, exact tallies, or nothing (`syscalls.bpf.h`, `tally.bpf.h`).
 
-use super::{Absence, BlindSpot, Counter, Family, Loss, Program, Topic, View};
+use super::definition::{Absence, BlindSpot, Counter, Family, Loss, Program, Topic, View};
 use crate::config::Syscalls;
 use osd_bpf::wire::loss;
 

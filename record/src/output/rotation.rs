@@ -4,11 +4,10 @@
 //! own, `NAME.flight`, of which only the newest parts are kept; a trigger joins them, and what comes for a while after, into one recording.
 
 use crate::error::{Error, Result};
-use crate::host;
 use crate::output::flight::Flight;
 use crate::output::writer_thread::WriterHandle;
 use osd_recording::output::recording_place;
-use osd_recording::{ClockTable, Closed, Metadata, Recording, Writer, WriterOptions, join, partial_folder};
+use osd_recording::{Closed, Recording, Writer, WriterOptions, join, partial_folder};
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
@@ -206,27 +205,6 @@ impl Rotation {
         }
         Ok(saved)
     }
-}
-
-/// Ends the file of `metadata` at `now_ns` (UTC) and describes the one that follows it in `writer`.
-pub(crate) fn turn_over(
-    writing: &mut WriterHandle,
-    metadata: &mut Metadata,
-    clock: &mut ClockTable,
-    now_ns: i64,
-    writer: Writer,
-) -> Result<()> {
-    metadata.ended_ns = now_ns;
-    metadata.clock = clock.clone();
-    writing.next(metadata.clone(), writer)?;
-    // The first point converts all stamps of the session, so it is the first of each file.
-    clock.0.truncate(1);
-    clock.0.push(host::read_clocks());
-    metadata.clock = clock.clone();
-    metadata.recording_id = host::random_id();
-    metadata.started_ns = now_ns;
-    metadata.losses.clear();
-    writing.describe(metadata)
 }
 
 /// `run.parquet` → `run.20261122T221500Z.parquet`; with a number where that is taken, also by one that is still being written.

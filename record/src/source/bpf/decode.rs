@@ -1,10 +1,8 @@
 //! Wire records to values. What traced processes have put into them is hostile, and bounded here.
 
+use crate::account::resolve::Call;
 use crate::host::text::{ExecText, quote_args, until_nul};
 use osd_bpf::wire::{self, Wire, call, ended_thread, life, life_exec, usage};
-
-/// A call with its path.
-pub(crate) type Call = (call, Option<Box<str>>);
 
 /// A record of the life ring.
 pub(crate) enum Life {

@@ -1,9 +1,15 @@
 //! Programs in the kernel, and what they say.
+//!
+//! In the order of the data: `call_args` is what the programs are told of arguments, `load` loads and attaches them, `probes` reads the
+//! rings and maps (`tallies` the counts, `passes` stands in for passes over threads where `/proc` must), `decode` makes values of records,
+//! `recorder` drives them all and makes rows, `ending` waits for the last totals of threads. `cost` says what that costs here.
 
 pub(crate) mod call_args;
 pub mod cost;
 pub(crate) mod decode;
+mod ending;
 pub(crate) mod load;
-pub(crate) mod passes;
+mod passes;
 pub(crate) mod probes;
-pub(crate) mod tallies;
+pub(crate) mod recorder;
+mod tallies;

@@ -1,9 +1,10 @@
 //! What is loaded and attached, seen from user space: drains the rings, runs the passes, reads the counters.
 
-use super::decode::{self, Call, Life};
+use super::decode::{self, Life};
 use super::passes;
 use super::tallies::KernelTallies;
 use crate::account::losses;
+use crate::account::resolve::Call;
 use crate::error::{Error, Result, bpf};
 use crate::family::{self, Counter, Loss};
 use osd_bpf::OsdSkel;
