@@ -21,6 +21,14 @@ pub enum Error {
         /// Who does, as far as can be told.
         by: &'static str,
     },
+    /// A value that no session can have.
+    #[error("{problem}")]
+    Config {
+        /// Which, and why.
+        problem: String,
+        /// What to use.
+        fix: &'static str,
+    },
     /// Asked for something that `/proc` alone cannot give.
     #[error("{what} needs BPF, which is not to be had or not asked for here")]
     NeedsBpf {
@@ -169,6 +177,7 @@ impl Error {
                 "run `sudo osd record ...`, or grant them once: `sudo setcap {}=ep \"$(command -v osd)\"`",
                 missing.join(",").to_lowercase()
             )),
+            Self::Config { fix, .. } => Some((*fix).to_owned()),
             Self::NeedsBpf { .. } => Some("run it with sudo, or without --max-overhead; `osd doctor` says more".into()),
             Self::Refused { .. } => {
                 Some("run `osd doctor`: it shows what this host refuses and how to allow it".into())

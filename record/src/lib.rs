@@ -24,7 +24,7 @@ pub mod preflight;
 mod session;
 mod source;
 
-pub use config::{Access, Backend, Config, Control, Outcome, Overhead, Status, Syscalls, What};
+pub use config::{Access, Backend, Config, Control, Outcome, Overhead, Status, Syscalls, ValidConfig, What};
 pub use error::{Error, Result};
 pub use output::flight::flight_recorder;
 pub use output::rotation::Cut;

@@ -25,6 +25,7 @@ use std::time::{Duration, Instant};
 /// # Errors
 /// See [`Error`]. Nothing is left behind when it fails before recording began; afterwards an unfinished recording is.
 pub fn record(config: &Config, control: &Control, on_status: impl FnMut(&Status)) -> Result<Outcome> {
+    let config = &*config.check()?;
     let backend = preflight::plan(config)?.backend;
     let arch = Arch::native().ok_or(Error::Architecture { arch: std::env::consts::ARCH })?;
     if let What::Pids(pids) = &config.what {
