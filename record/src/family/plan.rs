@@ -53,7 +53,7 @@ impl AttachPlan {
         };
         let by_tid = !typed || lacks("task_storage") || !has_task_storage();
         let mut plan = Self { families: Vec::new(), typed, by_tid, btf: file, left_out: Vec::new() };
-        for family in FAMILIES {
+        for &family in FAMILIES {
             let there = |p: &&Program| !lacks(family.name) && is_there(p, family, &btf, typed);
             let mut programs: Vec<&'static Program> = family.programs.iter().collect();
             match family.absence {
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_kernel_without_types_takes_the_plain_road_if_it_is_described_and_none_if_it_is_not() {
+    fn a_kernel_without_types_takes_the_plain_mode_if_it_is_described_and_none_if_it_is_not() {
         assert!(matches!(find(&["btf"], true), Err(Error::NoBtf { .. })));
         let access = Access { pretend_missing: vec!["btf".into()], ..Access::default() };
         let described = AttachPlan::find(&access, Some(Path::new(KERNEL_BTF))).unwrap();

@@ -1,13 +1,18 @@
 //! The one list of families, and what is asked of all of them.
 
 use super::definition::{Attach, BlindSpot, Counter, Family, Topic, View, described};
-use super::{host, io_uring, life, network, syscalls, usage};
 use crate::config::Config;
 
 /// All of them, in the order of the metadata. They are attached from the last to the first, and so are the programs of each: life before
 /// all else that is counted, and no call is returned from before it is entered.
-pub(crate) static FAMILIES: [&Family; 6] =
-    [&syscalls::SYSCALLS, &network::NETWORK, &io_uring::IO_URING, &life::LIFE, &usage::USAGE, &host::HOST];
+pub(crate) static FAMILIES: &[&Family] = &[
+    &super::syscalls::SYSCALLS,
+    &super::network::NETWORK,
+    &super::io_uring::IO_URING,
+    &super::life::LIFE,
+    &super::usage::USAGE,
+    &super::host::HOST,
+];
 
 /// The families of a recording without BPF.
 pub(crate) fn without_bpf() -> Vec<osd_recording::Family> {

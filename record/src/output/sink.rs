@@ -97,3 +97,29 @@ impl Sink {
         self.writer.describe(&self.metadata)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use osd_recording::{Recording, WriterOptions};
+
+    #[test]
+    fn after_a_pause_clocks_are_compared_once_and_an_unfinished_recording_has_its_clock_table() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.parquet");
+        let writer = WriterHandle::start(Writer::create(&path, WriterOptions::default()).unwrap(), None).unwrap();
+        let clock = ClockTable(vec![host::read_clocks()]);
+        let mut sink = Sink::new(writer, clock.clone(), Metadata::default());
+        sink.writer.keep().unwrap();
+        sink.begin(7).unwrap();
+        // As after an hour of a stopped process.
+        sink.next_clock = Instant::now().checked_sub(10 * CLOCK_POINTS).unwrap();
+        sink.compare_clocks().unwrap();
+        sink.compare_clocks().unwrap();
+        assert_eq!(sink.clock.0.len(), 2);
+        drop(sink);
+        let unfinished = Recording::open(path).unwrap();
+        let metadata = unfinished.metadata();
+        assert_eq!((metadata.started_ns, metadata.clock.0.first()), (7, clock.0.first()));
+    }
+}

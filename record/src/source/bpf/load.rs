@@ -72,7 +72,7 @@ pub(crate) fn load(mut plan: AttachPlan, access: &Access, knobs: Knobs) -> Resul
         (plan.typed, plan.by_tid) = preferred;
         let Some((program, source)) = first.take() else { continue };
         let has = |p: &Program| p.is_called(&program).is_some();
-        let Some(family) = FAMILIES.into_iter().find(|f| f.programs.iter().any(has)) else {
+        let Some(family) = FAMILIES.iter().find(|f| f.programs.iter().any(has)) else {
             return Err(Error::Program { program, source });
         };
         let refused = Error::NoAttachPoint { family: family.name, probe: program, why: source.to_string() };
