@@ -2,8 +2,9 @@
 //!
 //! A file each says all there is to say of one: its programs and what they attach to, what a recording is without it, the losses it counts,
 //! what it cannot see, what `osd doctor` looks for. The other half, the programs themselves, is the `.bpf.h` of that name in `bpf/c`.
-//! `definition` says what a family is, `table` is the list of them, `plan` says which of them this kernel lets us attach, and how.
+//! `call_table` says of each system call what of it is recorded, and what it is worth. `definition` says what a family is, `table` is the list of them, `plan` says which of them this kernel lets us attach, and how.
 
+pub(crate) mod call_table;
 mod definition;
 mod host;
 pub(crate) mod io_uring;

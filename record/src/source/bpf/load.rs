@@ -1,9 +1,10 @@
-//! Loads the programs of a plan and attaches them; what the kernel refuses is left out, if it may be, or tried in a lesser attach mode.
+//! Loads the programs of a plan and attaches them; what the kernel refuses is left out, if it may
+//! be, or tried in a lesser attach mode.
 
-use super::call_args::call_args;
 use super::probes::{Attached, Endings, Probes, RingSizes};
 use crate::config::Access;
 use crate::error::{Error, Result, bpf};
+use crate::family::call_table::call_args;
 use crate::family::plan::AttachPlan;
 use crate::family::{FAMILIES, Program, Setup};
 use crate::host::kernel::{Offers, kernel_types};

@@ -1,10 +1,9 @@
 //! Programs in the kernel, and what they say.
 //!
-//! In the order of the data: `call_args` is what the programs are told of arguments, `load` loads and attaches them, `probes` reads the
+//! In the order of the data: `load` loads and attaches them, `probes` reads the
 //! rings and maps (`tallies` the counts, `passes` stands in for passes over threads where `/proc` must), `decode` makes values of records,
 //! `recorder` drives them all and makes rows, `ending` waits for the last totals of threads. `cost` says what that costs here.
 
-pub(crate) mod call_args;
 pub mod cost;
 pub(crate) mod decode;
 mod ending;

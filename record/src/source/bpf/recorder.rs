@@ -1,10 +1,10 @@
-//! Recording by programs in the kernel: what the rings hold becomes rows, and at the end of an interval what was counted does.
+//! Recording by programs in the kernel: what the rings hold becomes rows, and at the end of an
+//! interval what was counted does.
 //!
 //! The order at the start is what makes counts exact: programs first, then the targets are marked, then (for a command) it is let go.
 //! At the end: programs off, rings drained, last pass, last tallies. So a call is in the tallies if and only if it is in the events or
 //! among the losses. The end of an interval is the same without the first step: what the rings hold at that moment is counted in it.
 
-use super::call_args;
 use super::cost;
 use super::decode::Life;
 use super::load::{self, Knobs, Loaded};
@@ -21,7 +21,7 @@ use crate::family::io_uring::IO_URING;
 use crate::family::plan::AttachPlan;
 use crate::family::syscalls::SYSCALLS;
 use crate::family::usage::END_UNSEEN;
-use crate::family::{FAMILIES, blind_spots};
+use crate::family::{FAMILIES, blind_spots, call_table};
 use crate::host;
 use crate::host::proc::with_descendants;
 use crate::host::text::ExecText;
@@ -100,7 +100,7 @@ impl BpfSource {
         Ok(Self {
             ledger: Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes, plan.has(&IO_URING)),
             probes,
-            takes_fd: call_args::takes_fd(arch),
+            takes_fd: call_table::takes_fd(arch),
             losses: Losses::default(),
             counts: Counts::default(),
             waiting: Vec::new(),
