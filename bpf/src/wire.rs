@@ -1,4 +1,5 @@
-//! The wire records, read out of the bytes that the kernel hands over, and the numbers that go with them.
+//! The wire records, read out of the bytes that the kernel hands over, and the numbers that go with
+//! them.
 //!
 //! Structs and enums are generated from the BTF of `wire.h`: what is inserted there moves here too.
 

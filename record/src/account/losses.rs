@@ -1,4 +1,5 @@
-//! What was lost, interval by interval: the kernel's running totals become what is new, by stream and reason.
+//! What was lost, interval by interval: the kernel's running totals become what is new, by stream
+//! and reason.
 //!
 //! Losses and tallies are kept in step, so that "tallies = events + losses" holds for each file of a series and not only for their sum.
 

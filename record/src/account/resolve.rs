@@ -1,4 +1,5 @@
-//! From a call as the kernel side tells it to a row: whose it was, when it began, which argument is a descriptor.
+//! From a call as the kernel side tells it to a row: whose it was, when it began, which argument is
+//! a descriptor.
 
 use crate::account::ledger::Ledger;
 use osd_bpf::wire::{NO_DURATION, NR_TABLE, call};

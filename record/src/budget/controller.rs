@@ -1,5 +1,5 @@
-//! Keeps what recording costs within a share of the host's processor time, by saying how much to shed. Pure: it is told what was spent
-//! and how long it took, and reads no clock.
+//! Keeps what recording costs within a share of the host's processor time, by saying how much to
+//! shed. Pure: it is told what was spent and how long it took, and reads no clock.
 //!
 //! The cost is the time that the programs add to the calls of recorded processes (calls by what one costs, which was measured at the
 //! start) and all processor time of the recorder itself. Both are time that the host's processors cannot spend otherwise, and their

@@ -1,5 +1,6 @@
-//! What a recording costs while it runs, interval by interval: reads the recorder's own processor time, takes the calls from the books,
-//! asks [`Controller`] how much to shed, and keeps the account that the recording's metadata hold.
+//! What a recording costs while it runs, interval by interval: reads the recorder's own processor
+//! time, takes the calls from the books, asks [`Controller`] how much to shed, and keeps the
+//! account that the recording's metadata hold.
 
 use crate::budget::controller::{Controller, N_LEVELS, Prices, Spent};
 use crate::config::Overhead;

@@ -1,4 +1,5 @@
-//! Requests of io_uring, counted as a queue gives them out (`io_uring.bpf.h`). The tracepoint has had two names.
+//! Requests of io_uring, counted as a queue gives them out (`io_uring.bpf.h`). The tracepoint has
+//! had two names.
 
 use super::definition::{Absence, BlindSpot, Family, Program, Topic, View};
 

@@ -1,4 +1,5 @@
-//! Life: forks, executed programs, ends of threads and processes (`life.bpf.h`, `held.bpf.h`). Nothing can be followed without it.
+//! Life: forks, executed programs, ends of threads and processes (`life.bpf.h`, `held.bpf.h`).
+//! Nothing can be followed without it.
 
 use super::definition::{Counter, Family, Loss, Program, Topic};
 use osd_bpf::wire::loss;

@@ -1,4 +1,5 @@
-//! Which families this kernel lets us attach, and how, found out by looking for what they attach to, never by version.
+//! Which families this kernel lets us attach, and how, found out by looking for what they attach
+//! to, never by version.
 //!
 //! The preferred attach mode needs the kernel's own BTF: typed tracepoints, passes over threads by iter/task, task storage. Where the kernel
 //! has none and the user gives a file of it, or where it refuses a program, the mode is the plain one: raw tracepoints by name, threads in a

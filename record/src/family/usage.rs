@@ -1,5 +1,6 @@
-//! What threads use: a pass over all of them once an interval, and over those that have ended (`usage.bpf.h`, `held.bpf.h`). Without it there
-//! is no recording with BPF. Where the kernel has no such passes, `/proc` has the threads.
+//! What threads use: a pass over all of them once an interval, and over those that have ended
+//! (`usage.bpf.h`, `held.bpf.h`). Without it there is no recording with BPF. Where the kernel has
+//! no such passes, `/proc` has the threads.
 
 use super::definition::{At, BlindSpot, Counter, Family, Loss, Program, Topic, View};
 use crate::host::checks::{Check, State, check, read};

@@ -1,4 +1,5 @@
-//! What this process may do, and giving it up: capabilities by their numbers in `linux/capability.h`.
+//! What this process may do, and giving it up: capabilities by their numbers in
+//! `linux/capability.h`.
 //!
 //! A recorder needs its privilege to load, attach and start; afterwards it reads maps, rings and passes that it holds open. Capabilities
 //! belong to threads, so each thread gives up its own: [`Keep::narrow`].

@@ -1,5 +1,5 @@
-//! What `osd doctor` looks at on a host: one function a line. Features are looked for one by one, never concluded from a version:
-//! distributions backport them. Families have lines of their own.
+//! What `osd doctor` looks at on a host: one function a line. Features are looked for one by one,
+//! never concluded from a version: distributions backport them. Families have lines of their own.
 
 use super::capabilities::{self, Capabilities, SYS_ADMIN, SYS_PTRACE};
 use super::kernel::{KERNEL_BTF, kernel_types};

@@ -1,4 +1,5 @@
-//! A command that is started under the recorder's eyes: forked, held just before its `execve`, let go, waited for.
+//! A command that is started under the recorder's eyes: forked, held just before its `execve`, let
+//! go, waited for.
 
 use crate::error::{Error, Result};
 use std::ffi::{CString, OsStr, OsString};

@@ -1,4 +1,5 @@
-//! What libbpf says while it loads: the only place where it names the program that the kernel refused.
+//! What libbpf says while it loads: the only place where it names the program that the kernel
+//! refused.
 
 use osd_bpf::libbpf_rs::{PrintLevel, set_print};
 use std::sync::{Mutex, PoisonError};

@@ -1,4 +1,5 @@
-//! The host and its processes, as the kernel shows them to anybody: nothing here loads a program or knows what is recorded.
+//! The host and its processes, as the kernel shows them to anybody: nothing here loads a program or
+//! knows what is recorded.
 //!
 //! `about` the machine, `clocks` its time, `meter` its load; `text` what processes are called, `proc` and `threads` what `/proc` says
 //! of one, `command` starts one; `capabilities` what this process may do, `checks` what it says of the host to `osd doctor`; `kernel` what there is to attach to, `libbpf_log` what libbpf

@@ -1,4 +1,5 @@
-//! What `/proc/PID` says of one process. A process may end between any two reads: what is not there any more is `None`.
+//! What `/proc/PID` says of one process. A process may end between any two reads: what is not there
+//! any more is `None`.
 
 use super::text::{ExecText, quote_args};
 use osd_recording::ProcId;

@@ -1,4 +1,5 @@
-//! What processes are called and run. All of it is text from outside and hostile: it may be long, and it may not be UTF-8.
+//! What processes are called and run. All of it is text from outside and hostile: it may be long,
+//! and it may not be UTF-8.
 
 /// Program and arguments of an exec.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

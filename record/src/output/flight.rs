@@ -1,4 +1,5 @@
-//! The folder of a flight recorder, `NAME.flight`: the parts of the last minutes lie in it, and a file whose lock says that a recorder lives.
+//! The folder of a flight recorder, `NAME.flight`: the parts of the last minutes lie in it, and a
+//! file whose lock says that a recorder lives.
 
 use crate::error::Result;
 use osd_recording::flight_folder;

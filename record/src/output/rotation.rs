@@ -1,4 +1,5 @@
-//! Where a session's recordings go: one file, a series of files, or a ring of the last minutes that is kept when something happens.
+//! Where a session's recordings go: one file, a series of files, or a ring of the last minutes that
+//! is kept when something happens.
 //!
 //! Each file of a series stands alone: it begins by introducing the processes that run. A flight recorder is a series in a folder of its
 //! own, `NAME.flight`, of which only the newest parts are kept; a trigger joins them, and what comes for a while after, into one recording.

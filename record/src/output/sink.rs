@@ -1,4 +1,5 @@
-//! Where a session's rows go: the writer of the file under way, with the clock and the metadata that belong to it.
+//! Where a session's rows go: the writer of the file under way, with the clock and the metadata
+//! that belong to it.
 
 use super::writer_thread::{Batch, WriterHandle};
 use crate::error::Result;

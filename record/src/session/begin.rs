@@ -1,4 +1,5 @@
-//! The beginning of a session: the source is started, the targets are marked, a command is let go, and the first interval starts.
+//! The beginning of a session: the source is started, the targets are marked, a command is let go,
+//! and the first interval starts.
 
 use super::{Session, target};
 use crate::config::{Backend, Config, What};

@@ -1,4 +1,5 @@
-//! Ground truth from outside: one JSON object a line, `{"name", "start_ns", "end_ns", "note"}`, times in UTC nanoseconds.
+//! Ground truth from outside: one JSON object a line, `{"name", "start_ns", "end_ns", "note"}`,
+//! times in UTC nanoseconds.
 
 use crate::error::{Error, Result};
 use osd_recording::rows::Label;

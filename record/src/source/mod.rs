@@ -1,4 +1,5 @@
-//! Where rows come from: `bpf`, programs in the kernel; or `proc`, what `/proc` shows to anybody. A session drives either through [`Source`].
+//! Where rows come from: `bpf`, programs in the kernel; or `proc`, what `/proc` shows to anybody. A
+//! session drives either through [`Source`].
 
 pub(crate) mod bpf;
 pub(crate) mod proc;

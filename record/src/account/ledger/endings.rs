@@ -1,4 +1,5 @@
-//! What threads use while they end: from the last tick before `sched_process_exit`, to their last moment on a processor.
+//! What threads use while they end: from the last tick before `sched_process_exit`, to their last
+//! moment on a processor.
 //!
 //! A thread says what it has used when its end begins, by numbers as old as the last tick, and then takes down its memory and files. What
 //! that came to is read when it has left its processor for good (`read_held_tasks` in `held.bpf.h`). So a process may use something after its

@@ -1,4 +1,5 @@
-//! One process in the books: who it is, what it used since its last sample, and how far it is with its end.
+//! One process in the books: who it is, what it used since its last sample, and how far it is with
+//! its end.
 
 use osd_recording::ProcId;
 use osd_recording::rows::{Owner, Process, ProcessEvent, Sample};

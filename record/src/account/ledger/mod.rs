@@ -1,4 +1,5 @@
-//! Who is who, and what each used: turns running totals of threads and of (process, call) pairs into rows of one interval.
+//! Who is who, and what each used: turns running totals of threads and of (process, call) pairs
+//! into rows of one interval.
 //!
 //! A process is known by its `process_seq` from the kernel side, a thread by its `thread_seq`; neither is ever reused, so nothing is
 //! charged to the wrong one when the kernel hands a PID out again. Totals only grow: a value read late is never counted twice.

@@ -1,5 +1,6 @@
-//! What recording costs on this host, measured in about a second: time that the programs add to the cheapest system call; and, for a
-//! recording that has to keep to a budget, to a call of a program that does something else between its calls.
+//! What recording costs on this host, measured in about a second: time that the programs add to the
+//! cheapest system call; and, for a recording that has to keep to a budget, to a call of a program
+//! that does something else between its calls.
 //!
 //! The calling thread makes the calls: first with nothing attached, then as nobody's target, then as the recorder's. Each number is a
 //! median over rounds, for orientation; `make bench` alternates between the variants and is what to compare with.

@@ -1,5 +1,5 @@
-//! The end of threads: last totals are read when a thread has left its processor for good. A recording is closed when nobody's are to come
-//! any more, or have been waited for long enough.
+//! The end of threads: last totals are read when a thread has left its processor for good. A
+//! recording is closed when nobody's are to come any more, or have been waited for long enough.
 
 use super::recorder::BpfSource;
 use crate::error::Result;

@@ -1,5 +1,6 @@
-//! The passes over threads where the kernel has no iter/task for us: targets are named and sampled from here. What the kernel side counts
-//! of a thread is in `threads_by_tid`; the rest, `/proc` says.
+//! The passes over threads where the kernel has no iter/task for us: targets are named and sampled
+//! from here. What the kernel side counts of a thread is in `threads_by_tid`; the rest, `/proc`
+//! says.
 //!
 //! Nothing is missed by starting late: a thread that a target starts is entered by the kernel side, and who is in the table already is
 //! left alone.

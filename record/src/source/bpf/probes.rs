@@ -1,4 +1,5 @@
-//! What is loaded and attached, seen from user space: drains the rings, runs the passes, reads the counters.
+//! What is loaded and attached, seen from user space: drains the rings, runs the passes, reads the
+//! counters.
 
 use super::decode::{self, Life};
 use super::passes;

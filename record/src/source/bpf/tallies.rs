@@ -1,4 +1,5 @@
-//! The tallies that the kernel side keeps, which are those of calls that are not events, read and forgotten.
+//! The tallies that the kernel side keeps, which are those of calls that are not events, read and
+//! forgotten.
 //!
 //! They lie in three places, tried in this order: a table of each processor, mapped here; a hash with a part for each processor, whose memory
 //! the kernel takes when it is needed; and a hash that all processors share, whose memory was taken beforehand. One (process, call) may have

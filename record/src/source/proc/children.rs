@@ -1,4 +1,5 @@
-//! What children used that came and went between two looks at `/proc`, by what their parents waited for.
+//! What children used that came and went between two looks at `/proc`, by what their parents waited
+//! for.
 //!
 //! The kernel adds to a process, when it waits for a child, all that the child used (`cutime` and its like in proc_pid_stat(5)). What of that
 //! is not accounted for by children that were watched was used by children that nobody saw, or by a child after the last look at it. It is

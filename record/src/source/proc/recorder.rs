@@ -1,4 +1,5 @@
-//! What `/proc` says once an interval: every process is looked at, and rows are made of what changed.
+//! What `/proc` says once an interval: every process is looked at, and rows are made of what
+//! changed.
 //!
 //! The same rows as with BPF, `sample`, `process` and `system`, and fewer: no system calls, no network, and no process that lives for
 //! less than an interval. What cannot be seen is null in the rows and named among the blind spots of the metadata.
