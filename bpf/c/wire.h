@@ -8,10 +8,15 @@
  */
 #pragma once
 
-#define HIST_BUCKETS 40 /* 2^40 ns = 18 min; longer calls land in the last bucket */
-#define PATH_BYTES 256
-#define ARGV_BYTES 4096
-#define COMM_BYTES 16
+/* Enums and not macros, because BTF has enums: the numbers that user space shares are generated with the structs. */
+enum wire_size {
+	HIST_BUCKETS = 40, /* 2^40 ns = 18 min; longer calls land in the last bucket */
+	PATH_BYTES = 256,
+	ARGV_BYTES = 4096,
+	COMM_BYTES = 16,
+	TALLY_SLOTS = 256, /* of a processor: see `struct tally_slot` */
+	NR_TABLE = 2048, /* call numbers are below this: see `nr` of a call, below */
+};
 
 /* What the kernel itself counts of a thread, from its birth. */
 struct totals {
@@ -95,21 +100,24 @@ _Static_assert(sizeof(struct call_with_path) == 304, "wire size");
  */
 #define NR_UNKNOWN 1023
 #define NR_COMPAT 1024
-#define NR_TABLE 2048
 
 /* In the table of calls: what the arguments are. */
-#define CALL_FD 0x80 /* the first is a file descriptor */
-#define CALL_PATH 0x07 /* 1 + index of the path argument, 0: none */
-#define CALL_CLASS 0x30 /* the level of shedding from which on it is no event; 0: always one */
-#define CALL_CLASS_SHIFT 4
+enum call_args_bits {
+	CALL_FD = 0x80, /* the first is a file descriptor */
+	CALL_PATH = 0x07, /* 1 + index of the path argument, 0: none */
+	CALL_CLASS = 0x30, /* the level of shedding from which on it is no event; 0: always one */
+	CALL_CLASS_SHIFT = 4,
+};
 
 /* Kinds of life records. */
-#define LIFE_RUNNING 0
-#define LIFE_FORK 1
-#define LIFE_EXEC 2
-#define LIFE_EXIT 3
-#define LIFE_THREAD_EXIT 4
-#define LIFE_THREAD_GONE 5 /* a `struct ended_thread` */
+enum life_kind {
+	LIFE_RUNNING,
+	LIFE_FORK,
+	LIFE_EXEC,
+	LIFE_EXIT,
+	LIFE_THREAD_EXIT,
+	LIFE_THREAD_GONE, /* a `struct ended_thread` */
+};
 
 /* One event in the life of a process or thread; the first thing in every record of the life ring. */
 struct life {
@@ -178,9 +186,8 @@ struct tally_slot {
 	struct tally tally;
 };
 _Static_assert(sizeof(struct tally_slot) == 192, "wire size");
-#define TALLY_SLOTS 256 /* of a processor */
 
-/* Index into the loss counters. */
+/* Index into the loss counters. What a recording calls each of them is said by the family that counts it (`record/src/family`). */
 enum loss {
 	LOSS_CALL_RING_FULL, /* syscall event not recorded; tallied in the kernel instead */
 	LOSS_PATH_FAULT, /* path not readable when the call returned */
@@ -197,4 +204,12 @@ enum loss {
 	LOSS_CALL_SHED_3,
 	LOSS_ENDING_MAP_FULL, /* what a thread used while it ended not recorded: too many threads have ended that the kernel still remembers */
 	N_LOSSES,
+};
+
+/* Makes the enums part of an object's BTF. */
+struct wire_numbers {
+	enum wire_size size;
+	enum call_args_bits args;
+	enum life_kind life;
+	enum loss loss;
 };

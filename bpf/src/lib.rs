@@ -1,4 +1,5 @@
-//! The BPF programs of the recorder (`c/osd.bpf.c`), their wire records (`c/wire.h`) and the skeleton generated from both.
+//! The BPF programs of the recorder (`c/osd.bpf.c` and the `.bpf.h` files that it includes), their
+//! wire records (`c/wire.h`) and the skeleton generated from both.
 //!
 //! Nothing is decided here: `osd-record` opens the skeleton, sets its knobs, attaches and reads.
 

@@ -1,4 +1,5 @@
-//! Readers of the two kinds of rings between kernel and user space, without a copy and with every page mapped once.
+//! Readers of the two kinds of rings between kernel and user space, without a copy and with every
+//! page mapped once.
 //!
 //! libbpf's reader maps the data of a BPF ring twice in a row, so that a record that wraps is in one piece; those pages count twice in
 //! the reader's memory. Here they are mapped once and the rare record that wraps is put together.
@@ -130,7 +131,7 @@ impl RecordRing {
     }
 }
 
-/// The reader of `call_rings` (`osd.bpf.c`): one ring of fixed slots a processor.
+/// The reader of `call_rings` (`syscalls.bpf.h`): one ring of fixed slots a processor.
 pub struct CallRings {
     rings: Mapping,
     n_rings: usize,

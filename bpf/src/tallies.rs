@@ -1,4 +1,4 @@
-//! Reader of `tally_slots` (`osd.bpf.c`): the tables of each processor, mapped.
+//! Reader of `tally_slots` (`tally.bpf.h`): the tables of each processor, mapped.
 //!
 //! A processor's slots are written by its programs alone. What is read of one while a call is being counted there may have the call in one
 //! number and not yet in the other; the totals only grow, so the next look has it. User space writes to a slot only when its process has

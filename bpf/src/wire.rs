@@ -1,8 +1,11 @@
-//! Reads wire records out of the bytes the kernel hands over.
+//! The wire records, read out of the bytes that the kernel hands over, and the numbers that go with
+//! them.
+//!
+//! Structs and enums are generated from the BTF of `wire.h`: what is inserted there moves here too.
 
 pub use crate::skeleton::types::{
-    call, call_ring, call_with_path, ended_thread, life, life_exec, life_thread_exit, tally, tally_key, tally_slot,
-    thread, totals, usage,
+    call, call_args_bits, call_ring, call_with_path, ended_thread, life, life_exec, life_kind, life_thread_exit, loss,
+    tally, tally_key, tally_slot, thread, totals, usage, wire_size,
 };
 
 /// A record of fixed layout made of integers only, so that any bytes of the right length are one.
@@ -39,50 +42,36 @@ pub const EXEC_TEXT_OFFSET: usize = std::mem::offset_of!(life_exec, text);
 /// Bytes of a [`call_with_path`] before its path, which is sent only as far as it goes.
 pub const PATH_OFFSET: usize = std::mem::offset_of!(call_with_path, path);
 /// Most bytes of a path in [`call_with_path`].
-pub const PATH_BYTES: usize = 256;
+pub const PATH_BYTES: usize = wire_size::PATH_BYTES.0 as usize;
+/// Buckets of the histogram in a [`tally`], by the logarithm of the nanoseconds.
+pub const HIST_BUCKETS: usize = wire_size::HIST_BUCKETS.0 as usize;
+/// Slots of one processor in the table of tallies.
+pub const TALLY_SLOTS: usize = wire_size::TALLY_SLOTS.0 as usize;
+/// Call numbers are below this.
+pub const NR_TABLE: usize = wire_size::NR_TABLE.0 as usize;
 
-/// `HIST_BUCKETS` of `wire.h`.
-pub const HIST_BUCKETS: usize = 40;
-/// `TALLY_SLOTS` of `wire.h`: in the table of one processor.
-pub const TALLY_SLOTS: usize = 256;
-/// `NO_DURATION` of `wire.h`.
+/// `NO_DURATION` of `wire.h`: no enum of C holds it.
 pub const NO_DURATION: u64 = u64::MAX;
-/// `CALL_FD` of `wire.h`.
-pub const CALL_FD: u8 = 0x80;
-/// `CALL_CLASS_SHIFT` of `wire.h`: where in a byte of the table of calls the class is.
-pub const CALL_CLASS_SHIFT: u32 = 4;
-/// Classes of calls that can be shed, and so the highest level of shedding.
-pub const N_CLASSES: usize = 3;
-/// `NR_TABLE` of `wire.h`: call numbers are below this.
-pub const NR_TABLE: usize = 2048;
-/// `LIFE_RUNNING` of `wire.h`.
-pub const LIFE_RUNNING: u32 = 0;
-/// `LIFE_FORK` of `wire.h`.
-pub const LIFE_FORK: u32 = 1;
-/// `LIFE_EXEC` of `wire.h`.
-pub const LIFE_EXEC: u32 = 2;
-/// `LIFE_EXIT` of `wire.h`.
-pub const LIFE_EXIT: u32 = 3;
-/// `LIFE_THREAD_EXIT` of `wire.h`.
-pub const LIFE_THREAD_EXIT: u32 = 4;
-/// `LIFE_THREAD_GONE` of `wire.h`.
-pub const LIFE_THREAD_GONE: u32 = 5;
 
-/// Index into the loss counters (`enum loss` of `wire.h`), with the stream and reason a recording calls them by.
-pub const LOSSES: [(&str, &str); 14] = [
-    ("syscall", "ring_full"),
-    ("path", "copy_fault"),
-    ("path", "truncated"),
-    ("process", "ring_full"),
-    ("argv", "copy_fault"),
-    ("tally", "map_full"),
-    ("process", "follow_failed"),
-    ("path", "ring_full"),
-    ("sample", "ring_full"),
-    ("exe", "truncated"),
-    // One a class.
-    ("syscall", "shed"),
-    ("syscall", "shed"),
-    ("syscall", "shed"),
-    ("sample", "map_full"),
-];
+/// In a byte of the table of calls: the first argument is a file descriptor.
+pub const CALL_FD: u8 = call_args_bits::CALL_FD.0 as u8;
+/// Where in a byte of the table of calls the class is.
+pub const CALL_CLASS_SHIFT: u32 = call_args_bits::CALL_CLASS_SHIFT.0;
+/// Classes of calls that can be shed, and so the highest level of shedding.
+pub const N_CLASSES: usize = (loss::LOSS_CALL_SHED_3.0 - loss::LOSS_CALL_SHED_1.0 + 1) as usize;
+
+/// A process that ran already.
+pub const LIFE_RUNNING: u32 = life_kind::LIFE_RUNNING.0;
+/// A process was forked.
+pub const LIFE_FORK: u32 = life_kind::LIFE_FORK.0;
+/// A process executed a program.
+pub const LIFE_EXEC: u32 = life_kind::LIFE_EXEC.0;
+/// A process ended.
+pub const LIFE_EXIT: u32 = life_kind::LIFE_EXIT.0;
+/// A thread ended: a [`life_thread_exit`].
+pub const LIFE_THREAD_EXIT: u32 = life_kind::LIFE_THREAD_EXIT.0;
+/// A thread has left its processor for good: an [`ended_thread`].
+pub const LIFE_THREAD_GONE: u32 = life_kind::LIFE_THREAD_GONE.0;
+
+/// Loss counters, which are numbered from 0.
+pub const N_LOSSES: usize = loss::N_LOSSES.0 as usize;

@@ -1,8 +1,10 @@
 //! What a caller says to a session, and what it hears of it.
 
-use crate::shelf::Cut;
+use crate::error::{Error, Result};
+use crate::output::rotation::Cut;
 use osd_recording::Closed;
 use std::ffi::OsString;
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +30,7 @@ pub enum Syscalls {
     Off,
 }
 
-/// By which road to record.
+/// How to record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
     /// BPF if this process may load programs, else `/proc`.
@@ -40,7 +42,7 @@ pub enum Backend {
     Proc,
 }
 
-/// By which road, and with what rights.
+/// How to attach, and with what rights.
 #[derive(Clone, Debug, Default)]
 pub struct Access {
     /// BPF or `/proc`.
@@ -49,7 +51,7 @@ pub struct Access {
     pub keep_privileges: bool,
     /// Leave out what cannot be attached, instead of failing.
     pub best_effort: bool,
-    /// What to behave without as if this kernel did not have it: families (`syscalls`, `network`, `life`, `usage`) and what roads need
+    /// What to behave without as if this kernel did not have it: families (`syscalls`, `network`, `io_uring`, `life`, `usage`) and what ways to attach need
     /// (`btf`, `tp_btf`, `task_storage`, `held_tasks`); for tests.
     pub pretend_missing: Vec<String>,
 }
@@ -100,7 +102,7 @@ pub struct Config {
     pub cut: Cut,
     /// End it when it has this size.
     pub max_bytes: Option<u64>,
-    /// By which road, and with what rights.
+    /// How to attach, and with what rights.
     pub access: Access,
     /// For the metadata.
     pub command_line: Vec<String>,
@@ -109,9 +111,75 @@ pub struct Config {
 }
 
 impl Config {
+    /// Checks what can be checked without a look at the host.
+    ///
+    /// # Errors
+    /// [`Error::Config`] for the first value that no session can have.
+    pub fn check(&self) -> Result<ValidConfig<'_>> {
+        let wrong = |problem: String, fix| Err(Error::Config { problem, fix });
+        let nobody = match &self.what {
+            What::Pids(pids) => pids.is_empty(),
+            What::Command(command) => command.is_empty(),
+        };
+        if nobody {
+            return wrong("nothing to record".into(), "name a process with -p PID, or a command after --");
+        }
+        match self.cut {
+            Cut::Flight { last, .. } if last < SHORTEST_FILE => {
+                return wrong("a flight recorder keeps a second at least".into(), "--last 10m");
+            }
+            Cut::Every { age: Some(age), .. } if age < SHORTEST_FILE => {
+                return wrong("a file lasts a second at least".into(), "--rotate 10m");
+            }
+            _ => {}
+        }
+        if !INTERVALS.contains(&self.interval) {
+            let interval = match self.interval {
+                short if short < *INTERVALS.start() => format!("{:.1} ms", short.as_secs_f64() * 1e3),
+                long => format!("{} min {:02} s", long.as_secs() / 60, long.as_secs() % 60),
+            };
+            return wrong(format!("an interval of {interval} is out of range"), "use 10ms to 1h");
+        }
+        if !self.ring_bytes.is_power_of_two() || self.ring_bytes < LEAST_RING_BYTES {
+            let problem = format!("rings of {} MiB are not possible", self.ring_bytes >> 20);
+            return wrong(problem, "use a power of two: 8, 16, 32");
+        }
+        if !self.life_ring_bytes.is_power_of_two() || self.life_ring_bytes < LEAST_LIFE_RING_BYTES {
+            let problem = format!("a ring of life events of {} bytes is not possible", self.life_ring_bytes);
+            return wrong(problem, "use a power of two of 4096 bytes at least");
+        }
+        if self.tally_entries == 0 {
+            return wrong("tallies without entries are not possible".into(), "use 1 or more");
+        }
+        if self.max_overhead.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
+            return wrong("a budget is more than nothing and at most all processors".into(), "--max-overhead 1%");
+        }
+        Ok(ValidConfig(self))
+    }
+
     /// Whether the recording of a command goes on while anything that it has started runs.
     pub(crate) fn outlives_command(&self) -> bool {
         self.wait_all || self.duration.is_some()
+    }
+}
+
+/// What an interval may last.
+const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration::from_secs(3600);
+/// Shortest length of a file of a series, and of what a flight recorder keeps.
+const SHORTEST_FILE: Duration = Duration::from_secs(1);
+const LEAST_RING_BYTES: u32 = 1 << 20;
+/// A page.
+const LEAST_LIFE_RING_BYTES: u32 = 4096;
+
+/// A configuration that a session can have, on a host that allows it.
+#[derive(Clone, Copy, Debug)]
+pub struct ValidConfig<'a>(&'a Config);
+
+impl std::ops::Deref for ValidConfig<'_> {
+    type Target = Config;
+
+    fn deref(&self) -> &Config {
+        self.0
     }
 }
 
@@ -191,4 +259,72 @@ pub struct Outcome {
     pub n_processes: u64,
     /// It ended because the disk was full. What was recorded until then is in the file.
     pub disk_full: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config() -> Config {
+        Config {
+            what: What::Pids(vec![1]),
+            output: "r.parquet".into(),
+            force: false,
+            follow: true,
+            interval: Duration::from_millis(100),
+            duration: None,
+            syscalls: Syscalls::Events,
+            latency: true,
+            ring_bytes: 8 << 20,
+            life_ring_bytes: 4 << 20,
+            tally_entries: 65_536,
+            labels: None,
+            btf: None,
+            max_overhead: Some(0.01),
+            ignored_signals: Vec::new(),
+            wait_all: false,
+            cut: Cut::Not,
+            max_bytes: None,
+            access: Access::default(),
+            command_line: Vec::new(),
+            osd_version: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_no_session_can_have_is_refused_with_a_way_to_mend_it() {
+        assert!(config().check().is_ok());
+        let refused = |change: &dyn Fn(&mut Config)| {
+            let mut config = config();
+            change(&mut config);
+            let error = config.check().unwrap_err();
+            assert!(error.hint().is_some_and(|hint| !hint.is_empty()), "{error}");
+            error.to_string()
+        };
+        let second = Duration::from_secs(1);
+        for (change, problem) in [
+            (&|c| c.what = What::Pids(Vec::new()), "nothing to record"),
+            (&|c| c.what = What::Command(Vec::new()), "nothing to record"),
+            (&|c| c.interval = Duration::from_millis(5), "an interval of 5.0 ms is out of range"),
+            (&|c| c.interval = Duration::from_secs(7200), "an interval of 120 min 00 s is out of range"),
+            (&|c| c.ring_bytes = 3 << 20, "rings of 3 MiB are not possible"),
+            (&|c| c.ring_bytes = 1 << 19, "rings of 0 MiB are not possible"),
+            (&|c| c.life_ring_bytes = 5000, "a ring of life events of 5000 bytes is not possible"),
+            (&|c| c.tally_entries = 0, "tallies without entries are not possible"),
+            (&|c| c.max_overhead = Some(1.5), "a budget is more than nothing and at most all processors"),
+            (
+                &|c| c.cut = Cut::Flight { last: Duration::ZERO, after: Duration::ZERO },
+                "a flight recorder keeps a second at least",
+            ),
+            (
+                &|c| c.cut = Cut::Every { bytes: None, age: Some(Duration::ZERO), keep: None },
+                "a file lasts a second at least",
+            ),
+        ] as [(&dyn Fn(&mut Config), &str); 11]
+        {
+            assert_eq!(refused(change), problem);
+        }
+        let longest = Config { interval: 3600 * second, cut: Cut::Flight { last: second, after: second }, ..config() };
+        assert!(longest.check().is_ok());
+    }
 }

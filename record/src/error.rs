@@ -21,6 +21,14 @@ pub enum Error {
         /// Who does, as far as can be told.
         by: &'static str,
     },
+    /// A value that no session can have.
+    #[error("{problem}")]
+    Config {
+        /// Which, and why.
+        problem: String,
+        /// What to use.
+        fix: &'static str,
+    },
     /// Asked for something that `/proc` alone cannot give.
     #[error("{what} needs BPF, which is not to be had or not asked for here")]
     NeedsBpf {
@@ -81,11 +89,11 @@ pub enum Error {
     },
     /// There is no way to record something on this kernel.
     #[error("cannot record {family}: no road to {probe}: {why}")]
-    NoRoad {
+    NoAttachPoint {
         /// What is to be recorded.
         family: &'static str,
         /// Tracepoint, pass or program.
-        probe: &'static str,
+        probe: String,
         /// What was found or said.
         why: String,
     },
@@ -124,6 +132,12 @@ pub enum Error {
     },
 }
 
+/// Says what was being done when libbpf failed.
+pub(crate) fn bpf(action: impl Into<String>) -> impl FnOnce(osd_bpf::libbpf_rs::Error) -> Error {
+    let action = action.into();
+    move |source| Error::Bpf { action, source }
+}
+
 impl Error {
     /// This, as the end of a session that had begun. Errors of writing say by themselves what became of it, and those of
     /// labels come when it is closed.
@@ -150,7 +164,11 @@ impl Error {
     /// One line that says how to fix it, where there is a fix.
     pub fn hint(&self) -> Option<String> {
         match self {
-            Self::Bpf { .. } | Self::Program { .. } | Self::NoRoad { .. } | Self::Command { .. } | Self::Os { .. }
+            Self::Bpf { .. }
+            | Self::Program { .. }
+            | Self::NoAttachPoint { .. }
+            | Self::Command { .. }
+            | Self::Os { .. }
                 if self.is_out_of_files() =>
             {
                 Some("raise the limit of open files, such as `ulimit -n 1024`".into())
@@ -159,6 +177,7 @@ impl Error {
                 "run `sudo osd record ...`, or grant them once: `sudo setcap {}=ep \"$(command -v osd)\"`",
                 missing.join(",").to_lowercase()
             )),
+            Self::Config { fix, .. } => Some((*fix).to_owned()),
             Self::NeedsBpf { .. } => Some("run it with sudo, or without --max-overhead; `osd doctor` says more".into()),
             Self::Refused { .. } => {
                 Some("run `osd doctor`: it shows what this host refuses and how to allow it".into())
@@ -184,7 +203,7 @@ impl Error {
             Self::Bpf { source, .. } if source.kind() == osd_bpf::libbpf_rs::ErrorKind::PermissionDenied => {
                 Some("run `osd doctor`: it shows what this host refuses and how to allow it".into())
             }
-            Self::NoRoad { .. } => Some("record what there is a road for: osd record --best-effort".into()),
+            Self::NoAttachPoint { .. } => Some("record what there is a road for: osd record --best-effort".into()),
             Self::Bpf { .. } | Self::Program { .. } => Some("run `osd doctor`: it shows what this kernel lacks".into()),
             Self::EndedEarly { .. } => Some("what was recorded until then is safe: `osd recover` closes it".into()),
             Self::Labels { .. } => Some(

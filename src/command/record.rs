@@ -210,19 +210,16 @@ fn parse_rotation(text: &str) -> std::result::Result<Rotation, String> {
     }
 }
 
-fn cut(args: &Args) -> Result<Cut> {
+fn cut(args: &Args) -> Cut {
     if let Some(last) = args.last {
-        if last < 1_000_000_000 {
-            return Err(Failure::new("a flight recorder keeps a second at least").hint("--last 10m"));
-        }
-        return Ok(Cut::Flight { last: Duration::from_nanos(last), after: Duration::from_nanos(args.after) });
+        return Cut::Flight { last: Duration::from_nanos(last), after: Duration::from_nanos(args.after) };
     }
     let keep = args.keep.map(|n| n as usize);
-    Ok(match args.rotate {
+    match args.rotate {
         None => Cut::Not,
         Some(Rotation::Bytes(bytes)) => Cut::Every { bytes: Some(bytes), age: None, keep },
         Some(Rotation::Age(ns)) => Cut::Every { bytes: None, age: Some(Duration::from_nanos(ns)), keep },
-    })
+    }
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -236,7 +233,7 @@ enum BackendArg {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
-    let cut = cut(&args)?;
+    let cut = cut(&args);
     // Before osd has any disposition of its own.
     let ignored_signals = interrupt::ignored_signals();
     let propagate = args.propagate_status.wanted();
@@ -249,24 +246,14 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             pids.retain(|pid| seen.insert(*pid));
             What::Pids(pids)
         }
-        (true, false) => What::Command(args.command),
-        (true, true) => {
-            return Err(Failure::new("nothing to record").hint("name a process with -p PID, or a command after --"));
-        }
+        // Which may be empty: then the library says that there is nothing to record.
+        (true, _) => What::Command(args.command),
         (false, false) => {
             return Err(
                 Failure::new("both -p and a command").hint("record one or the other; two recordings can run at once")
             );
         }
     };
-    if !(10_000_000..=3_600_000_000_000).contains(&args.interval) {
-        return Err(Failure::new(format!("an interval of {} is out of range", format::duration(args.interval)))
-            .hint("use 10ms to 1h"));
-    }
-    if !args.ring_mib.is_power_of_two() {
-        return Err(Failure::new(format!("rings of {} MiB are not possible", args.ring_mib))
-            .hint("use a power of two: 8, 16, 32"));
-    }
     let config = Config {
         what,
         output: args.output,
@@ -303,6 +290,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         command_line: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
         osd_version: env!("CARGO_PKG_VERSION").into(),
     };
+    config.check()?;
     let mut reporter = Reporter::new(args.status, args.quiet);
     let plan = osd_record::preflight::plan(&config)?;
     if let Some(why) = &plan.instead_of_bpf {

@@ -1,80 +1,97 @@
-//! The beginning of a session: the targets are marked, a command is let go, and the first interval starts.
+//! The beginning of a session: the source is started, the targets are marked, a command is let go,
+//! and the first interval starts.
 
-use super::Session;
-use crate::config::{Config, What};
+use super::{Session, target};
+use crate::config::{Backend, Config, What};
 use crate::error::{Error, Result};
 use crate::host;
-use crate::target::{self, Stopped};
-use crate::writing::Parcel;
-use osd_recording::rows::ProcessEvent;
-use std::collections::{HashMap, HashSet};
+use crate::host::capabilities::Keep;
+use crate::host::command::Stopped;
+use crate::output::sink::Sink;
+use crate::output::writer_thread::WriterHandle;
+use crate::source::Source;
+use crate::source::bpf::recorder::BpfSource;
+use crate::source::proc::recorder::ProcSource;
+use osd_recording::names::Arch;
+use osd_recording::{ClockTable, Metadata, Writer};
 use std::time::Instant;
 
 impl Session {
-    /// From here on the targets are recorded.
-    pub(super) fn mark_targets(&mut self, config: &Config) -> Result<()> {
-        self.metadata.target.follow = config.follow;
-        match &config.what {
-            What::Pids(pids) => {
-                self.metadata.target.pids.clone_from(pids);
-                self.seed_all(pids, config.follow)?;
-                if self.ledger.n_live() == 0 {
-                    return Err(Error::NoProcess { pid: pids.first().copied().unwrap_or(0) });
-                }
-                let marked: HashSet<u32> = self.ledger.live_pids().map(|(_, pid)| pid).collect();
-                self.not_recorded = target::not_recorded(pids, |pid| marked.contains(&pid));
-                self.metadata.blind_spots.extend_from_slice(&self.not_recorded);
-                self.open_books()?;
-            }
-            What::Command(command) => {
-                let text = command.iter().map(|a| a.to_string_lossy().into_owned());
-                self.metadata.target.command = text.collect();
-                let stopped = Stopped::spawn(command, &config.ignored_signals)?;
-                self.seed_all(&[stopped.pid()], false)?;
-                self.open_books()?;
-                self.child = Some(stopped.release()?);
-            }
+    /// # Errors
+    /// See [`Error`]; nothing is left behind.
+    pub(super) fn start(config: &Config, backend: Backend, arch: Arch, writer: Writer) -> Result<Self> {
+        let mut metadata = Metadata {
+            osd_version: config.osd_version.clone(),
+            recording_id: host::random_id(),
+            command_line: config.command_line.clone(),
+            interval_ns: config.interval.as_nanos() as u64,
+            host: host::describe(),
+            ..Metadata::default()
+        };
+        let source: Box<dyn Source> = match backend {
+            Backend::Proc => Box::new(ProcSource::start(config, &mut metadata)),
+            Backend::Bpf | Backend::Auto => Box::new(BpfSource::start(config, arch, &mut metadata)?),
+        };
+        let clock = ClockTable(vec![host::read_clocks()]);
+        let keep = (!config.access.keep_privileges).then(|| {
+            let keep = Keep::for_files(&config.output, config.labels.as_deref());
+            if source.reads_proc() { keep.and_proc() } else { keep }
+        });
+        let now = Instant::now();
+        let mut session = Self {
+            source,
+            sink: Sink::new(WriterHandle::start(writer, keep)?, clock, metadata),
+            child: None,
+            interval: config.interval,
+            began: now,
+            next_tick: now,
+            just_ticked: false,
+            end_was_seen: false,
+            not_recorded: Vec::new(),
+            outlives_command: config.outlives_command(),
+            timed_out: false,
+        };
+        session.mark_targets(config)?;
+        // Here and not earlier: a command has been started with all that it would have without a recorder.
+        if let Some(keep) = keep {
+            keep.narrow(|| session.source.works())
+                .map_err(|source| Error::Os { action: "give up privileges", source })?;
         }
-        Ok(())
+        Ok(session)
     }
 
-    fn seed_all(&mut self, roots: &[u32], descendants: bool) -> Result<()> {
-        let mut seeded = HashMap::new();
-        let mut rows = Vec::new();
-        loop {
-            let pids = if descendants { target::with_descendants(roots) } else { roots.iter().copied().collect() };
-            let new: Vec<u32> = pids.into_iter().filter(|p| !seeded.contains_key(p)).collect();
-            if new.is_empty() {
-                break;
-            }
-            for pid in new {
-                let seq = seeded.len() as u32 + 1;
-                seeded.insert(pid, seq);
-                if let Some(mut l) = self.probes.seed(pid, seq)? {
-                    l.parent_seq = seeded.get(&l.ppid).copied().unwrap_or(0);
-                    rows.push(
-                        self.ledger.arrived(&l, ProcessEvent::Running, host::running_text(pid), &self.clock).into(),
-                    );
+    /// From here on the targets are recorded.
+    fn mark_targets(&mut self, config: &Config) -> Result<()> {
+        let target = &mut self.sink.metadata.target;
+        target.follow = config.follow;
+        match &config.what {
+            What::Pids(pids) => {
+                target.pids.clone_from(pids);
+                self.source.mark(pids, config.follow, &mut self.sink)?;
+                if self.source.n_live() == 0 {
+                    return Err(Error::NoProcess { pid: pids.first().copied().unwrap_or(0) });
                 }
+                self.not_recorded = target::not_recorded(pids, |pid| self.source.is_recorded(pid));
+                self.sink.metadata.blind_spots.extend_from_slice(&self.not_recorded);
+                self.begin()
+            }
+            What::Command(command) => {
+                target.command = command.iter().map(|a| a.to_string_lossy().into_owned()).collect();
+                let stopped = Stopped::spawn(command, &config.ignored_signals)?;
+                let pid = stopped.pid();
+                self.source.mark(&[pid], false, &mut self.sink)?;
+                self.begin()?;
+                self.child = Some(stopped.release()?);
+                self.source.released(pid, &mut self.sink)
             }
         }
-        self.writing.send(Parcel { rows, ..Parcel::default() })
     }
 
     /// Starts the first interval.
-    fn open_books(&mut self) -> Result<()> {
-        let usages = self.probes.sample()?;
-        self.ledger.baseline(&usages);
-        let now = host::boottime_ns();
-        self.interval_start_ns = self.clock.utc_ns(now);
-        self.metadata.started_ns = self.interval_start_ns;
-        self.host.interval(0, 0);
+    fn begin(&mut self) -> Result<()> {
+        let start_ns = self.source.begin(&self.sink)?;
         self.began = Instant::now();
         self.next_tick = self.began + self.interval;
-        if let Some(spending) = &mut self.spending {
-            spending.begin();
-        }
-        self.metadata.clock = self.clock.clone();
-        self.writing.describe(&self.metadata)
+        self.sink.begin(start_ns)
     }
 }

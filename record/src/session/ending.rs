@@ -1,103 +1,50 @@
-//! The end of a session, and of the threads in it: last totals are read when a thread has left its processor for good, and the file is closed
-//! when nobody's are to come any more, or have been waited for long enough.
+//! The end of a session: the source is stopped, what is left of it is read, and the file is closed.
 
-use super::Session;
+use super::{Session, labels};
 use crate::config::{Config, Outcome};
 use crate::error::Result;
 use crate::host;
-use crate::labels;
-use crate::shelf::Shelf;
-use crate::spending::Spending;
-use crate::target::Child;
-use crate::writing::Parcel;
-use osd_recording::rows::{Row, Sample};
-use std::time::{Duration, Instant};
-
-/// Threads that have ended and are held by the kernel side until they are read, at most.
-const MOST_HELD: usize = 512;
-/// Longest that one is held: an interval may last an hour.
-const LONGEST_HELD: Duration = Duration::from_secs(1);
+use crate::host::command::Child;
+use crate::output::rotation::Rotation;
+use osd_recording::rows::Row;
 
 impl Session {
-    /// Whether those who have ended are to be read before the interval is over.
-    pub(super) fn ends_are_due(&self) -> bool {
-        match self.ledger.n_ending() {
-            0 => false,
-            n => n > MOST_HELD || self.ends_read.elapsed() > LONGEST_HELD,
+    /// Closes the recording. `asked`: the caller wants what a flight recorder holds.
+    pub(super) fn finish(mut self, config: &Config, rotation: Rotation, asked: bool) -> Result<Outcome> {
+        self.source.stop(&mut self.sink)?;
+        if !self.has_seen_all() {
+            self.tick()?;
         }
-    }
-
-    /// Reads what those used who have ended. Their life records are read in between: what a thread used before its end must be known first.
-    pub(super) fn read_ended(&mut self, rows: &mut Vec<Row>) -> Result<()> {
-        self.ends_read = Instant::now();
-        if self.ledger.n_ending() == 0 {
-            return Ok(());
-        }
-        let mut ended = self.probes.read_ended(self.ledger.ending())?;
-        self.drain_lives(rows);
-        let again = !self.probes.holds_ended();
-        ended.retain(|e| self.ledger.thread_gone(e, again));
-        self.probes.release_ended(&ended);
-        Ok(())
-    }
-
-    /// Waits until every thread that has ended has left its processor for good, at most for `patience`.
-    fn await_ends(&mut self, patience: Duration) -> Result<()> {
-        const NAP: Duration = Duration::from_millis(2);
-        let deadline = Instant::now() + patience;
-        loop {
-            let mut parcel = Parcel::default();
-            self.read_ended(&mut parcel.rows)?;
-            self.hand_over(parcel)?;
-            if self.ledger.n_ending() == 0 || Instant::now() >= deadline {
-                return Ok(());
-            }
-            std::thread::sleep(NAP);
-        }
-    }
-
-    /// After the last interval: what those used who ended shortly before it.
-    fn settle_ends(&mut self) -> Result<()> {
-        self.await_ends(Duration::from_millis(200))?;
-        let samples = self.ledger.late_samples(self.interval_start_ns);
-        let unseen = self.unseen();
-        let mut parcel = Parcel::default();
-        parcel.rows.extend(samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
-        self.note_losses(0, 0, &mut parcel.rows)?;
-        self.hand_over(parcel)
-    }
-
-    pub(super) fn finish(mut self, config: &Config, shelf: Shelf, asked: bool) -> Result<Outcome> {
-        self.probes.detach();
-        while self.drain()? {}
-        // Nobody is left whose time goes on without being recorded: what their end took belongs to their last interval.
-        if self.ledger.n_live() == 0 {
-            self.await_ends(Duration::from_secs(2))?;
-        }
-        self.ending = true;
-        self.tick()?;
-        self.settle_ends()?;
-        // A bad labels file is told after the recording is safe, not instead of it.
+        self.source.settle(&mut self.sink)?;
+        // A bad labels file is reported after the recording is safe, not instead of it.
         let labels = config.labels.as_deref().map_or_else(|| Ok(Vec::new()), labels::read);
-        let rows = labels.iter().flatten().cloned().map(Row::from).collect();
-        self.writing.send(Parcel { rows, ..Parcel::default() })?;
-        self.clock.0.push(host::read_clocks());
+        self.sink.send(labels.iter().flatten().cloned().map(Row::from).collect())?;
+        self.sink.clock.0.push(host::read_clocks());
         let mut status = self.status();
         let exit_code = self.child.as_mut().and_then(Child::ended);
-        self.metadata.target.exit_code = exit_code;
-        self.metadata.ended_ns = self.interval_start_ns;
-        self.metadata.clock = self.clock.clone();
-        self.metadata.self_cost.budget = self.spending.as_mut().map(Spending::close);
-        let n_processes = self.ledger.n_processes();
-        let still_running = self.ledger.still_running();
-        let full = self.writing.is_full();
-        let asked = asked || self.target_failed || self.timed_out || exit_code.is_some_and(|code| code != 0);
-        let recordings = shelf.finish(self.writing.close(self.metadata)?, asked)?;
+        let target_failed = self.source.take_failure();
+        let mut metadata = self.sink.metadata;
+        metadata.target.exit_code = exit_code;
+        metadata.ended_ns = self.sink.interval_start_ns;
+        metadata.clock = self.sink.clock;
+        metadata.self_cost.budget = self.source.close_budget();
+        let n_processes = self.source.n_processes();
+        let still_running = self.source.still_running();
+        let full = self.sink.writer.is_full();
+        let asked = asked || target_failed || self.timed_out || exit_code.is_some_and(|code| code != 0);
+        let recordings = rotation.finish(self.sink.writer.close(metadata)?, asked)?;
         labels?;
         if let Some(last) = recordings.last() {
             status.bytes = last.bytes;
         }
         let not_recorded = self.not_recorded;
         Ok(Outcome { recordings, status, exit_code, still_running, not_recorded, n_processes, disk_full: full })
+    }
+
+    /// Whether the last interval is over: its source sees things at the end of intervals only, one has just ended, and nothing that matters
+    /// has come after it.
+    fn has_seen_all(&self) -> bool {
+        let command_ended = self.child.as_ref().is_some_and(|c| c.peek().is_some());
+        self.source.only_looks() && self.just_ticked && (self.end_was_seen || !command_ended)
     }
 }

@@ -1,0 +1,19 @@
+//! The families of probes: what is recorded together, and can be left out together.
+//!
+//! A file each says all there is to say of one: its programs and what they attach to, what a recording is without it, the losses it counts,
+//! what it cannot see, what `osd doctor` looks for. The other half, the programs themselves, is the `.bpf.h` of that name in `bpf/c`.
+//! `call_table` says of each system call what of it is recorded, and what it is worth. `definition` says what a family is, `table` is the list of them, `plan` says which of them this kernel lets us attach, and how.
+
+pub(crate) mod call_table;
+mod definition;
+mod host;
+pub(crate) mod io_uring;
+pub(crate) mod life;
+pub(crate) mod network;
+pub(crate) mod plan;
+pub(crate) mod syscalls;
+mod table;
+pub(crate) mod usage;
+
+pub(crate) use definition::{Counter, Loss, Program, Setup};
+pub(crate) use table::{FAMILIES, blind_spots, counters, without_bpf};

@@ -1,0 +1,126 @@
+//! Where a session's rows go: the writer of the file under way, with the clock and the metadata
+//! that belong to it.
+
+use super::writer_thread::{Batch, WriterHandle};
+use crate::error::Result;
+use crate::host::{self, HostMeter};
+use osd_recording::rows::Row;
+use osd_recording::{ClockTable, Metadata, Writer};
+use std::time::{Duration, Instant};
+
+/// How often the three clocks are compared.
+const CLOCK_POINTS: Duration = Duration::from_secs(5);
+
+/// The file under way, and what goes into it whatever the source of the rest is.
+pub(crate) struct Sink {
+    pub(crate) writer: WriterHandle,
+    pub(crate) clock: ClockTable,
+    pub(crate) metadata: Metadata,
+    /// Start of the interval under way (UTC).
+    pub(crate) interval_start_ns: i64,
+    host: HostMeter,
+    next_clock: Instant,
+}
+
+impl Sink {
+    pub(crate) fn new(writer: WriterHandle, clock: ClockTable, metadata: Metadata) -> Self {
+        let next_clock = Instant::now() + CLOCK_POINTS;
+        Self { writer, clock, metadata, interval_start_ns: 0, host: HostMeter::new(), next_clock }
+    }
+
+    /// UTC now.
+    pub(crate) fn now_ns(&self) -> i64 {
+        self.clock.utc_ns(host::boottime_ns())
+    }
+
+    /// Hands rows over; waits while the writer is behind.
+    ///
+    /// # Errors
+    /// What stopped the writer, if it has stopped.
+    pub(crate) fn send(&mut self, rows: Vec<Row>) -> Result<()> {
+        self.writer.send(Batch { rows, ..Batch::default() })
+    }
+
+    /// The first interval starts at `start_ns`: says what is being recorded.
+    ///
+    /// # Errors
+    /// What stopped the writer, if it has stopped.
+    pub(crate) fn begin(&mut self, start_ns: i64) -> Result<()> {
+        self.interval_start_ns = start_ns;
+        self.metadata.started_ns = start_ns;
+        self.host.interval(0, 0);
+        self.metadata.clock = self.clock.clone();
+        self.writer.describe(&self.metadata)
+    }
+
+    /// Length of the interval if it ends at `end_ns`.
+    pub(crate) fn dur_ns(&self, end_ns: i64) -> u64 {
+        (end_ns - self.interval_start_ns).max(0).unsigned_abs()
+    }
+
+    /// What the whole host did in the interval, which ends at `end_ns`.
+    pub(crate) fn host_row(&mut self, end_ns: i64) -> Option<Row> {
+        let dur_ns = self.dur_ns(end_ns);
+        self.host.interval(self.interval_start_ns, dur_ns).map(Row::from)
+    }
+
+    /// Compares the clocks, if it is time.
+    ///
+    /// # Errors
+    /// What stopped the writer, if it has stopped.
+    pub(crate) fn compare_clocks(&mut self) -> Result<()> {
+        let now = Instant::now();
+        if now < self.next_clock {
+            return Ok(());
+        }
+        // From now, not from when it was due: after a pause one comparison is enough.
+        self.next_clock = now + CLOCK_POINTS;
+        let point = host::read_clocks();
+        self.clock.0.push(point);
+        self.writer.clock(point)
+    }
+
+    /// Ends the file where the interval has just ended, and describes the one that follows it in `writer`.
+    ///
+    /// # Errors
+    /// What stopped the writer, if it has stopped.
+    pub(crate) fn turn_over(&mut self, writer: Writer) -> Result<()> {
+        self.metadata.ended_ns = self.interval_start_ns;
+        self.metadata.clock = self.clock.clone();
+        self.writer.next(self.metadata.clone(), writer)?;
+        // The first point converts all stamps of the session, so it is the first of each file.
+        self.clock.0.truncate(1);
+        self.clock.0.push(host::read_clocks());
+        self.metadata.clock = self.clock.clone();
+        self.metadata.recording_id = host::random_id();
+        self.metadata.started_ns = self.interval_start_ns;
+        self.metadata.losses.clear();
+        self.writer.describe(&self.metadata)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use osd_recording::{Recording, WriterOptions};
+
+    #[test]
+    fn after_a_pause_clocks_are_compared_once_and_an_unfinished_recording_has_its_clock_table() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("r.parquet");
+        let writer = WriterHandle::start(Writer::create(&path, WriterOptions::default()).unwrap(), None).unwrap();
+        let clock = ClockTable(vec![host::read_clocks()]);
+        let mut sink = Sink::new(writer, clock.clone(), Metadata::default());
+        sink.writer.keep().unwrap();
+        sink.begin(7).unwrap();
+        // As after an hour of a stopped process.
+        sink.next_clock = Instant::now().checked_sub(10 * CLOCK_POINTS).unwrap();
+        sink.compare_clocks().unwrap();
+        sink.compare_clocks().unwrap();
+        assert_eq!(sink.clock.0.len(), 2);
+        drop(sink);
+        let unfinished = Recording::open(path).unwrap();
+        let metadata = unfinished.metadata();
+        assert_eq!((metadata.started_ns, metadata.clock.0.first()), (7, clock.0.first()));
+    }
+}

@@ -1,0 +1,303 @@
+//! What is loaded and attached, seen from user space: drains the rings, runs the passes, reads the
+//! counters.
+
+use super::decode::{self, Life};
+use super::passes;
+use super::tallies::KernelTallies;
+use crate::account::losses;
+use crate::account::resolve::Call;
+use crate::error::{Error, Result, bpf};
+use crate::family::{self, Counter, Loss};
+use osd_bpf::OsdSkel;
+use osd_bpf::libbpf_rs::{self, Iter, Link, MapCore, MapFlags, libbpf_sys};
+use osd_bpf::ring::{CallRings, RecordRing};
+use osd_bpf::tallies::TallySlots;
+use osd_bpf::wire::{self, Wire, ended_thread, life, tally, tally_key, usage};
+use std::cell::Cell;
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::time::Duration;
+
+/// Calls taken from a ring in one go: bounds memory, and lets other work come between.
+const DRAIN: usize = 8 * 1024;
+
+/// The loaded and attached programs.
+pub(crate) struct Probes {
+    skel: OsdSkel<'static>,
+    links: Vec<Link>,
+    /// How the last totals of threads come; goes on when all else is detached.
+    endings: Endings,
+    /// `None`: by `/proc`.
+    sampler: Option<Link>,
+    /// Threads named so far without a pass.
+    n_seeded: Cell<u64>,
+    /// The programs that run, by the stream that lacks something when the kernel refuses to run one. They are `skel`'s.
+    running: Vec<(&'static str, Vec<RawFd>)>,
+    counters: Vec<&'static Counter>,
+    calls: CallRings,
+    paths: RecordRing,
+    lives: RecordRing,
+    doorbell: RecordRing,
+    tallies: KernelTallies,
+    slots: usize,
+    /// Calls with a path handed over so far.
+    n_paths: u64,
+}
+
+/// What runs.
+pub(super) struct Attached {
+    /// Of what counts.
+    pub(super) links: Vec<Link>,
+    pub(super) endings: Endings,
+    /// The pass over threads, if the kernel has one.
+    pub(super) sampler: Option<Link>,
+    pub(super) running: Vec<(&'static str, Vec<RawFd>)>,
+}
+
+/// How the memory for calls is shared out.
+pub(super) struct RingSizes {
+    /// One a processor.
+    pub(super) rings: usize,
+    /// Calls in each.
+    pub(super) slots: usize,
+    pub(super) path_bytes: u32,
+    /// Tables of tallies: one a processor.
+    pub(super) tables: usize,
+}
+
+/// How the last totals of threads that have ended come.
+pub(super) enum Endings {
+    /// The kernel side holds their tasks, and this passes over them.
+    Held(Link),
+    /// The kernel reports each when it forgets it: a record of the life ring.
+    Reported { _link: Option<Link> },
+}
+
+impl Probes {
+    /// Reads what was loaded into `skel` and attached.
+    ///
+    /// # Errors
+    /// [`Error::Os`] if a ring cannot be mapped.
+    pub(super) fn new(
+        skel: OsdSkel<'static>,
+        Attached { links, endings, sampler, running }: Attached,
+        sizes: &RingSizes,
+        n_cpus: usize,
+    ) -> Result<Self> {
+        let mapped = |source| Error::Os { action: "map a ring", source };
+        let maps = &skel.maps;
+        let calls = CallRings::new(&maps.call_rings, sizes.rings, sizes.slots).map_err(mapped)?;
+        let paths = RecordRing::new(&maps.paths, maps.paths.max_entries()).map_err(mapped)?;
+        let lives = RecordRing::new(&maps.lives, maps.lives.max_entries()).map_err(mapped)?;
+        let doorbell = RecordRing::new(&maps.doorbell, maps.doorbell.max_entries()).map_err(mapped)?;
+        let slots = TallySlots::new(&maps.tally_slots, sizes.tables).map_err(mapped)?;
+        let tallies = KernelTallies::new(slots, n_cpus);
+        Ok(Self {
+            skel,
+            links,
+            endings,
+            sampler,
+            n_seeded: Cell::new(0),
+            running,
+            counters: family::counters(),
+            calls,
+            paths,
+            lives,
+            doorbell,
+            tallies,
+            slots: sizes.slots,
+            n_paths: 0,
+        })
+    }
+
+    /// Makes the threads of `pid` targets under the name `process_seq` (which must be below 65 536). Returns the process as the
+    /// kernel sees it; `None` if it has ended or was a target already.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if the pass cannot run.
+    pub(crate) fn seed(&self, pid: u32, process_seq: u32) -> Result<Option<life>> {
+        if self.by_proc() {
+            return passes::seed(&self.skel.maps.threads_by_tid, pid, process_seq, &self.n_seeded);
+        }
+        let wanted = &self.skel.maps.wanted;
+        let key = pid.to_ne_bytes();
+        wanted.update(&key, &process_seq.to_ne_bytes(), MapFlags::ANY).map_err(bpf("name the target"))?;
+        let link = self.skel.progs.seed_threads.attach().map_err(bpf("attach BPF iterator `seed_threads`"))?;
+        let mut leader = None;
+        // Twice: a thread may start another between the pass reaching it and its mark taking effect.
+        for _ in 0..2 {
+            leader = leader.or(run_pass::<life>(&link)?.pop());
+        }
+        wanted.delete(&key).map_err(bpf("forget the target"))?;
+        Ok(leader)
+    }
+
+    /// Life records since the last time, in order.
+    pub(crate) fn drain_lives(&mut self) -> Vec<Life> {
+        let mut lives = Vec::new();
+        self.lives.read(usize::MAX, |bytes| lives.extend(decode::life_record(bytes)));
+        lives
+    }
+
+    /// Hands over the calls since the last time, at most [`DRAIN`] of each ring; true if there are more. A thread's calls are in
+    /// order unless it moved to another processor or some of them have a path.
+    pub(crate) fn drain_calls(&mut self, mut each: impl FnMut(Call)) -> bool {
+        let paths = self.paths.read(DRAIN, |bytes| {
+            if let Some(call) = decode::call_record(bytes) {
+                each(call);
+            }
+        });
+        self.n_paths += paths as u64;
+        self.calls.read(DRAIN, |call| each((call, None))) || paths == DRAIN
+    }
+
+    /// Of the calls handed over so far, those with a path.
+    pub(crate) fn n_paths(&self) -> u64 {
+        self.n_paths
+    }
+
+    /// Calls of the classes 1 to `level` are from now on tallied in the kernel and not recorded. Needs no privilege.
+    pub(crate) fn shed(&mut self, level: u32) {
+        if let Some(bss) = self.skel.maps.bss_data.as_deref_mut() {
+            // SAFETY: a valid, aligned place in memory that is shared with the kernel side, which reads it whole.
+            unsafe { (&raw mut bss.shed_level).write_volatile(level) };
+        }
+    }
+
+    /// Calls that found their ring full so far.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if the map cannot be read.
+    pub(crate) fn calls_lost(&self) -> Result<u64> {
+        self.read_loss(wire::loss::LOSS_CALL_RING_FULL)
+    }
+
+    /// What a counter says.
+    fn read_loss(&self, counter: wire::loss) -> Result<u64> {
+        let per_cpu = self
+            .skel
+            .maps
+            .losses
+            .lookup_percpu(&counter.0.to_ne_bytes(), MapFlags::ANY)
+            .map_err(bpf("read the losses"))?;
+        let values =
+            per_cpu.into_iter().flatten().filter_map(|v| Some(u64::from_ne_bytes(v.get(..8)?.try_into().ok()?)));
+        Ok(values.sum())
+    }
+
+    /// After so many drains everything is read that was in the rings when the first began.
+    pub(crate) fn drains_of_a_full_ring(&self) -> usize {
+        self.slots.div_ceil(DRAIN)
+    }
+
+    /// Sleeps until a ring is half full, a signal comes, or `limit` is over.
+    pub(crate) fn nap(&mut self, limit: Duration) {
+        let mut fd = libc::pollfd { fd: self.skel.maps.doorbell.as_fd().as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // Rounded up: a nap of nothing would be a busy wait.
+        let ms = limit.as_micros().div_ceil(1000) as libc::c_int;
+        // SAFETY: one pollfd, valid for the call. Whatever it returns, the caller looks into the rings next.
+        unsafe { libc::poll(&raw mut fd, 1, ms) };
+        self.doorbell.read(usize::MAX, |_| ());
+    }
+
+    /// One pass over the targets.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if the pass cannot run.
+    pub(crate) fn sample(&self) -> Result<Vec<usage>> {
+        match &self.sampler {
+            Some(sampler) => run_pass(sampler),
+            None => passes::sample(&self.skel.maps.threads_by_tid),
+        }
+    }
+
+    /// One pass over the threads that have ended and whose last totals have not been read; `ending` are they, as far as they are known.
+    /// The life records of those that are final are in the ring by then.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if the pass cannot run.
+    pub(crate) fn read_ended<'a>(&self, ending: impl Iterator<Item = &'a usage>) -> Result<Vec<ended_thread>> {
+        match &self.endings {
+            Endings::Held(pass) => run_pass(pass),
+            // What is no zombie comes by the ring.
+            Endings::Reported { .. } => Ok(ending.filter_map(passes::zombie).collect()),
+        }
+    }
+
+    /// Whether those are held until they are let go; otherwise the kernel may tell of them once more.
+    pub(crate) fn holds_ended(&self) -> bool {
+        matches!(self.endings, Endings::Held(_))
+    }
+
+    /// Lets go of `ended`.
+    pub(crate) fn release_ended(&self, ended: &[ended_thread]) {
+        if self.holds_ended() {
+            for e in ended {
+                // One that is not there has been let go.
+                let _ = self.skel.maps.held_tasks.delete(&e.task.to_ne_bytes());
+            }
+        }
+    }
+
+    /// Whether passes over threads are made by reading `/proc`.
+    pub(crate) fn by_proc(&self) -> bool {
+        self.sampler.is_none()
+    }
+
+    /// Running totals of every (process, call) that the kernel tallied; one may come in several parts, to be added up.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if a map cannot be read.
+    pub(crate) fn read_tallies(&mut self, each: impl FnMut(tally_key, tally)) -> Result<()> {
+        self.tallies.read(&self.skel.maps.tallies, &self.skel.maps.spilled_tallies, each)
+    }
+
+    /// Forgets tallies of processes that have ended.
+    pub(crate) fn delete_tallies(&mut self, keys: &[(u32, u32)]) {
+        self.tallies.delete(&self.skel.maps.tallies, &self.skel.maps.spilled_tallies, keys);
+    }
+
+    /// Running totals of what was lost, by stream and reason.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if a map or program cannot be asked.
+    pub(crate) fn read_losses(&self) -> Result<losses::Totals> {
+        let mut totals = Vec::new();
+        for Counter { counter, loss } in &self.counters {
+            totals.push((*loss, self.read_loss(*counter)?));
+        }
+        for (stream, programs) in &self.running {
+            let misses = programs.iter().map(|fd| recursion_misses(*fd)).sum::<Result<u64>>()?;
+            totals.push((Loss { stream, reason: "recursion_miss" }, misses));
+        }
+        Ok(totals)
+    }
+
+    /// Detaches everything that counts; the passes and maps stay readable, and threads that have ended still say when they are gone.
+    /// Returns when no program that was detached can be running any more.
+    pub(crate) fn detach(&mut self) {
+        self.links.clear();
+        // A program that was running when its link went ends within microseconds; the kernel offers no way to wait for it.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+/// How often the kernel refused to run a program because it was running on that processor already. What it should have seen then is
+/// in no count, so this is one.
+fn recursion_misses(program: RawFd) -> Result<u64> {
+    let mut info = libbpf_sys::bpf_prog_info::default();
+    let mut len = size_of_val(&info) as u32;
+    // SAFETY: `info` is `len` bytes of plain data; with its lengths and pointers zero the kernel writes nowhere else.
+    let ret = unsafe { libbpf_sys::bpf_prog_get_info_by_fd(program, &raw mut info, &raw mut len) };
+    if ret != 0 {
+        return Err(bpf("ask how often a program was refused")(libbpf_rs::Error::from_raw_os_error(-ret)));
+    }
+    Ok(info.recursion_misses)
+}
+
+fn run_pass<T: Wire>(link: &Link) -> Result<Vec<T>> {
+    let mut bytes = Vec::new();
+    let mut pass = Iter::new(link).map_err(bpf("start a pass over threads"))?;
+    pass.read_to_end(&mut bytes).map_err(|source| Error::Os { action: "run a pass over threads", source })?;
+    Ok(bytes.chunks_exact(size_of::<T>()).filter_map(T::read).collect())
+}

@@ -1,0 +1,389 @@
+//! Recording by programs in the kernel: what the rings hold becomes rows, and at the end of an
+//! interval what was counted does.
+//!
+//! The order at the start is what makes counts exact: programs first, then the targets are marked, then (for a command) it is let go.
+//! At the end: programs off, rings drained, last pass, last tallies. So a call is in the tallies if and only if it is in the events or
+//! among the losses. The end of an interval is the same without the first step: what the rings hold at that moment is counted in it.
+
+use super::cost;
+use super::decode::Life;
+use super::load::{self, Knobs, Loaded};
+use super::probes::Probes;
+use crate::account::counts::Counts;
+use crate::account::ledger::{Interval, Ledger};
+use crate::account::losses::Losses;
+use crate::account::resolve::{Call, Resolver};
+use crate::budget::controller::{Prices, Spent};
+use crate::budget::spending::Spending;
+use crate::config::{Config, Control, Status, Syscalls};
+use crate::error::Result;
+use crate::family::io_uring::IO_URING;
+use crate::family::plan::AttachPlan;
+use crate::family::syscalls::SYSCALLS;
+use crate::family::usage::END_UNSEEN;
+use crate::family::{FAMILIES, blind_spots, call_table};
+use crate::host;
+use crate::host::proc::with_descendants;
+use crate::host::text::ExecText;
+use crate::output::sink::Sink;
+use crate::output::writer_thread::Batch;
+use crate::source::{Command, Source};
+use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE};
+use osd_recording::names::Arch;
+use osd_recording::rows::{Loss, Process, ProcessEvent, Row, Sample, Unseen};
+use osd_recording::{Budget, Calls, LossTotal, Metadata};
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+/// The source.
+pub(crate) struct BpfSource {
+    pub(super) probes: Probes,
+    pub(super) ledger: Ledger,
+    takes_fd: [bool; NR_TABLE],
+    losses: Losses,
+    counts: Counts,
+    /// Calls of a process whose fork record has not been read yet.
+    waiting: Vec<Call>,
+    n_events: u64,
+    spending: Option<Spending>,
+    /// Events, and those with a path, when the last interval ended.
+    counted: (u64, u64),
+    /// A process that was named ended badly.
+    target_failed: bool,
+    /// When those who have ended were last read.
+    pub(super) ends_read: Instant,
+    /// What nobody fills of a sample.
+    pub(super) unseen: Unseen,
+    /// The ring of calls ran dry in this interval.
+    settled: bool,
+    ending: bool,
+}
+
+impl BpfSource {
+    /// Loads and attaches the programs, and says in `metadata` which. Nothing is a target yet.
+    ///
+    /// # Errors
+    /// What the kernel refuses: see [`crate::Error`].
+    pub(crate) fn start(config: &Config, arch: Arch, metadata: &mut Metadata) -> Result<Self> {
+        let knobs = Knobs {
+            events: config.syscalls == Syscalls::Events,
+            latency: config.latency,
+            follow: config.follow,
+            ring_bytes: config.ring_bytes,
+            life_ring_bytes: config.life_ring_bytes,
+            tally_entries: config.tally_entries,
+            arch,
+            hold_tasks: !config.access.lacks("held_tasks"),
+        };
+        let plan = AttachPlan::find(&config.access, config.btf.as_deref())?;
+        // Before the programs that record are there, which would make it look cheaper.
+        let prices = match config.max_overhead {
+            Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch, &config.access, &plan, config.latency)?,
+            _ => Prices::default(),
+        };
+        let plan = if config.syscalls == Syscalls::Off { plan.without(&SYSCALLS) } else { plan };
+        let Loaded { probes, plan, families } = load::load(plan, &config.access, knobs)?;
+        metadata.syscalls = match config.syscalls {
+            Syscalls::Events if plan.has(&SYSCALLS) => "events",
+            Syscalls::Tally if plan.has(&SYSCALLS) => "tally",
+            _ => "off",
+        }
+        .into();
+        metadata.no_latency = !config.latency;
+        metadata.families = families;
+        metadata.blind_spots =
+            blind_spots(|f| plan.has(f), &plan.left_out, config, probes.by_proc(), probes.holds_ended());
+        let mut unseen = Unseen { latency: !config.latency, ..Unseen::default() };
+        FAMILIES.iter().filter(|f| !plan.has(f)).for_each(|f| (f.unseen)(&mut unseen));
+        let events = metadata.syscalls == "events";
+        let spending = config.max_overhead.map(|allowed| Spending::new(allowed, metadata.host.n_cpus, prices, events));
+        Ok(Self {
+            ledger: Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes, plan.has(&IO_URING)),
+            probes,
+            takes_fd: call_table::takes_fd(arch),
+            losses: Losses::default(),
+            counts: Counts::default(),
+            waiting: Vec::new(),
+            n_events: 0,
+            spending,
+            counted: (0, 0),
+            target_failed: false,
+            ends_read: Instant::now(),
+            unseen,
+            settled: false,
+            ending: false,
+        })
+    }
+
+    /// Takes what the rings hold, lives first so that calls find their process. True if there is more.
+    pub(super) fn drain(&mut self, sink: &mut Sink) -> Result<bool> {
+        let mut batch = sink.writer.batch();
+        self.drain_lives(&mut batch.rows, sink);
+        if self.ends_are_due() {
+            self.read_ended(&mut batch.rows, sink)?;
+        }
+        self.resolve_waiting(&mut batch.syscalls, sink);
+        let mut stranded = std::mem::take(&mut self.waiting);
+        let mut resolver = Resolver::new(&self.ledger, &sink.clock, &self.takes_fd);
+        let syscalls = &mut batch.syscalls;
+        let more = self.probes.drain_calls(|call| {
+            self.counts.add(&call.0);
+            resolver.resolve(call, syscalls, &mut stranded);
+        });
+        self.waiting = stranded;
+        self.n_events += batch.syscalls.len() as u64;
+        self.hand_over(batch, sink)?;
+        self.settled |= !more;
+        Ok(more)
+    }
+
+    /// Gives `batch` to the writer. What the rings lose while it is too far behind to take more is its doing.
+    pub(super) fn hand_over(&mut self, batch: Batch, sink: &mut Sink) -> Result<()> {
+        let Some(batch) = sink.writer.offer(batch)? else { return Ok(()) };
+        let before = self.probes.calls_lost()?;
+        sink.writer.send(batch)?;
+        self.losses.while_behind(self.probes.calls_lost()? - before);
+        Ok(())
+    }
+
+    /// Calls whose process has been introduced since become rows; the others go on waiting.
+    fn resolve_waiting(&mut self, rows: &mut Calls, sink: &Sink) {
+        let mut resolver = Resolver::new(&self.ledger, &sink.clock, &self.takes_fd);
+        let mut stranded = Vec::new();
+        self.waiting.drain(..).for_each(|call| resolver.resolve(call, rows, &mut stranded));
+        self.waiting = stranded;
+    }
+
+    pub(super) fn drain_lives(&mut self, rows: &mut Vec<Row>, sink: &Sink) {
+        for record in self.probes.drain_lives() {
+            match record {
+                Life::Fork(l) => {
+                    rows.push(self.ledger.arrived(&l, ProcessEvent::Fork, ExecText::default(), &sink.clock).into());
+                }
+                Life::Exec(l, text) => {
+                    self.losses.argv_cut(text.cut);
+                    rows.push(self.ledger.execed(&l, text, &sink.clock).into());
+                }
+                Life::Exit(l) => {
+                    let row = self.ledger.exited(&l, &sink.clock);
+                    let badly = |r: &osd_recording::rows::Process| {
+                        r.exit_signal.is_some() || r.exit_code.is_some_and(|code| code != 0)
+                    };
+                    let named = &sink.metadata.target.pids;
+                    self.target_failed |= row.as_ref().is_some_and(|r| badly(r) && named.contains(&r.owner.pid));
+                    rows.extend(row.map(Row::from));
+                }
+                Life::ThreadExit(l, usage) => self.ledger.thread_exited(&l, &usage, &sink.clock),
+                Life::ThreadGone(e) => {
+                    self.ledger.thread_gone(&e, false);
+                }
+            }
+        }
+    }
+
+    /// What the interval was spent on, but for what is read later.
+    fn spent(&mut self, elapsed_ns: u64, interval: &Interval) -> Spent {
+        let before = std::mem::replace(&mut self.counted, (self.n_events, self.probes.n_paths()));
+        let events = self.counted.0 - before.0;
+        let calls: u64 = interval.tallies.iter().map(|t| t.count).sum();
+        Spent {
+            elapsed_ns,
+            events,
+            paths: self.counted.1 - before.1,
+            tallied: calls.saturating_sub(events),
+            targets_ns: interval.samples.iter().map(|s| s.cpu_ns).sum(),
+            ..Spent::default()
+        }
+    }
+
+    /// Writes down what was lost in the interval. Of its calls, `tallied` have a tally and no row. Gives the calls that were shed, by class.
+    pub(super) fn note_losses(
+        &mut self,
+        dur_ns: u64,
+        tallied: u64,
+        rows: &mut Vec<Row>,
+        sink: &mut Sink,
+    ) -> Result<[u64; N_CLASSES]> {
+        let mut totals = self.probes.read_losses()?;
+        totals.push((END_UNSEEN, self.ledger.n_given_up()));
+        let tallied = (sink.metadata.syscalls == "events" && !self.ending).then_some(tallied);
+        let (lost, shed) = self.losses.interval(totals, tallied);
+        for (lost, count) in lost {
+            let loss = LossTotal { stream: lost.stream.to_owned(), reason: lost.reason.to_owned(), count };
+            sink.metadata.add_loss(&loss);
+            let (ts_ns, stream, reason) = (sink.interval_start_ns, loss.stream, loss.reason);
+            rows.push(Loss { ts_ns, dur_ns, stream, reason, count }.into());
+        }
+        Ok(shed)
+    }
+}
+
+impl Source for BpfSource {
+    fn mark(&mut self, roots: &[u32], descendants: bool, sink: &mut Sink) -> Result<()> {
+        let mut seeded = HashMap::new();
+        let mut rows = Vec::new();
+        loop {
+            let pids = if descendants { with_descendants(roots) } else { roots.iter().copied().collect() };
+            let new: Vec<u32> = pids.into_iter().filter(|p| !seeded.contains_key(p)).collect();
+            if new.is_empty() {
+                break;
+            }
+            for pid in new {
+                let seq = seeded.len() as u32 + 1;
+                seeded.insert(pid, seq);
+                if let Some(mut l) = self.probes.seed(pid, seq)? {
+                    l.parent_seq = seeded.get(&l.ppid).copied().unwrap_or(0);
+                    rows.push(
+                        self.ledger.arrived(&l, ProcessEvent::Running, host::running_text(pid), &sink.clock).into(),
+                    );
+                }
+            }
+        }
+        sink.send(rows)
+    }
+
+    fn begin(&mut self, sink: &Sink) -> Result<i64> {
+        let usages = self.probes.sample()?;
+        self.ledger.baseline(&usages);
+        if let Some(spending) = &mut self.spending {
+            spending.begin();
+        }
+        Ok(sink.now_ns())
+    }
+
+    fn works(&self) -> bool {
+        self.probes.read_losses().is_ok()
+    }
+
+    fn reads_proc(&self) -> bool {
+        self.probes.by_proc()
+    }
+
+    fn only_looks(&self) -> bool {
+        false
+    }
+
+    /// Drains the rings, sleeping while they are quiet.
+    fn watch(
+        &mut self,
+        until: Instant,
+        sink: &mut Sink,
+        control: &Control,
+        ended: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<()> {
+        // Shorter if a ring fills; see `Probes::nap`.
+        const NAP: Duration = Duration::from_millis(10);
+        loop {
+            let more = self.drain(sink)?;
+            let now = Instant::now();
+            if now >= until || (control.stopped() && !more) {
+                return Ok(());
+            }
+            if !more {
+                if ended(self.ledger.n_live()) {
+                    return Ok(());
+                }
+                self.probes.nap(NAP.min(until - now));
+            }
+        }
+    }
+
+    fn end_interval(&mut self, sink: &mut Sink, _: Option<Command>) -> Result<()> {
+        // As often as a full ring takes, not until it is empty: under a storm that would be never.
+        for _ in 0..self.probes.drains_of_a_full_ring() {
+            if !self.drain(sink)? {
+                break;
+            }
+        }
+        let mut batch = Batch::default();
+        self.drain_lives(&mut batch.rows, sink);
+        self.read_ended(&mut batch.rows, sink)?;
+        let usages = self.probes.sample()?;
+        let end_ns = sink.now_ns();
+        let mut not_events = Vec::new();
+        if sink.metadata.syscalls != "off" {
+            self.probes.read_tallies(|key, total| not_events.push((key, total)))?;
+        }
+        let totals = self.counts.with(not_events);
+        // A thousand stats of /proc an interval is where it would begin to cost; beyond that the column is null.
+        let n_fds = self.ledger.live_pids().take(256).filter_map(|(seq, pid)| Some((seq, host::n_fds(pid)?))).collect();
+        let seqs = self.waiting.iter().map(|(c, _)| c.process_seq).chain(totals.iter().map(|(key, _)| key.process_seq));
+        let met = self.ledger.meet(seqs, &usages, end_ns, self.ending, &sink.clock, host::read_info);
+        batch.rows.extend(met.into_iter().map(Row::from));
+        // Whoever was introduced above has its tallies in this interval, so its calls belong here too.
+        self.resolve_waiting(&mut batch.syscalls, sink);
+        self.n_events += batch.syscalls.len() as u64;
+        let settled = std::mem::take(&mut self.settled);
+        let mut interval = self.ledger.close_interval(end_ns, &usages, &totals, &n_fds, settled);
+        self.probes.delete_tallies(&interval.dead_tallies);
+        for (seq, _) in &interval.dead_tallies {
+            self.counts.forget(*seq);
+        }
+        let dur_ns = sink.dur_ns(end_ns);
+        let mut spent = self.spent(dur_ns, &interval);
+        if sink.metadata.no_latency {
+            interval.tallies.iter_mut().for_each(|t| t.total_ns = NO_DURATION);
+        }
+        let unseen = self.unseen;
+        batch.rows.extend(interval.samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
+        batch.rows.extend(interval.tallies.into_iter().map(Row::from));
+        batch.rows.extend(sink.host_row(end_ns));
+        spent.shed = self.note_losses(dur_ns, spent.tallied, &mut batch.rows, sink)?;
+        self.hand_over(batch, sink)?;
+        if let Some(spending) = &mut self.spending {
+            self.probes.shed(spending.interval(spent) as u32);
+        }
+        sink.interval_start_ns = end_ns;
+        Ok(())
+    }
+
+    fn stop(&mut self, sink: &mut Sink) -> Result<()> {
+        self.probes.detach();
+        while self.drain(sink)? {}
+        // Nobody is left whose time goes on without being recorded: what their end took belongs to their last interval.
+        if self.ledger.n_live() == 0 {
+            self.await_ends(Duration::from_secs(2), sink)?;
+        }
+        self.ending = true;
+        Ok(())
+    }
+
+    fn settle(&mut self, sink: &mut Sink) -> Result<()> {
+        self.settle_ends(sink)
+    }
+
+    fn alive(&self, now_ns: i64) -> Vec<Process> {
+        self.ledger.alive(now_ns).collect()
+    }
+
+    fn is_recorded(&self, pid: u32) -> bool {
+        self.ledger.live_pids().any(|(_, live)| live == pid)
+    }
+
+    fn n_live(&self) -> usize {
+        self.ledger.n_live()
+    }
+
+    fn n_processes(&self) -> u64 {
+        self.ledger.n_processes()
+    }
+
+    fn still_running(&self) -> Vec<(u32, String)> {
+        self.ledger.still_running()
+    }
+
+    fn take_failure(&mut self) -> bool {
+        std::mem::take(&mut self.target_failed)
+    }
+
+    fn close_budget(&mut self) -> Option<Budget> {
+        self.spending.as_mut().map(Spending::close)
+    }
+
+    fn report(&self, status: &mut Status) {
+        status.events = self.n_events;
+        status.lost = self.losses.n_lost();
+        status.shed = self.losses.n_shed();
+        status.overhead = self.spending.as_ref().map(Spending::overhead);
+    }
+}
