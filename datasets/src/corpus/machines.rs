@@ -117,6 +117,6 @@ pub(super) fn read(root: &Path, name: &str, interval_s: f64) -> Result<Labelled>
         return Err(Error::Mismatch { path: label_file, found });
     }
     let metrics = names.unwrap_or_else(|| (1..=test.columns()).map(|i| format!("metric {i}")).collect());
-    let windows = osd_detect::metrics::segments(&labels);
+    let windows = osd_detect::alarms::segments(&labels);
     Ok(Labelled { name: name.to_owned(), metrics, interval_s, train, test, labels, windows })
 }

@@ -4,9 +4,9 @@ use super::{Args, Format, Half, csv_text};
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use osd_datasets::corpus::{Corpus, Known};
+use osd_datasets::evaluate::metrics::Evaluation;
 use osd_datasets::evaluate::{self, NabRow, Row};
 use osd_detect::detector::Sight;
-use osd_detect::metrics::Evaluation;
 #[cfg(feature = "train")]
 use osd_lstm::{Learner, Lstm, NotLearnt, Segment};
 use std::borrow::Cow;
@@ -27,7 +27,7 @@ pub(super) fn run(args: &Args, corpus: &Path) -> Result<ExitCode> {
         )));
     }
     if corpus.is_nab() {
-        show_nab(&evaluate::nab(&corpus, wanted)?, args.format)?;
+        show_nab(&evaluate::on_nab(&corpus, wanted)?, args.format)?;
         return Ok(ExitCode::SUCCESS);
     }
     let sight = if args.online { Sight::Online } else { Sight::Offline };

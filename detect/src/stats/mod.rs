@@ -1,0 +1,7 @@
+//! Statistics that know nothing of detectors: [`robust`] location and scale, the upper [`tail`] of a distribution, [`rates`] of
+//! events compared, [`histogram`]s of durations.
+
+pub mod histogram;
+pub mod rates;
+pub mod robust;
+pub mod tail;
