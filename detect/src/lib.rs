@@ -4,20 +4,24 @@
 //!
 //! - [`stats`] robust statistics, tails, rates and histograms;
 //! - [`data`] tables, grids, scales, and the seeded generator;
+//! - [`detector`] what a detector is;
 //! - [`online`] detectors of one metric, point by point;
 //! - [`batch`] detectors of many metrics that learn first;
-//! - [`combine`] many scores to one, scores to alarms, alarms to windows.
+//! - [`combine`] many scores to one, scores to alarms, alarms to windows;
+//! - [`registry`] every detector by its name.
 //!
 //! Each module of a room is reachable from the root, too: `osd_detect::stream` is `osd_detect::online::stream`.
 
 pub mod batch;
 pub mod combine;
 pub mod data;
+pub mod detector;
 pub mod online;
+pub mod registry;
 pub mod stats;
 
-pub use batch::{detector, plain, residual, scoring};
+pub use batch::{plain, residual, scoring};
 pub use combine::{alarm_rate, alarms, ensemble, windows};
-pub use data::{grid, rng, scaler, series};
+pub use data::{grid, metric, rng, scaler, series};
 pub use online::{novelty, stream};
 pub use stats::{histogram, rates, robust, tail};

@@ -1,7 +1,7 @@
 //! A forecaster among the detectors: what is learnt, by whom it is learnt, and the same recipe as for every other residual.
 
 use super::{Forecaster, Learner, Segment};
-use osd_detect::detector::{Detector, Error, Scores, Sight, learnable, scorable};
+use osd_detect::detector::{Batch, Error, Scores, Sight, learnable, scorable};
 use osd_detect::scaler::Scaler;
 use osd_detect::scoring::{self, Moments, Recipe};
 use osd_detect::series::Table;
@@ -80,7 +80,7 @@ fn streamed(forecaster: &Forecaster, segment: &Segment, metrics: usize) -> Table
     out
 }
 
-impl Detector for Forecasting {
+impl Batch for Forecasting {
     fn name(&self) -> &'static str {
         self.name
     }

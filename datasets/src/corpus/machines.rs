@@ -4,8 +4,9 @@
 //! A file has one line a point in time and no header, or one with the metrics' names. Labels are 0 or 1, a line each. `train/` may lack
 //! a machine.
 
+use super::error::{Error, Result};
+use super::labelled::Labelled;
 use super::text::{self, find};
-use super::{Error, Labelled, Result};
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 

@@ -1,13 +1,17 @@
 //! How good detectors are: what `osd eval` prints.
 //!
 //! [`metrics`] measures a score against labels point by point, [`nab`] as the Numenta Anomaly Benchmark does, [`incidents`] by the
-//! clock, as an operator counts. `detectors` runs osd's detectors and the baselines over a [`crate::corpus`].
+//! clock, as an operator counts. `by_machine.rs` and `leaderboard.rs` run the registry's detectors over a [`crate::corpus`];
+//! [`live`] sums up what commands said of labelled recordings.
 
-mod detectors;
+mod by_machine;
+mod error;
 pub mod incidents;
+mod leaderboard;
+pub mod live;
 pub mod metrics;
 pub mod nab;
 
-pub use detectors::{
-    Boxed, Error, NabRow, PUBLISHED, Row, detectors, learn, machine, nab as on_nab, novelty_scores, period,
-};
+pub use by_machine::{Boxed, Row, learn, machine, period};
+pub use error::Error;
+pub use leaderboard::{NabRow, PUBLISHED, on_nab};

@@ -1,26 +1,24 @@
-//! A seeded random number generator (SplitMix64), so that a seed names a run.
+//! What a workload draws: streams of the one seeded generator, so that a seed names a run.
 
-pub(crate) struct Rng(u64);
+use osd_detect::rng::Rng as Source;
+
+pub(crate) struct Rng(Source);
 
 impl Rng {
     /// The generator of stream `stream` of a run: threads share a seed and never a sequence.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
-        let mut rng = Self(seed ^ stream.wrapping_mul(0xd134_2543_de82_ef95));
+        let mut rng = Self(Source(seed ^ stream.wrapping_mul(0xd134_2543_de82_ef95)));
         rng.next_u64();
         rng
     }
 
     pub(crate) fn next_u64(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.bits()
     }
 
     /// Uniform in `0.0..1.0`.
     pub(crate) fn unit(&mut self) -> f64 {
-        (self.next_u64() >> 11) as f64 / (1_u64 << 53) as f64
+        self.0.unit()
     }
 
     /// Uniform in `0..n`; `n` is at least 1.
@@ -34,8 +32,7 @@ impl Rng {
 
     /// Log-normal, `sigma` in natural log units, cut to `min..=max`.
     pub(crate) fn log_normal(&mut self, median: f64, sigma: f64, min: usize, max: usize) -> usize {
-        // Box-Muller; 1 - unit() is never 0.
-        let normal = (-2.0 * (1.0 - self.unit()).ln()).sqrt() * (std::f64::consts::TAU * self.unit()).cos();
+        let normal = self.0.normal();
         ((median * (sigma * normal).exp()) as usize).clamp(min, max)
     }
 

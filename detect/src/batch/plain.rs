@@ -1,8 +1,8 @@
 //! A residual scored as the literature does: what a baseline's row in `docs/evaluation.md` is.
 
-use crate::batch::detector::{Detector, Error, Residual, Scores, Sight, learnable, scorable};
 use crate::batch::scoring::{self, Moments};
 use crate::data::series::Table;
+use crate::detector::{Batch, Error, Residual, Scores, Sight, learnable, scorable};
 
 /// Points over which [`Plain`] averages.
 pub const SMOOTH: usize = 30;
@@ -22,7 +22,7 @@ impl<R: Residual> Plain<R> {
     }
 }
 
-impl<R: Residual> Detector for Plain<R> {
+impl<R: Residual> Batch for Plain<R> {
     fn name(&self) -> &'static str {
         self.name
     }

@@ -6,8 +6,8 @@
 //! 3. their sum over metrics, the parts kept;
 //! 4. a kernel over time ("-K"): centred and Gaussian offline, exponential and causal online.
 
-use crate::batch::detector::{Detector, Error, Residual, Scores, Sight, learnable, scorable};
 use crate::data::series::Table;
+use crate::detector::{Batch, Error, Residual, Scores, Sight, learnable, scorable};
 use std::collections::VecDeque;
 
 /// Where z is cut: beyond, more is not stranger.
@@ -149,7 +149,7 @@ impl<R: Residual> Scored<R> {
     }
 }
 
-impl<R: Residual> Detector for Scored<R> {
+impl<R: Residual> Batch for Scored<R> {
     fn name(&self) -> &'static str {
         self.name
     }

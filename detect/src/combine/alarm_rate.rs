@@ -10,7 +10,8 @@
 //! exactly what it is fitted to, and the threshold sink; with all of it, an anomaly would make itself normal.
 
 use super::alarms::JOIN;
-use crate::stats::{robust, tail};
+use crate::stats::robust;
+use crate::stats::tail::Pareto;
 use std::collections::VecDeque;
 
 /// Points below the start that end a cluster: as many as part two alarms.
@@ -58,7 +59,7 @@ impl AlarmRate {
         robust::sort(&mut excesses);
         // On so few peaks neither a hard end nor an infinite variance is believed. With an end, a threshold for an hour made of minutes would
         // stay just below the highest score that the tail holds possible.
-        let (scale, shape) = tail::generalised_pareto(&excesses, 0.5);
+        let Pareto { scale, shape } = Pareto::fit(&excesses, 0.5);
         Some(Self { start, per_point: peaks.len() as f64 / scores.len() as f64, scale, shape, largest })
     }
 
@@ -73,8 +74,7 @@ impl AlarmRate {
         if self.scale <= 0.0 {
             return self.largest.next_up();
         }
-        self.start
-            + self.scale * if self.shape.abs() < 1e-9 { odds.ln() } else { (odds.powf(self.shape) - 1.0) / self.shape }
+        self.start + self.excess().excess(odds)
     }
 
     /// Whether all of it is finite, as it is if it was fitted and not read.
@@ -84,11 +84,12 @@ impl AlarmRate {
 
     /// Alarms an hour that normal data give at `threshold`; the clusters' own rate for one below where they start.
     pub fn per_hour(&self, threshold: f64, interval_s: f64) -> f64 {
-        let z = (threshold - self.start).max(0.0) / self.scale.max(f64::MIN_POSITIVE);
-        // A model may have been written with a tail that ends.
-        let beyond =
-            if self.shape.abs() < 1e-9 { (-z).exp() } else { (1.0 + self.shape * z).max(0.0).powf(-1.0 / self.shape) };
-        self.per_point * beyond * 3_600.0 / interval_s
+        self.per_point * self.excess().beyond((threshold - self.start).max(0.0)) * 3_600.0 / interval_s
+    }
+
+    /// The tail of a peak's excess over `start`.
+    fn excess(&self) -> Pareto {
+        Pareto { scale: self.scale.max(f64::MIN_POSITIVE), shape: self.shape }
     }
 }
 
@@ -154,10 +155,10 @@ impl Streaming {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::batch::detector::Sight;
     use crate::batch::scoring;
     use crate::combine::alarms;
     use crate::data::rng::Rng;
+    use crate::detector::Sight;
 
     /// A smoothed score with a heavy tail, a point a second.
     fn score(n: usize, seed: u64) -> Vec<f64> {

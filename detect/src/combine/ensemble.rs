@@ -4,15 +4,26 @@
 //! beyond all of training in order. (On the tuning half of the corpora it did better than ranks: `docs/evaluation.md`.) A trained
 //! model is one more member.
 
-use crate::batch::detector::{Detector, Error, Scores, Sight};
 use crate::batch::residual::{LastValue, Pca, Recurrence};
 use crate::batch::scoring::{Recipe, Scored};
 use crate::data::series::Table;
+use crate::detector::{Batch, Error, Scores, Sight};
+use crate::detector::{Entry, Make};
 use crate::stats::robust;
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "ensemble",
+    about: "many metrics at once: steps, values unlike those of late, and metrics that leave their plane, as one score",
+    paper: "scores as Garg et al., TNNLS 2021, found best; joined by their geometric mean",
+    parameters: "weights 2 : 1 : 1, a cut at 100 decimal orders, a kernel of 10 points",
+    cost: "the sum of its members': O(metrics x components) a point",
+    causal: true,
+    make: Make::Batch(|setting| Box::new(Ensemble::training_free(setting.period))),
+};
 
 /// A detector with its weight and the score that is its middle in training.
 struct Member {
-    detector: Box<dyn Detector + Send + Sync>,
+    detector: Box<dyn Batch + Send + Sync>,
     weight: f64,
     middle: f64,
 }
@@ -31,7 +42,7 @@ impl Ensemble {
 
     /// Adds a detector that counts `weight`.
     #[must_use]
-    pub fn with(mut self, detector: Box<dyn Detector + Send + Sync>, weight: f64) -> Self {
+    pub fn with(mut self, detector: Box<dyn Batch + Send + Sync>, weight: f64) -> Self {
         self.members.push(Member { detector, weight, middle: 1.0 });
         self
     }
@@ -40,7 +51,7 @@ impl Ensemble {
     /// recipe. `period` is the points in a day, 0 if the series is shorter or knows none.
     pub fn training_free(period: usize) -> Self {
         let recipe = Recipe::default;
-        Self::new("ensemble")
+        Self::new(ENTRY.name)
             .with(Box::new(Scored::new("last-value", LastValue::default(), recipe())), 2.0)
             .with(Box::new(Scored::new("recurrence", Recurrence::new(period), recipe())), 1.0)
             .with(Box::new(Scored::new("pca", Pca::default(), recipe())), 1.0)
@@ -49,14 +60,14 @@ impl Ensemble {
 
 impl Ensemble {
     /// The same members, and a trained one that counts as much as `weight` says.
-    pub fn with_trained(period: usize, trained: Box<dyn Detector + Send + Sync>, weight: f64) -> Self {
+    pub fn with_trained(period: usize, trained: Box<dyn Batch + Send + Sync>, weight: f64) -> Self {
         let mut ensemble = Self::training_free(period).with(trained, weight);
         ensemble.name = "ensemble+lstm";
         ensemble
     }
 }
 
-impl Detector for Ensemble {
+impl Batch for Ensemble {
     fn name(&self) -> &'static str {
         self.name
     }

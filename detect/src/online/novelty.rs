@@ -9,13 +9,28 @@
 //! Each distance is set against all distances before it: -log10 of the generalised Pareto tail beyond it, so that metrics of any scale
 //! and any tail compare (NAB's "anomaly likelihood" does the like with a normal one). What exceeds the ordinary is added up. After a
 //! score, those that are not higher are silent for a while: an operator is called at the onset, not at every point. And each time that
-//! was told before makes the like of it worth less: a series that cries wolf is believed less, without anybody tuning it.
+//! was reported before makes the like of it worth less: a series that cries wolf is believed less, without anybody tuning it.
 //!
 //! No look-ahead: a score knows only what came before. A point costs O(log n) searches and two short scans; memory is bounded by
 //! [`PAST`].
 
+use crate::detector::{Entry, Make};
+use crate::detector::{Online, Score};
 use crate::stats::tail::Tail;
 use std::collections::VecDeque;
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "novelty",
+    about: "a value, or its deviation from the mean of late, unlike any before; made for metrics with a rhythm",
+    paper: "nearest neighbours with NAB's anomaly likelihood (Lavin & Ahmad, ICMLA 2015) as a Pareto tail",
+    parameters: "third nearest of all before; mean of 144 points; 5 periods, 6 points to either side",
+    cost: "O(log n) searches and an insertion into a sorted list a point; at most 32 768 points remembered",
+    causal: true,
+    make: Make::Online(|setting| {
+        let Config { learn, window, .. } = Config::daily(setting.learn, setting.interval_s);
+        Box::new(Novelty::new(Config { learn, window, period: setting.period }))
+    }),
+};
 
 /// Points remembered.
 pub const PAST: usize = 1 << 15;
@@ -50,7 +65,7 @@ const ORDINARY: f64 = 2.0;
 const MOST: f64 = 5.0;
 /// A score is like another that is at most so much less.
 const LIKE: f64 = 0.5;
-/// A score that was told `n` times is divided by `1 + n / TIRING`.
+/// A score that was reported `n` times is divided by `1 + n / TIRING`.
 const TIRING: f64 = 3.0;
 
 /// The detector of one metric. Feed it with [`Novelty::push`].
@@ -64,8 +79,8 @@ pub struct Novelty {
     now: usize,
     /// Scores that may still silence lower ones, falling.
     recent: VecDeque<(usize, f64)>,
-    /// Scores that were told, and when.
-    told: VecDeque<(usize, f64)>,
+    /// Scores that were reported, and when.
+    reported: VecDeque<(usize, f64)>,
 }
 
 impl Novelty {
@@ -79,7 +94,7 @@ impl Novelty {
             views: Default::default(),
             now: 0,
             recent: VecDeque::new(),
-            told: VecDeque::new(),
+            reported: VecDeque::new(),
         }
     }
 
@@ -99,7 +114,7 @@ impl Novelty {
         let orders = self.views.iter_mut().zip(distances).map(|(view, d)| d.map_or(0.0, |d| view.orders(d, learnt)));
         let sum = orders.map(|o| (o.min(MOST) - ORDINARY).max(0.0)).sum();
         let onset = self.onset(now, sum);
-        self.tell(now, onset)
+        self.report(now, onset)
     }
 
     fn remember(&mut self, value: f64) {
@@ -107,6 +122,12 @@ impl Novelty {
         if self.values.len() > PAST {
             self.values.pop_front();
         }
+    }
+
+    /// The mean of late.
+    fn usual(&self) -> f64 {
+        let from = self.values.len().saturating_sub(self.config.window);
+        self.values.range(from..).sum::<f64>() / (self.values.len() - from).max(1) as f64
     }
 
     fn deviation(&mut self, value: f64) -> Option<f64> {
@@ -139,17 +160,34 @@ impl Novelty {
         if silent { 0.0 } else { score }
     }
 
-    /// What the score is worth, by how often the like of it was told.
-    fn tell(&mut self, now: usize, score: f64) -> f64 {
+    /// What the score is worth, by how often the like of it was reported.
+    fn report(&mut self, now: usize, score: f64) -> f64 {
         if score <= 0.0 {
             return 0.0;
         }
-        while self.told.front().is_some_and(|(at, _)| at + PAST < now) {
-            self.told.pop_front();
+        while self.reported.front().is_some_and(|(at, _)| at + PAST < now) {
+            self.reported.pop_front();
         }
-        let times = self.told.iter().filter(|(_, before)| *before >= score - LIKE).count();
-        self.told.push_back((now, score));
+        let times = self.reported.iter().filter(|(_, before)| *before >= score - LIKE).count();
+        self.reported.push_back((now, score));
         score / (1.0 + times as f64 / TIRING)
+    }
+}
+
+impl Online for Novelty {
+    fn push(&mut self, value: Option<f64>) -> Score {
+        let usual = self.usual();
+        let score = Self::push(self, value.unwrap_or(f64::NAN));
+        Score { value: score, rising: value.is_some_and(|v| v >= usual), reach: 1 }
+    }
+
+    fn warm_up(&self) -> usize {
+        self.config.learn
+    }
+
+    /// The most that one view says: one in a hundred thousand.
+    fn least(&self) -> f64 {
+        MOST - ORDINARY
     }
 }
 
@@ -241,7 +279,7 @@ mod tests {
         Config { learn: 2 * DAY, window: 144, period: DAY }
     }
 
-    /// Four weeks of days with noise; `change` is applied to the value at each point. The scores, and those told before they tired.
+    /// Four weeks of days with noise; `change` is applied to the value at each point. The scores, and those reported before they tired.
     fn run(change: impl Fn(usize, f64) -> f64) -> (Vec<f64>, VecDeque<(usize, f64)>) {
         let mut rng = Rng(11);
         let mut detector = Novelty::new(config());
@@ -250,7 +288,7 @@ mod tests {
             detector.push(change(i, daily + rng.normal()))
         };
         let scores = (0..28 * DAY).map(&mut point).collect();
-        (scores, detector.told)
+        (scores, detector.reported)
     }
 
     fn scores(change: impl Fn(usize, f64) -> f64) -> Vec<f64> {
@@ -279,11 +317,11 @@ mod tests {
     fn a_collective_anomaly_is_found_though_each_of_its_points_is_common() {
         // Half a day that stands still at the mean.
         let (at, half) = (20 * DAY, DAY / 2);
-        let (all, told) = run(|i, v| if (at..at + half).contains(&i) { 50.0 } else { v });
+        let (all, reported) = run(|i, v| if (at..at + half).contains(&i) { 50.0 } else { v });
         let inside = all[at..at + half].iter().copied().fold(0.0, f64::max);
         let outside = all.iter().enumerate().filter(|(i, s)| !(at..at + half).contains(i) && **s >= inside).count();
         // One view sees it, and says the most that one view may.
-        let seen = told.iter().filter(|(i, _)| (at..at + half).contains(i)).map(|(_, s)| *s).fold(0.0, f64::max);
+        let seen = reported.iter().filter(|(i, _)| (at..at + half).contains(i)).map(|(_, s)| *s).fold(0.0, f64::max);
         assert!(seen > 0.96 * (MOST - ORDINARY) && outside <= 2, "{seen} {inside} {outside}");
     }
 
@@ -294,20 +332,20 @@ mod tests {
     }
 
     #[test]
-    fn what_was_told_before_is_worth_less_each_time_until_it_is_forgotten() {
+    fn what_was_reported_before_is_worth_less_each_time_until_it_is_forgotten() {
         let mut detector = Novelty::new(config());
-        let told: Vec<f64> = (0..4).map(|i| detector.tell(i, 6.0 + 0.1 * i as f64)).collect();
+        let reported: Vec<f64> = (0..4).map(|i| detector.report(i, 6.0 + 0.1 * i as f64)).collect();
         let wanted = [6.0, 6.1 * 0.75, 6.2 * 0.6, 6.3 * 0.5];
-        assert!(told.iter().zip(wanted).all(|(t, w)| (t - w).abs() < 1e-12), "{told:?}");
-        assert_eq!(detector.tell(10, 9.0), 9.0, "something else");
-        assert_eq!(detector.tell(PAST + 11, 6.0), 6.0);
+        assert!(reported.iter().zip(wanted).all(|(t, w)| (t - w).abs() < 1e-12), "{reported:?}");
+        assert_eq!(detector.report(10, 9.0), 9.0, "something else");
+        assert_eq!(detector.report(PAST + 11, 6.0), 6.0);
     }
 
     #[test]
-    fn one_event_is_not_told_over_and_over() {
+    fn one_event_is_not_reported_over_and_over() {
         let all = scores(|i, v| if (6_000..6_050).contains(&i) { v + 40.0 } else { v });
-        let told = all[6_000..6_050].iter().filter(|s| **s > 2.0).count();
-        assert!((1..=8).contains(&told), "{told}");
+        let reported = all[6_000..6_050].iter().filter(|s| **s > 2.0).count();
+        assert!((1..=8).contains(&reported), "{reported}");
     }
 
     proptest! {

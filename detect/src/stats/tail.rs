@@ -13,8 +13,7 @@ pub struct Tail {
     start: f64,
     /// Share of the values beyond it.
     share: f64,
-    scale: f64,
-    shape: f64,
+    excess: Pareto,
 }
 
 const SHAPE_MAX: f64 = 0.5;
@@ -37,19 +36,17 @@ impl Tail {
         let excesses: Vec<f64> = sorted.iter().map(|v| v - start).filter(|e| *e > 0.0).collect();
         let n = excesses.len();
         if n == 0 {
-            return Some(Self { start, share, scale: 0.0, shape: 0.0 });
+            return Some(Self { start, share, excess: Pareto { scale: 0.0, shape: 0.0 } });
         }
-        let (scale, shape) = generalised_pareto(&excesses, shape_max);
-        Some(Self { start, share: n as f64 / sorted.len() as f64, scale, shape })
+        Some(Self { start, share: n as f64 / sorted.len() as f64, excess: Pareto::fit(&excesses, shape_max) })
     }
 
     /// The value that a fresh one exceeds with probability `p`.
     pub fn level(&self, p: f64) -> f64 {
-        if p >= self.share || self.scale <= 0.0 {
+        if p >= self.share || self.excess.scale <= 0.0 {
             return self.start;
         }
-        let odds = self.share / p.max(f64::MIN_POSITIVE);
-        self.start + self.scale * if self.shape < 1e-9 { odds.ln() } else { (odds.powf(self.shape) - 1.0) / self.shape }
+        self.start + self.excess.excess(self.share / p.max(f64::MIN_POSITIVE))
     }
 
     /// The probability that a fresh value exceeds `x`; at most the share of the tail, for values below it.
@@ -58,30 +55,58 @@ impl Tail {
         if excess <= 0.0 {
             return self.share;
         }
-        if self.scale <= 0.0 {
+        if self.excess.scale <= 0.0 {
             return 0.0;
         }
-        let z = excess / self.scale;
-        self.share * if self.shape < 1e-9 { (-z).exp() } else { (1.0 + self.shape * z).powf(-1.0 / self.shape) }
+        self.share * self.excess.beyond(excess)
     }
 }
 
-/// Scale and shape of ascending `excesses`, at least one, by probability-weighted moments; the shape is kept between 0 (an exponential
-/// tail) and `shape_max`, and is 0 where there are too few to tell.
-pub(crate) fn generalised_pareto(excesses: &[f64], shape_max: f64) -> (f64, f64) {
-    let n = excesses.len();
-    let count = n as f64;
-    let mean = excesses.iter().sum::<f64>() / count;
-    let mut shape = 0.0;
-    if n >= EXCESSES_FOR_SHAPE {
-        let weighted: f64 = excesses.iter().enumerate().map(|(i, e)| e * (n - 1 - i) as f64 / (count - 1.0)).sum();
-        let weighted = weighted / count;
-        let spread = mean - 2.0 * weighted;
-        if spread > 0.0 {
-            shape = (2.0 - mean / spread).clamp(0.0, shape_max);
+/// How far beyond a high start values lie: a generalised Pareto distribution.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Pareto {
+    pub(crate) scale: f64,
+    /// 0 is an exponential tail; above, a heavier one. Below 0 the tail ends: no fit is so, but a model of older days may be.
+    pub(crate) shape: f64,
+}
+
+/// A shape nearer to 0 than this is 0: the formula for others loses its digits there.
+const EXPONENTIAL: f64 = 1e-9;
+
+impl Pareto {
+    /// Fits ascending `excesses`, at least one, by probability-weighted moments; the shape is kept between 0 and `shape_max`, and is 0
+    /// where there are too few to say.
+    pub(crate) fn fit(excesses: &[f64], shape_max: f64) -> Self {
+        let n = excesses.len();
+        let count = n as f64;
+        let mean = excesses.iter().sum::<f64>() / count;
+        let mut shape = 0.0;
+        if n >= EXCESSES_FOR_SHAPE {
+            let weighted: f64 = excesses.iter().enumerate().map(|(i, e)| e * (n - 1 - i) as f64 / (count - 1.0)).sum();
+            let weighted = weighted / count;
+            let spread = mean - 2.0 * weighted;
+            if spread > 0.0 {
+                shape = (2.0 - mean / spread).clamp(0.0, shape_max);
+            }
+        }
+        Self { scale: mean * (1.0 - shape), shape }
+    }
+
+    /// The excess that one in `odds` is beyond.
+    pub(crate) fn excess(self, odds: f64) -> f64 {
+        let Self { scale, shape } = self;
+        scale * if shape.abs() < EXPONENTIAL { odds.ln() } else { (odds.powf(shape) - 1.0) / shape }
+    }
+
+    /// The share of excesses beyond `excess`, at least 0; the scale is above 0.
+    pub(crate) fn beyond(self, excess: f64) -> f64 {
+        let z = excess / self.scale;
+        if self.shape.abs() < EXPONENTIAL {
+            (-z).exp()
+        } else {
+            (1.0 + self.shape * z).max(0.0).powf(-1.0 / self.shape)
         }
     }
-    (mean * (1.0 - shape), shape)
 }
 
 #[cfg(test)]
@@ -140,7 +165,7 @@ mod tests {
         fn level_and_exceedance_undo_each_other(mut values in prop::collection::vec(0.0..1e3_f64, 20..200), p in 1e-9..0.04_f64) {
             robust::sort(&mut values);
             let tail = Tail::fit(&values).unwrap();
-            prop_assume!(tail.scale > 1e-6);
+            prop_assume!(tail.excess.scale > 1e-6);
             let back = tail.exceedance(tail.level(p));
             prop_assert!((back / p - 1.0).abs() < 1e-3, "{back} {p}");
             prop_assert!(tail.level(p) >= tail.level(p * 2.0));

@@ -7,7 +7,7 @@
 //! for the probabilities are linear in pieces.
 
 use super::auc::harmonic;
-use super::segments;
+use osd_detect::alarms::segments;
 
 /// A span of time.
 #[derive(Clone, Copy, Debug)]

@@ -3,7 +3,8 @@
 //! An *alarm* is a run of predicted points; those up to [`JOIN`] points apart are one, for nobody is called twice. It is true if it
 //! touches an event. Point adjustment is here too, with its warning.
 
-use super::segments;
+use super::auc::harmonic;
+use osd_detect::alarms::segments;
 pub use osd_detect::alarms::{JOIN, alarms};
 
 /// Events, alarms and delays at one threshold.
@@ -74,7 +75,7 @@ pub fn composite_f1(labels: &[bool], predictions: &[bool]) -> f64 {
     if predicted == 0 || events.is_empty() {
         return 0.0;
     }
-    super::auc::harmonic(found as f64 / events.len() as f64, hits as f64 / predicted as f64)
+    harmonic(found as f64 / events.len() as f64, hits as f64 / predicted as f64)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@
 //! and F1 is their harmonic mean. One long alarm over everything is punished by precision, a shattered one by the division.
 
 use super::auc::harmonic;
-use super::segments;
+use osd_detect::alarms::segments;
 use std::ops::Range;
 
 /// Weight of having been noticed at all, against how much was covered.

@@ -12,7 +12,7 @@
 //! form that TSB-AD (NeurIPS 2024) computes. That code visits every point at every threshold and buffer; here a point is visited once
 //! for its rank and once for each buffer it lies in, so the cost is O(n log n + events x W^2 + thresholds x W).
 
-use super::segments;
+use osd_detect::alarms::segments;
 use std::ops::Range;
 
 /// Thresholds of TSB-AD.

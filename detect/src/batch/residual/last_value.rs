@@ -1,8 +1,20 @@
 //! Each metric should be what it was a moment ago.
 
-use super::Scale;
-use crate::batch::detector::Residual;
+use super::scale::Scale;
+use crate::batch::plain::Plain;
 use crate::data::series::Table;
+use crate::detector::Residual;
+use crate::detector::{Entry, Make};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "last-value",
+    about: "a step from one point to the next unlike those while learning",
+    paper: "textbook",
+    parameters: "mean of z over metrics, mean of 30 points",
+    cost: "O(metrics) a point",
+    causal: true,
+    make: Make::Batch(|_| Box::new(Plain::new(ENTRY.name, LastValue::default()))),
+};
 
 /// Residual |x(t) - x(t-1)|, in ranges of training; 0 at the first point.
 #[derive(Clone, Debug, Default)]

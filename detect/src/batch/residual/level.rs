@@ -1,8 +1,20 @@
 //! Each metric should be near its mean of training: over metrics, the L2 norm.
 
-use super::Scale;
-use crate::batch::detector::Residual;
+use super::scale::Scale;
+use crate::batch::plain::Plain;
 use crate::data::series::Table;
+use crate::detector::Residual;
+use crate::detector::{Entry, Make};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "l2",
+    about: "a value far from its mean while learning",
+    paper: "textbook",
+    parameters: "mean of z over metrics, mean of 30 points",
+    cost: "O(metrics) a point",
+    causal: true,
+    make: Make::Batch(|_| Box::new(Plain::new(ENTRY.name, Level::default()))),
+};
 
 /// Residual |x(t) - mean|, in ranges of training.
 #[derive(Clone, Debug, Default)]

@@ -7,6 +7,8 @@
 //!
 //! [`Scale`] makes metrics of different units comparable for all of them.
 
+use crate::detector::Entry;
+
 mod last_value;
 mod level;
 mod pca;
@@ -18,3 +20,6 @@ pub use level::Level;
 pub use pca::Pca;
 pub use recurrence::Recurrence;
 pub use scale::Scale;
+
+/// A line a detector.
+pub(crate) const ENTRIES: &[Entry] = &[level::ENTRY, pca::ENTRY, last_value::ENTRY];

@@ -1,8 +1,20 @@
 //! The metrics should lie in the plane in which they lay: principal components, and the error of rebuilding from the first of them.
 
-use super::Scale;
-use crate::batch::detector::Residual;
+use super::scale::Scale;
+use crate::batch::plain::Plain;
 use crate::data::series::Table;
+use crate::detector::Residual;
+use crate::detector::{Entry, Make};
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "pca",
+    about: "metrics that leave the plane in which they lay",
+    paper: "Shyu et al., ICDM workshop 2003",
+    parameters: "components of 90 % of the variance; mean of z over metrics, mean of 30 points",
+    cost: "O(metrics x components) a point; to learn, O(metrics^2) a point and O(metrics^3)",
+    causal: true,
+    make: Make::Batch(|_| Box::new(Plain::new(ENTRY.name, Pca::default()))),
+};
 
 /// Residual |x(t) - rebuilt x(t)| per metric, in ranges of training. Keeps the fewest components that hold `share` of the variance.
 #[derive(Clone, Debug)]

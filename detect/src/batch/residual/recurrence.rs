@@ -1,8 +1,8 @@
 //! Each metric should be near something that it was moments ago, or at this time on the days before.
 
-use super::Scale;
-use crate::batch::detector::Residual;
+use super::scale::Scale;
 use crate::data::series::Table;
+use crate::detector::Residual;
 
 /// Residual: distance to the nearest of the last three values and of those at the same time, three points to either side, one to
 /// three periods ago; in ranges of training. Without a period, or in the first one, of the last three alone.

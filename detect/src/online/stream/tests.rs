@@ -50,7 +50,7 @@ fn a_periodic_spike_is_normal() {
 }
 
 #[test]
-fn a_short_burst_is_told_once() {
+fn a_short_burst_is_reported_once() {
     let values = noise(6_000, 3, 0.0).enumerate();
     let values = values.map(|(i, v)| if i > 500 && i % 600 < 6 { v + 400.0 } else { v });
     let found = alarms(&Config::default(), values);
@@ -59,7 +59,7 @@ fn a_short_burst_is_told_once() {
 }
 
 #[test]
-fn a_repeated_stall_is_told_once_and_a_longer_one_again() {
+fn a_repeated_stall_is_reported_once_and_a_longer_one_again() {
     let config = Config { fall: Some(0.75), ..Config::default() };
     for length in [6, 12, 20] {
         let stalls = |i: usize| i > 500 && i % 600 < length;

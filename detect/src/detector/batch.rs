@@ -61,7 +61,7 @@ pub struct NotLearnt {
 }
 
 /// Scores a series after learning from a normal one.
-pub trait Detector {
+pub trait Batch {
     /// As on the command line.
     fn name(&self) -> &'static str;
 
@@ -81,7 +81,7 @@ pub trait Residual {
     fn residuals(&self, series: &Table) -> Table;
 }
 
-/// `train` without gaps, if there is enough of it: the first step of any [`Detector::fit`].
+/// `train` without gaps, if there is enough of it: the first step of any [`Batch::fit`].
 ///
 /// # Errors
 /// [`Error::TooShort`].
@@ -94,7 +94,7 @@ pub fn learnable(train: &Table) -> Result<Table, Error> {
     Ok(train)
 }
 
-/// `series` without gaps, if it has the metrics learnt: the first step of any [`Detector::score`].
+/// `series` without gaps, if it has the metrics learnt: the first step of any [`Batch::score`].
 ///
 /// # Errors
 /// [`Error::Metrics`].
