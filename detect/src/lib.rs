@@ -8,7 +8,8 @@
 //! - [`online`] detectors of one metric, point by point;
 //! - [`batch`] detectors of many metrics that learn first;
 //! - [`combine`] many scores to one, scores to alarms, alarms to windows;
-//! - [`registry`] every detector by its name.
+//! - [`registry`] every detector by its name;
+//! - [`judge`] any of them over the metrics of a recording.
 //!
 //! Each module of a room is reachable from the root, too: `osd_detect::stream` is `osd_detect::online::stream`.
 
@@ -16,6 +17,7 @@ pub mod batch;
 pub mod combine;
 pub mod data;
 pub mod detector;
+pub mod judge;
 pub mod online;
 pub mod registry;
 pub mod stats;
