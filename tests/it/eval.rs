@@ -64,6 +64,28 @@ fn measures_a_folder_beside_the_baselines_and_finds_its_events() {
 }
 
 #[test]
+fn a_detector_in_alarm_from_the_first_to_the_last_point_is_marked_and_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    corpus(dir.path());
+    let folder = dir.path().to_str().unwrap();
+    let good = osd(["eval", folder, "--interval", "10m"]);
+    assert!(good.status.success() && !text(&good.stdout).contains("FAILS"), "{}", text(&good.stdout));
+    // Everything is higher than it was in training, anomalous or not.
+    let path = dir.path().join("test/web.csv");
+    let raised = std::fs::read_to_string(&path).unwrap().replace(",1", ",9");
+    std::fs::write(&path, raised).unwrap();
+    let out = osd(["eval", folder, "--interval", "10m"]);
+    let table = text(&out.stdout);
+    let row = |detector: &str| table.lines().find(|l| l.starts_with("web ") && l.contains(detector)).unwrap();
+    assert_eq!(out.status.code(), Some(1), "{table}");
+    assert!(row(" l2 ").ends_with("FAILS") && !row(" random ").ends_with("FAILS"), "{table}");
+    assert!(table.contains("FAILS: in alarm for 50 % of normal time or more"), "{table}");
+    let out = osd(["eval", folder, "--interval", "10m", "--format", "csv"]);
+    let csv = text(&out.stdout);
+    assert!(csv.lines().next().unwrap().contains(",false_alarms_per_hour,false_positive_rate,delay_s,"), "{csv}");
+}
+
+#[test]
 fn names_with_commas_and_quotes_stay_one_cell_of_csv() {
     let dir = tempfile::tempdir().unwrap();
     corpus(dir.path());

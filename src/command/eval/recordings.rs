@@ -11,6 +11,7 @@ use crate::format;
 use crate::output::Output;
 use osd_analyze::Config;
 use osd_datasets::evaluate::live::{Incident, Judge, Judgement, SLACK_NS, Score, kind};
+use osd_datasets::evaluate::metrics::events::ALWAYS;
 use osd_detect::detector::Sight;
 use osd_findings::{Findings, LabelSpan};
 use osd_model::score::{Options, Scored};
@@ -65,7 +66,7 @@ pub(super) fn run(args: &Args, recordings: &[Recording]) -> Result<ExitCode> {
         Format::Table => table(&answer, &mut out)?,
     }
     out.finish()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(u8::from(answer.judges.iter().any(fails))))
 }
 
 fn windows(judge: &'static str, findings: &Findings) -> Judgement {
@@ -94,6 +95,11 @@ fn alarms(judge: &'static str, scored: &Scored) -> Judgement {
 fn incident(label: &LabelSpan) -> Incident {
     let span = label.ts_ns..label.ts_ns.saturating_add_unsigned(label.dur_ns);
     Incident { kind: kind(&label.name, &label.note), span }
+}
+
+/// Whether it is in alarm whatever happens.
+fn fails(judge: &Judge) -> bool {
+    judge.quiet_share_in_alarm.is_some_and(|share| share >= ALWAYS)
 }
 
 fn csv(answer: &Answer) -> Result<String> {
@@ -143,7 +149,10 @@ fn table(answer: &Answer, out: &mut Output) -> Result<()> {
     let rate =
         |j: &Judge| j.false_alarms_per_hour.map_or_else(|| "-".to_owned(), |r| format!("{r:.2} ({})", j.false_alarms));
     line("false alarms an hour (all)", &mut judges.iter().map(rate))?;
-    let share = |j: &Judge| j.quiet_share_in_alarm.map_or_else(|| "-".to_owned(), format::percent);
+    let share = |j: &Judge| {
+        let share = j.quiet_share_in_alarm.map_or_else(|| "-".to_owned(), format::percent);
+        if fails(j) { format!("{share} FAILS") } else { share }
+    };
     line("time in false alarm", &mut judges.iter().map(share))?;
     for judge in judges.iter().filter(|j| !j.all.called.is_empty()) {
         out.line("")?;

@@ -24,8 +24,23 @@ pub struct Summary {
     pub segment_precision: f64,
     /// False alarms over the hours that are not anomalous.
     pub false_alarms_per_hour: f64,
+    /// Share of the normal points that are predicted: the false-positive rate. It is what tells a detector that always alarms from one
+    /// that is right: the former has one alarm, which touches an event.
+    pub false_positive_rate: f64,
     /// Median over the found events of the time from their first point to the first predicted one, seconds. `None` if none was found.
     pub delay_s: Option<f64>,
+}
+
+/// From this false-positive rate up a detector is in alarm whatever happens, and no other measure at its threshold says anything.
+///
+/// A half is the rate of a coin. The highest of a detector that is of use was PLACEHOLDER on the corpora of `docs/evaluation.md`.
+pub const ALWAYS: f64 = 0.5;
+
+impl Summary {
+    /// Whether it is in alarm whatever happens.
+    pub fn always_alarms(&self) -> bool {
+        self.false_positive_rate >= ALWAYS
+    }
 }
 
 /// Counts `predictions` against `labels`, points `interval_s` apart.
@@ -39,7 +54,12 @@ pub fn summary(labels: &[bool], predictions: &[bool], interval_s: f64) -> Summar
     delays.sort_unstable_by(f64::total_cmp);
     let alarms = alarms(predictions);
     let false_alarms = alarms.iter().filter(|a| !(*a).clone().any(|i| labels[i])).count();
-    let normal_hours = labels.iter().filter(|l| !**l).count() as f64 * interval_s / 3_600.0;
+    let (normal, false_points) = labels
+        .iter()
+        .zip(predictions)
+        .filter(|(l, _)| !**l)
+        .fold((0, 0), |(n, f), (_, p)| (n + 1, f + usize::from(*p)));
+    let normal_hours = normal as f64 * interval_s / 3_600.0;
     let share = |part: usize, of: usize| if of == 0 { 0.0 } else { part as f64 / of as f64 };
     Summary {
         events: events.len(),
@@ -49,6 +69,7 @@ pub fn summary(labels: &[bool], predictions: &[bool], interval_s: f64) -> Summar
         false_alarms,
         segment_precision: share(alarms.len() - false_alarms, alarms.len()),
         false_alarms_per_hour: if normal_hours > 0.0 { false_alarms as f64 / normal_hours } else { 0.0 },
+        false_positive_rate: share(false_points, normal),
         delay_s: osd_detect::robust::quantile(&delays, 0.5),
     }
 }
@@ -97,7 +118,19 @@ mod tests {
         assert!((s.false_alarms_per_hour - 2.0 / (3_300.0 / 3_600.0)).abs() < 1e-12);
         // 200 points of found events, 31 false points, 300 anomalous.
         assert!((point_adjusted_f1(&truth, &alarmed) - 400.0 / 531.0).abs() < 1e-12);
+        assert!((s.false_positive_rate - 31.0 / 3_300.0).abs() < 1e-12 && !s.always_alarms());
         let silent = summary(&truth, &points(&[]), 1.0);
         assert_eq!((silent.event_recall, silent.segment_precision, silent.delay_s), (0.0, 0.0, None));
+    }
+
+    #[test]
+    fn an_alarm_from_the_first_to_the_last_point_fails_though_its_precision_is_one() {
+        let truth: Vec<bool> = (0..1_000).map(|i| (300..310).contains(&i)).collect();
+        let s = summary(&truth, &[true; 1_000], 1.0);
+        assert_eq!((s.event_recall, s.segment_precision, s.false_alarms), (1.0, 1.0, 0));
+        assert!(s.false_positive_rate == 1.0 && s.always_alarms());
+        assert!(
+            !summary(&truth, &truth, 1.0).always_alarms() && !summary(&truth, &[false; 1_000], 1.0).always_alarms()
+        );
     }
 }
