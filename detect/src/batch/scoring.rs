@@ -8,6 +8,7 @@
 
 use crate::data::series::Table;
 use crate::detector::{Batch, Error, Residual, Scores, Sight, learnable, scorable};
+use crate::stats::special::normal_tail as tail;
 use std::collections::VecDeque;
 
 /// Where z is cut: beyond, more is not stranger.
@@ -168,22 +169,6 @@ impl<R: Residual> Batch for Scored<R> {
     }
 }
 
-/// -log10 of the probability that a normal value exceeds `z`; 0.30 at 0.
-pub fn tail(z: f64) -> f64 {
-    if z < 5.0 {
-        // Abramowitz & Stegun 26.2.17, mirrored below 0; absolute error of the probability below 7.5e-8.
-        let t = 1.0 / (1.0 + 0.231_641_9 * z.abs());
-        let poly =
-            t * (0.319_381_530 + t * (-0.356_563_782 + t * (1.781_477_937 + t * (-1.821_255_978 + t * 1.330_274_429))));
-        let upper = poly * (-z * z / 2.0).exp() / std::f64::consts::TAU.sqrt();
-        -(if z < 0.0 { 1.0 - upper } else { upper }).log10()
-    } else {
-        // The asymptotic series, where the formula above has no digits left.
-        let series = 1.0 - 1.0 / (z * z) + 3.0 / z.powi(4) - 15.0 / z.powi(6);
-        (z * z / 2.0 + (z * std::f64::consts::TAU.sqrt()).ln() - series.ln()) / std::f64::consts::LN_10
-    }
-}
-
 /// What the newest point counts in an exponential kernel of standard deviation `sd` points: with mean age a it is sqrt(a (a + 1)).
 fn causal_share(sd: f64) -> f64 {
     1.0 / ((sd * sd + 0.25).sqrt() + 0.5)
@@ -249,16 +234,6 @@ pub fn mean(values: &[f64], width: usize, sight: Sight) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::data::rng::Rng;
-
-    #[test]
-    fn tail_is_that_of_the_normal_distribution() {
-        for (z, p) in [(-3.0, 0.998_650_1), (0.0, 0.5), (1.0, 0.158_655_25), (3.0, 1.349_898e-3), (6.0, 9.865_876e-10)]
-        {
-            assert!((tail(z) + f64::log10(p)).abs() < 1e-4, "{z}");
-        }
-        assert!((tail(4.999_999) - tail(5.0)).abs() < 1e-3);
-        assert!((tail(37.0) - 299.3).abs() < 0.5, "{}", tail(37.0));
-    }
 
     #[test]
     fn means_are_means_of_what_is_there() {

@@ -4,4 +4,5 @@
 pub mod histogram;
 pub mod rates;
 pub mod robust;
+pub(crate) mod special;
 pub mod tail;

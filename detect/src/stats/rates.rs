@@ -1,9 +1,11 @@
 //! Is this rate different from before, by how much, and how sure is that?
 //!
 //! System calls come in bursts, so a Poisson interval is too narrow. The baseline is cut into blocks as long as the window; the
-//! variance of their counts over its Poisson value widens the interval. With fewer than [`MIN_BLOCKS`] blocks that variance cannot be
-//! told and the conditional exact test is used. Many calls are compared at once, so p-values become q-values
+//! variance of their counts over its Poisson value widens the interval. With fewer than [`MIN_BLOCKS`] blocks that variance is not
+//! known well and the conditional exact test is used. Many calls are compared at once, so p-values become q-values
 //! ([`benjamini_hochberg`]).
+
+use super::special::{beta_cdf, beta_quantile, student_quantile, student_tail};
 
 /// Blocks needed before their variance means something.
 pub const MIN_BLOCKS: usize = 8;
@@ -106,94 +108,6 @@ pub fn benjamini_hochberg(p_values: &[f64]) -> Vec<f64> {
     q_values
 }
 
-/// P(T > t) for Student's t with `freedom` degrees, `t >= 0`.
-fn student_tail(t: f64, freedom: f64) -> f64 {
-    if !t.is_finite() {
-        return 0.0;
-    }
-    0.5 * beta_cdf(freedom / (freedom + t * t), freedom / 2.0, 0.5)
-}
-
-fn student_quantile(p: f64, freedom: f64) -> f64 {
-    let (mut low, mut high) = (0.0, 1_000.0);
-    for _ in 0..80 {
-        let middle = 0.5 * (low + high);
-        if student_tail(middle, freedom) > 1.0 - p { low = middle } else { high = middle }
-    }
-    0.5 * (low + high)
-}
-
-fn beta_quantile(p: f64, a: f64, b: f64) -> f64 {
-    let (mut low, mut high) = (0.0, 1.0);
-    for _ in 0..100 {
-        let middle = 0.5 * (low + high);
-        if beta_cdf(middle, a, b) < p { low = middle } else { high = middle }
-    }
-    0.5 * (low + high)
-}
-
-/// Regularised incomplete beta function, by Lentz's continued fraction.
-fn beta_cdf(x: f64, a: f64, b: f64) -> f64 {
-    if x <= 0.0 {
-        return 0.0;
-    }
-    if x >= 1.0 {
-        return 1.0;
-    }
-    let front = (ln_gamma(a + b) - ln_gamma(a) - ln_gamma(b) + a * x.ln() + b * (-x).ln_1p()).exp();
-    if x < (a + 1.0) / (a + b + 2.0) {
-        front * fraction(x, a, b) / a
-    } else {
-        1.0 - front * fraction(1.0 - x, b, a) / b
-    }
-}
-
-fn fraction(x: f64, a: f64, b: f64) -> f64 {
-    const TINY: f64 = 1e-300;
-    let guard = |v: f64| if v.abs() < TINY { TINY } else { v };
-    let mut c = 1.0;
-    let mut d = 1.0 / guard(1.0 - (a + b) * x / (a + 1.0));
-    let mut h = d;
-    // Converges in O(sqrt(max(a, b))) steps; counts of a whole recording need some thousands.
-    for m in 1..20_000 {
-        let m = f64::from(m);
-        for step in [
-            m * (b - m) * x / ((a + 2.0 * m - 1.0) * (a + 2.0 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2.0 * m) * (a + 2.0 * m + 1.0)),
-        ] {
-            d = 1.0 / guard(1.0 + step * d);
-            c = guard(1.0 + step / c);
-            h *= d * c;
-        }
-        if (d * c - 1.0).abs() < 1e-12 {
-            break;
-        }
-    }
-    h
-}
-
-/// Lanczos, 15 digits.
-#[expect(clippy::excessive_precision, reason = "the published coefficients")]
-fn ln_gamma(x: f64) -> f64 {
-    const C: [f64; 8] = [
-        676.520_368_121_885_1,
-        -1_259.139_216_722_402_8,
-        771.323_428_777_653_13,
-        -176.615_029_162_140_6,
-        12.507_343_278_686_905,
-        -0.138_571_095_265_720_12,
-        9.984_369_578_019_571_6e-6,
-        1.505_632_735_149_311_6e-7,
-    ];
-    if x < 0.5 {
-        return (std::f64::consts::PI / (std::f64::consts::PI * x).sin()).ln() - ln_gamma(1.0 - x);
-    }
-    let x = x - 1.0;
-    let sum = C.iter().enumerate().fold(0.999_999_999_999_809_93, |s, (i, c)| s + c / (x + i as f64 + 1.0));
-    let t = x + 7.5;
-    0.5 * std::f64::consts::TAU.ln() + (x + 0.5) * t.ln() - t + sum.ln()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -260,13 +174,6 @@ mod tests {
         assert!((c.p_value - 112.0 / 1024.0).abs() < 1e-9, "{c:?}");
         assert!((c.low - 0.443_904_5 / (1.0 - 0.443_904_5)).abs() < 1e-4, "{c:?}");
         assert!((c.high - 0.974_787_3 / (1.0 - 0.974_787_3)).abs() < 1e-2, "{c:?}");
-    }
-
-    #[test]
-    fn students_quantiles() {
-        for (freedom, wanted) in [(7.0, 2.364_624), (9.0, 2.262_157), (30.0, 2.042_272), (1e6, 1.959_966)] {
-            assert!((student_quantile(0.975, freedom) - wanted).abs() < 1e-4, "{freedom}");
-        }
     }
 
     #[test]
