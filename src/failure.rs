@@ -54,8 +54,15 @@ impl From<osd_record::Error> for Failure {
 }
 
 #[cfg(feature = "analyze")]
-impl From<osd_analyze::Error> for Failure {
-    fn from(error: osd_analyze::Error) -> Self {
+impl From<osd_explain::Error> for Failure {
+    fn from(error: osd_explain::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint() }
+    }
+}
+
+#[cfg(feature = "sql")]
+impl From<osd_query::Error> for Failure {
+    fn from(error: osd_query::Error) -> Self {
         Self { message: error.to_string(), hint: error.hint() }
     }
 }

@@ -60,11 +60,11 @@ pub(crate) fn recordings(arguments: &[PathBuf]) -> Result<Vec<Recording>> {
 }
 
 /// Recordings, and files of scores with the identity of the recording that each is of.
-#[cfg(feature = "analyze")]
+#[cfg(feature = "sql")]
 pub(crate) type Both = (Vec<Recording>, Vec<(PathBuf, String)>);
 
 /// The recordings that `arguments` name, and the scores among them.
-#[cfg(feature = "analyze")]
+#[cfg(feature = "sql")]
 pub(crate) fn recordings_and_scores(arguments: &[PathBuf]) -> Result<Both> {
     let (mut opened, mut of_scores) = (vec![], vec![]);
     for file in files(arguments)? {

@@ -32,7 +32,7 @@ impl Output {
     }
 
     /// A file, or stdout by one of its names.
-    #[cfg_attr(not(feature = "analyze"), expect(dead_code, reason = "of `osd sql`"))]
+    #[cfg_attr(not(feature = "sql"), expect(dead_code, reason = "of `osd sql`"))]
     pub(crate) fn file(path: &Path, force: bool) -> Result<Self> {
         // The same open file, which another one by its name would not be.
         if ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].map(Path::new).contains(&path) {

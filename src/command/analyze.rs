@@ -4,7 +4,7 @@ use crate::failure::{Failure, Result};
 use crate::format::{self, plural};
 use crate::inputs;
 use crate::output::{Output, say};
-use osd_analyze::Config;
+use osd_explain::Config;
 use osd_findings::{Findings, Window};
 use osd_recording::Recording;
 use std::path::{Path, PathBuf};
@@ -71,7 +71,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let recording = Recording::open(&file)?;
     let model = model.as_deref().map(super::read_model).transpose()?;
     let config = Config { false_alarms_per_hour: args.false_alarms, range: range(&args, &recording)?, model };
-    let findings = osd_analyze::analyze(&recording, &config)?;
+    let findings = osd_explain::analyze(&recording, &config)?;
     if let Some(dir) = args.output.clone().map(Some).or(args.report) {
         let dir = dir.unwrap_or_else(|| default_dir(&file));
         let options = osd_report::Options { force: args.force };

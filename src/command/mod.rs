@@ -14,7 +14,7 @@ mod record;
 mod recover;
 #[cfg(feature = "model")]
 mod score;
-#[cfg(feature = "analyze")]
+#[cfg(feature = "sql")]
 mod sql;
 #[cfg(feature = "record")]
 mod status;
@@ -71,7 +71,7 @@ pub(crate) enum Command {
     /// Close a recording whose recorder was killed.
     Recover(recover::Args),
     /// Query recordings with SQL; without a statement, interactively.
-    #[cfg(feature = "analyze")]
+    #[cfg(feature = "sql")]
     Sql(sql::Args),
     /// Find the anomalies of a recording and explain them.
     #[cfg(feature = "analyze")]
@@ -100,7 +100,7 @@ pub(crate) enum Command {
 /// Runs what `arguments`, the program's name first, ask for. `Ok` carries 0 or 1, or 2 where clap has said what is wrong; `Err` becomes 2.
 pub(crate) fn run(arguments: impl IntoIterator<Item = OsString>) -> Result<ExitCode> {
     let arguments: Vec<OsString> = arguments.into_iter().collect();
-    #[cfg(feature = "analyze")]
+    #[cfg(feature = "sql")]
     let arguments = match arguments.get(1).is_some_and(|command| command == "sql") {
         true => arguments.into_iter().map(sql::shield).collect(),
         false => arguments,
@@ -155,7 +155,7 @@ impl Command {
             Self::Record(args) => record::run(args),
             Self::Info(args) => info::run(args),
             Self::Recover(args) => recover::run(args),
-            #[cfg(feature = "analyze")]
+            #[cfg(feature = "sql")]
             Self::Sql(args) => sql::run(args),
             #[cfg(feature = "analyze")]
             Self::Analyze(args) => analyze::run(args),

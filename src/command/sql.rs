@@ -9,7 +9,7 @@ use crate::output::{Output, say};
 use arrow::array::{ArrayRef, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use arrow::{csv, json};
-use osd_analyze::{Answer, Session};
+use osd_query::{Answer, Session};
 use osd_recording::Kind;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
@@ -109,10 +109,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let Some(text) = statement else {
         return repl(&session, args.format, look);
     };
-    if osd_analyze::is_blank(&text) {
+    if osd_query::is_blank(&text) {
         return Err(Failure::new("no statement given").hint("osd sql run.parquet \"SELECT count(*) FROM samples\""));
     }
-    let statements = osd_analyze::statements(&text)?;
+    let statements = osd_query::statements(&text)?;
     let n = statements.len();
     if n == 0 {
         say("note: there is no statement, only comments");
@@ -187,7 +187,7 @@ fn warn_of_losses(session: &Session) -> Result<()> {
     let touched = session.touched();
     let asks = |kind| touched.iter().any(|t| t.kind == Some(kind));
     for recording in session.recordings() {
-        let lost = osd_analyze::losses_where(recording, &touched)?;
+        let lost = osd_query::losses_where(recording, &touched)?;
         if lost.is_empty() {
             continue;
         }
@@ -210,7 +210,7 @@ fn write_answer(mut answer: Answer<'_>, format: Format, look: Look, out: &mut Ou
     }
     match format {
         Format::Table => {
-            let batches = answer.collect::<osd_analyze::Result<Vec<_>>>()?;
+            let batches = answer.collect::<osd_query::Result<Vec<_>>>()?;
             return table::write(&schema, &batches, look, out);
         }
         Format::Csv => {
@@ -257,7 +257,7 @@ fn write_answer(mut answer: Answer<'_>, format: Format, look: Look, out: &mut Ou
             }
             writer.finish().map_err(Failure::new)?;
         }
-        Format::Parquet => osd_analyze::write_parquet(answer, out)?,
+        Format::Parquet => osd_query::write_parquet(answer, out)?,
     }
     Ok(false)
 }
@@ -326,7 +326,7 @@ fn repl(session: &Session, format: Format, mut look: Look) -> Result<ExitCode> {
                 name.replace('\'', "''")
             ),
         });
-        if command.is_none() && !osd_analyze::is_whole(&pending) {
+        if command.is_none() && !osd_query::is_whole(&pending) {
             continue;
         }
         let text = command.unwrap_or_else(|| std::mem::take(&mut pending));
@@ -349,7 +349,7 @@ fn repl(session: &Session, format: Format, mut look: Look) -> Result<ExitCode> {
 }
 
 fn answer_all(session: &Session, text: &str, format: Format, look: Look) -> Result<()> {
-    for statement in osd_analyze::statements(text)? {
+    for statement in osd_query::statements(text)? {
         let mut out = Output::stdout();
         let answer = session.run(statement)?;
         warn_of_losses(session)?;

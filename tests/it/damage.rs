@@ -1,7 +1,7 @@
 //! Damaged recordings through everything that reads them: an error, or exactly what the sound file gives. Never a panic or a wrong row.
 
-use osd_analyze::Session;
 use osd_detect::rng::Rng;
+use osd_query::Session;
 use osd_recording::synth::Synth;
 use osd_recording::{Query, Recording};
 use std::path::Path;
@@ -72,7 +72,7 @@ fn read(path: &Path) -> Read {
     };
     let findings = || {
         let recording = Recording::open(path).map_err(drop)?;
-        let findings = osd_analyze::analyze(&recording, &osd_analyze::Config::default()).map_err(drop)?;
+        let findings = osd_explain::analyze(&recording, &osd_explain::Config::default()).map_err(drop)?;
         Ok(serde_json::to_string(&findings).unwrap())
     };
     Read { batches: batches(), sql: sql(), findings: findings() }

@@ -141,10 +141,10 @@ mod tests {
     #[test]
     fn interval_covers_the_truth_on_poisson_counts() {
         for truth in [0.5, 1.0, 3.0] {
-            let share = coverage(20, truth, |rng, mean| poisson(rng, mean));
+            let share = coverage(20, truth, poisson);
             assert!((0.935..0.985).contains(&share), "{truth}: {share}");
             // Exact means at least 95 %.
-            let share = coverage(4, truth, |rng, mean| poisson(rng, mean));
+            let share = coverage(4, truth, poisson);
             assert!((0.945..0.995).contains(&share), "{truth}: {share}");
         }
     }

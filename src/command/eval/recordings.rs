@@ -9,10 +9,11 @@ use super::{Args, Format, csv_text};
 use crate::failure::{Failure, Result};
 use crate::format;
 use crate::output::Output;
-use osd_analyze::Config;
+use osd_datasets::evaluate::incidents::Span;
 use osd_datasets::evaluate::live::{Incident, Judge, Judgement, SLACK_NS, Score, kind};
 use osd_datasets::evaluate::metrics::events::ALWAYS;
 use osd_detect::detector::Sight;
+use osd_explain::Config;
 use osd_findings::{Findings, LabelSpan};
 use osd_model::score::{Options, Scored};
 use osd_recording::Recording;
@@ -35,14 +36,14 @@ pub(super) fn run(args: &Args, recordings: &[Recording]) -> Result<ExitCode> {
     let with_model = Config { model, ..plain.clone() };
     let mut judges: Vec<Judge> = vec![];
     for recording in recordings {
-        let findings = osd_analyze::analyze(recording, &plain)?;
+        let findings = osd_explain::analyze(recording, &plain)?;
         let mut all = vec![windows("analyze", &findings)];
         if let Some(model) = &with_model.model {
             for (judge, sight) in [("score", Sight::Offline), ("score --online", Sight::Online)] {
                 let options = Options { sight, false_alarms_per_hour: per_hour, threshold: None };
                 all.push(alarms(judge, &model.score(recording, options)?));
             }
-            all.push(windows("analyze --model", &osd_analyze::analyze(recording, &with_model)?));
+            all.push(windows("analyze --model", &osd_explain::analyze(recording, &with_model)?));
         }
         let incidents: Vec<Incident> = findings.labels.iter().map(incident).collect();
         for (at, judgement) in all.iter().enumerate() {

@@ -10,12 +10,11 @@
 //!
 //! `ECHILD` stays an error: a shell gets one for each child, among dozens of calls, and more than that is a loop gone wrong.
 
-use crate::Result;
-use crate::metrics;
-use crate::series::{self, Table, dictionary, times, u64s};
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::UInt64Type;
-use osd_recording::{Kind, Query, Recording};
+use crate::Table;
+use crate::columns::{Numbers, Texts, times};
+use crate::grid::query;
+use crate::metric::MetricId;
+use osd_recording::{Kind, Recording, Result};
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -28,7 +27,7 @@ const EALREADY: i64 = 114;
 const EINPROGRESS: i64 = 115;
 
 /// Whether `syscall` that ends with `errno` has not failed, however often it happens.
-pub(crate) fn is_answer(syscall: &str, errno: i64) -> bool {
+pub fn is_answer(syscall: &str, errno: i64) -> bool {
     let call = native(syscall);
     match errno {
         // 512 to 516: interrupted, as recordings of early builds have it.
@@ -44,7 +43,7 @@ pub(crate) fn is_answer(syscall: &str, errno: i64) -> bool {
 }
 
 /// Whether it means "nothing to do yet, ask again": no failure unless somebody [`spins`].
-pub(crate) fn is_retry(syscall: &str, errno: i64) -> bool {
+pub fn is_retry(syscall: &str, errno: i64) -> bool {
     let call = native(syscall);
     match errno {
         EAGAIN => {
@@ -75,7 +74,7 @@ pub(crate) fn is_retry(syscall: &str, errno: i64) -> bool {
 }
 
 /// Whether so many of the calls get no answer that nobody can be waiting between them.
-pub(crate) fn spins(retries: f64, calls: f64) -> bool {
+pub fn spins(retries: f64, calls: f64) -> bool {
     retries > 0.9 * calls
 }
 
@@ -83,56 +82,52 @@ pub(crate) fn spins(retries: f64, calls: f64) -> bool {
 ///
 /// Samples count every call that ended with an error number; which number it was, only event rows say. So each bin keeps
 /// the share that is failures among its event rows, however many of these were lost.
-pub(crate) fn keep_failures(recording: &Recording, table: &mut Table, range: Option<&Range<i64>>) -> Result<()> {
+///
+/// # Errors
+/// If the recording cannot be read.
+pub fn keep_failures(recording: &Recording, table: &mut Table, range: Option<&Range<i64>>) -> Result<()> {
     let grid = table.grid;
-    if table.metrics[metrics::ERRORS].is_none() {
+    if table.metric(MetricId::Errors).is_none() {
         return Ok(());
     }
     let mut errors = vec![0_u32; grid.len];
     let mut answers = vec![0_u32; grid.len];
     let mut retries: HashMap<String, Vec<u32>> = HashMap::new();
-    let columns = vec!["ts", "dur_ns", "syscall", "errno"];
-    let query = Query { kinds: Some(vec![Kind::Syscall]), columns: Some(columns), ts_ns: range.cloned() };
-    for batch in recording.read(&query)? {
+    let columns = ["ts", "dur_ns", "syscall", "errno"];
+    for batch in recording.read(&query(Kind::Syscall, &columns, range))? {
         let batch = batch?;
-        let ts = times(&batch)?;
-        let (Some(errno), Some((codes, names))) = (u64s(&batch, "errno")?, dictionary(&batch, "syscall")) else {
-            continue;
-        };
-        let errno = errno.as_primitive::<UInt64Type>();
-        if errno.null_count() == errno.len() {
+        let [errno, dur] = ["errno", "dur_ns"].map(|name| Numbers::of(&batch, name));
+        if errno.is_empty() {
             continue;
         }
-        let dur = u64s(&batch, "dur_ns")?;
-        let dur = dur.as_ref().map(|d| d.as_primitive::<UInt64Type>());
-        for (row, ts) in ts.iter().enumerate().filter(|(row, _)| errno.is_valid(*row)) {
+        let names = Texts::of(&batch, "syscall");
+        for (row, ts) in times(&batch).iter().enumerate() {
+            let Some(errno) = errno.i64(row) else { continue };
             // Samples count a call when it returns.
-            let dur_ns = dur.filter(|d| d.is_valid(row)).map_or(0, |d| d.value(row));
-            let Some(bin) = grid.bin(ts.saturating_add_unsigned(dur_ns)) else { continue };
-            let Some(name) = codes.key(row).and_then(|k| names.get(k)) else { continue };
-            let errno = errno.value(row) as i64;
+            let Some(bin) = grid.bin(ts.saturating_add_unsigned(dur.u64(row).unwrap_or(0))) else { continue };
+            let Some(name) = names.text(row) else { continue };
             errors[bin] = errors[bin].saturating_add(1);
             if is_answer(name, errno) {
                 answers[bin] = answers[bin].saturating_add(1);
             } else if is_retry(name, errno) {
-                if !retries.contains_key(*name) {
-                    retries.insert((*name).to_owned(), vec![0; grid.len]);
+                if !retries.contains_key(name) {
+                    retries.insert(name.to_owned(), vec![0; grid.len]);
                 }
-                if let Some(of) = retries.get_mut(*name) {
+                if let Some(of) = retries.get_mut(name) {
                     of[bin] = of[bin].saturating_add(1);
                 }
             }
         }
     }
     for (name, of) in &retries {
-        let calls: Option<&series::CallSeries> = table.calls.iter().find(|c| c.name == *name);
+        let calls = table.calls.iter().find(|c| c.name == *name);
         for (bin, n) in of.iter().enumerate().filter(|(_, n)| **n > 0) {
             if calls.is_none_or(|c| !spins(f64::from(*n), c.count[bin])) {
                 answers[bin] = answers[bin].saturating_add(*n);
             }
         }
     }
-    let Some(values) = &mut table.metrics[metrics::ERRORS] else { return Ok(()) };
+    let Some(values) = &mut table.metrics[MetricId::Errors] else { return Ok(()) };
     for (bin, value) in values.iter_mut().enumerate() {
         let Some(value) = value else { continue };
         // Where a late sample counts what the event rows have in the next bin, the neighbours tell the share.

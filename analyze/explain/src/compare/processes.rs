@@ -1,7 +1,6 @@
 //! The processes behind a window: which began, which used the processors, and what they and their threads are called.
 
-use super::{Context, Frame};
-
+use super::context::{Context, Frame};
 use crate::evidence::{Thread, ThreadCalls};
 use osd_detect::windows::Group;
 use osd_findings::NewProcess;
@@ -9,7 +8,7 @@ use std::collections::BTreeMap;
 
 impl Context<'_> {
     /// By name and program, the most frequent first; and how many there are in all.
-    pub(super) fn new_processes(&self, group: &Group) -> (Vec<NewProcess>, u64) {
+    pub(crate) fn new_processes(&self, group: &Group) -> (Vec<NewProcess>, u64) {
         let grid = self.table.grid;
         // What they do shows when they have run for a moment.
         let span = grid.time(group.start).saturating_sub(200_000_000)..grid.time(group.end);
@@ -33,7 +32,7 @@ impl Context<'_> {
     }
 
     /// Cores beyond the usual of each process, most first.
-    pub(super) fn cpu_by_process(&self, frame: &Frame) -> Vec<(String, f64)> {
+    pub(crate) fn cpu_by_process(&self, frame: &Frame) -> Vec<(String, f64)> {
         let mut all: Vec<(u32, String, f64)> = vec![];
         for (proc, cores) in &self.table.cpu_of {
             let c = self.counts(frame, cores.iter().map(|v| f64::from(*v)).enumerate());
@@ -46,19 +45,19 @@ impl Context<'_> {
     }
 
     /// Name and PID of a process, as it was called at that time.
-    pub(super) fn process(&self, proc: u64, ts_ns: i64) -> String {
+    pub(crate) fn process(&self, proc: u64, ts_ns: i64) -> String {
         let life = self.table.processes.get(&proc);
         let pid = life.map_or(0, |l| l.pid);
         format!("{}/{pid}", life.and_then(|l| l.comm_at(ts_ns)).unwrap_or("process"))
     }
 
     /// Name and TID of a thread.
-    pub(super) fn thread(&self, thread: Thread, calls: &ThreadCalls, frame: &Frame) -> String {
+    pub(crate) fn thread(&self, thread: Thread, calls: &ThreadCalls, frame: &Frame) -> String {
         format!("{}/{}", self.comm(thread.proc, calls, frame), thread.tid)
     }
 
     /// What the process was called when it made most of its calls in the window: before an exec it was another program.
-    pub(super) fn comm(&self, proc: u64, calls: &ThreadCalls, frame: &Frame) -> String {
+    pub(crate) fn comm(&self, proc: u64, calls: &ThreadCalls, frame: &Frame) -> String {
         let mut inside: BTreeMap<u32, u32> = BTreeMap::new();
         for (bin, n) in calls.calls.0.iter().filter(|(bin, _)| frame.inside.contains(&(*bin as usize))) {
             let sum = inside.entry(*bin).or_default();

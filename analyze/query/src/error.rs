@@ -13,9 +13,6 @@ pub enum Error {
     /// The recording itself.
     #[error(transparent)]
     Recording(#[from] osd_recording::Error),
-    /// The model, or what it needs of the recording.
-    #[error(transparent)]
-    Model(#[from] osd_model::Error),
     /// The statement cannot be understood or run.
     #[error("{message}")]
     Sql {
@@ -33,12 +30,6 @@ pub enum Error {
     /// No recording was given.
     #[error("no recording given")]
     NoRecording,
-    /// The recording holds nothing to look at.
-    #[error("{path} holds no samples in that time")]
-    NoSamples {
-        /// The file.
-        path: String,
-    },
     /// The thread pool for queries cannot be started.
     #[error("cannot start the query engine: {0}")]
     Runtime(std::io::Error),
@@ -49,15 +40,11 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Recording(e) => e.hint().map(str::to_owned),
-            Self::Model(e) => e.hint(),
             Self::Sql { hint, .. } => Some(hint.clone().unwrap_or_else(|| {
                 "`osd sql --help` has examples; the table `recording` and views such as `samples` hold the rows"
                     .to_owned()
             })),
             Self::NoRecording => Some("osd sql run.parquet \"SELECT count(*) FROM samples\"".to_owned()),
-            Self::NoSamples { .. } => {
-                Some("`osd info FILE` says what a recording holds and over which time".to_owned())
-            }
             Self::Write { .. } | Self::Runtime(_) => None,
         }
     }
@@ -104,24 +91,9 @@ impl Error {
 
 /// The name nearest to what was typed, if it is near.
 fn closest<'a>(typed: &str, names: &[&'a str]) -> Option<&'a str> {
-    let best = names.iter().min_by_key(|n| distance(typed, n))?;
-    (distance(typed, best) * 3 <= typed.chars().count().max(3)).then_some(*best)
-}
-
-/// Levenshtein.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let next = (diagonal + usize::from(x != *y)).min(row[j] + 1).min(row[j + 1] + 1);
-            diagonal = row[j + 1];
-            row[j + 1] = next;
-        }
-    }
-    row[b.len()]
+    let distance = |name: &str| strsim::levenshtein(typed, name);
+    let best = names.iter().min_by_key(|n| distance(n))?;
+    (distance(best) * 3 <= typed.chars().count().max(3)).then_some(*best)
 }
 
 #[cfg(test)]
@@ -133,6 +105,5 @@ mod tests {
         assert_eq!(closest("cpu", &["cpu_ns", "ts"]), None);
         assert_eq!(closest("syscal", &["syscall", "ts"]), Some("syscall"));
         assert_eq!(closest("cpu_n", &["cpu_ns", "ts"]), Some("cpu_ns"));
-        assert_eq!(distance("kitten", "sitting"), 3);
     }
 }

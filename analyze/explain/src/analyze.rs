@@ -1,31 +1,13 @@
-//! The way from a recording to findings: series, detection, windows, then what came with each window.
+//! The way from a recording to findings: a table, windows in it, then what came with each window.
 
-use crate::evidence::{self, Bin, Events};
-use crate::metrics::{self, METRICS};
-use crate::series::{self, Table};
-use crate::shifts::Context;
-use crate::{Result, answers, detection, judged, marks};
-use osd_findings::{FINDINGS_VERSION, Findings, Heatmap, HeatmapRow, LossSpan, RecordingSummary, Series};
-use osd_model::Model;
+use crate::compare::Context;
+use crate::evidence::{Bin, Events, Latency};
+use crate::{Config, Result, find, window};
+use osd_findings::{FINDINGS_VERSION, Findings, Heatmap, HeatmapRow, LabelSpan, LossSpan, RecordingSummary, Series};
 use osd_recording::{Kind, Recording};
+use osd_signals::calls::CallSeries;
+use osd_signals::{Table, failures, losses};
 use std::ops::Range;
-
-/// What decides the findings.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// False windows allowed per hour, over all metrics together.
-    pub false_alarms_per_hour: f64,
-    /// Look only at this time, UTC ns.
-    pub range: Option<Range<i64>>,
-    /// A model of normal recordings, which then judges the metrics that it sees.
-    pub model: Option<Model>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self { false_alarms_per_hour: 1.0, range: None, model: None }
-    }
-}
 
 /// Time beside a window that is neither it nor the baseline; at least one interval.
 const MARGIN_S: f64 = 1.0;
@@ -36,67 +18,80 @@ const MARGIN_S: f64 = 1.0;
 /// If the recording cannot be read or holds no samples in the time that `config` asks for.
 pub fn analyze(recording: &Recording, config: &Config) -> Result<Findings> {
     let range = config.range.as_ref();
-    let mut table = series::read(recording, range)?;
+    let mut table = Table::read(recording, range)?;
     let n_event_rows: u64 =
         recording.row_groups().iter().filter(|g| g.kind == Some(Kind::Syscall)).map(|g| g.rows).sum();
     if n_event_rows > 0 {
-        answers::keep_failures(recording, &mut table, range)?;
+        failures::keep_failures(recording, &mut table, range)?;
     }
-    let scored = config.model.as_ref().map(|model| judged::score(model, recording, config)).transpose()?;
-    let interval_s = series::interval_ns(recording) as f64 / 1e9;
-    let detection = detection::detect(&table, interval_s, config, scored.as_ref());
+    let found = find::find(recording, &table, config)?;
     let grid = table.grid;
     let mut bins = vec![Bin::Baseline; grid.len];
-    bins[..grid.bins(detection::SETTLE_S).max(1).min(grid.len)].fill(Bin::Neither);
+    bins[..grid.bins(find::SETTLE_S).max(1).min(grid.len)].fill(Bin::Neither);
     let margin = grid.bins(MARGIN_S).max(1);
-    for g in &detection.groups {
+    for g in &found.groups {
         bins[g.start.saturating_sub(margin)..(g.end + margin).min(grid.len)].fill(Bin::Neither);
     }
-    for (i, g) in detection.groups.iter().enumerate() {
+    for (i, g) in found.groups.iter().enumerate() {
         bins[g.start..g.end.min(grid.len)].fill(Bin::Window(i));
     }
     let mut findings = Findings {
         findings_version: FINDINGS_VERSION,
-        detector: detection.summary.clone(),
+        detector: found.summary,
         series: published_series(&table),
         heatmap: heatmap(&table),
         ..Findings::default()
     };
     let mut n_events = n_event_rows;
-    if !detection.groups.is_empty() {
-        let events =
-            if n_event_rows > 0 { evidence::events(recording, &table, &bins, range)? } else { Events::default() };
-        let latency = evidence::latency(recording, grid, &bins, range)?;
+    if !found.groups.is_empty() {
+        let events = if n_event_rows > 0 { Events::read(recording, grid, &bins, range)? } else { Events::default() };
+        let latency = Latency::read(recording, grid, &bins, range)?;
         if n_event_rows > 0 {
             n_events = events.total;
         }
-        let context = Context { recording, table: &table, bins: &bins, events: &events, latency: &latency, config };
-        for (i, group) in detection.groups.iter().enumerate() {
-            findings.windows.push(context.window(i, group)?);
+        let context = Context { recording, table: &table, bins: &bins, events: &events, latency: &latency };
+        for (i, group) in found.groups.iter().enumerate() {
+            findings.windows.push(window::explain(&context, config, i, group)?);
         }
     }
-    if let Some(scored) = &scored {
-        findings.series.extend(judged::series(scored, table.grid));
-    }
+    findings.series.extend(found.series);
     if n_event_rows == 0 && table.n_syscalls > 0 {
         findings.detector.notes.push(
             "no event rows in this recording: threads, error numbers, paths and sequences are not known, counts are exact"
                 .into(),
         );
     }
-    (findings.losses, findings.labels) = marks::read(recording, range)?;
-    marks::cover(&mut findings.losses, &table);
+    (findings.losses, findings.labels) = losses_and_labels(recording, &table, range)?;
     findings.recording = summary(recording, &table, range, n_events, &findings.losses);
     Ok(findings)
+}
+
+fn losses_and_labels(
+    recording: &Recording,
+    table: &Table,
+    range: Option<&Range<i64>>,
+) -> Result<(Vec<LossSpan>, Vec<LabelSpan>)> {
+    let (losses, labels) = losses::read(recording, range)?;
+    let coverage = losses::coverage(&losses, table);
+    let losses = losses.into_iter().zip(coverage).map(|(l, coverage)| LossSpan {
+        ts_ns: l.ts_ns,
+        dur_ns: l.dur_ns,
+        stream: l.stream,
+        reason: l.reason,
+        count: l.count,
+        coverage,
+    });
+    let labels = labels.into_iter().map(|l| LabelSpan { ts_ns: l.ts_ns, dur_ns: l.dur_ns, name: l.name, note: l.note });
+    Ok((losses.collect(), labels.collect()))
 }
 
 fn published_series(table: &Table) -> Vec<Series> {
     let grid = table.grid;
     let ts_ns: Vec<i64> = (0..grid.len).map(|b| grid.time(b)).collect();
     let mut all = vec![];
-    for (place, values) in table.metrics.iter().enumerate() {
+    for (metric, values) in table.metrics.iter() {
         // A report can count on the headline being there; a metric that never moved from zero is noise elsewhere.
-        let headline = place <= metrics::SYSCALLS;
+        let headline = metric.id.is_headline();
         let values = match values {
             Some(v) => v.clone(),
             None if headline => vec![None; grid.len],
@@ -105,9 +100,8 @@ fn published_series(table: &Table) -> Vec<Series> {
         if !headline && values.iter().flatten().all(|v| *v == 0.0) {
             continue;
         }
-        let m = &METRICS[place];
-        let (metric, title, unit) = (m.name.into(), m.title.into(), m.unit.into());
-        all.push(Series { metric, title, unit, ts_ns: ts_ns.clone(), values });
+        let (name, title, unit) = (metric.name.into(), metric.title.into(), metric.unit.into());
+        all.push(Series { metric: name, title, unit, ts_ns: ts_ns.clone(), values });
     }
     all
 }
@@ -118,7 +112,7 @@ fn heatmap(table: &Table) -> Heatmap {
     let grid = table.grid;
     let width = grid.len.div_ceil(COLUMNS).max(1);
     let cuts: Vec<usize> = (0..grid.len).step_by(width).chain([grid.len]).collect();
-    let rate = |call: &series::CallSeries| HeatmapRow {
+    let rate = |call: &CallSeries| HeatmapRow {
         syscall: call.name.clone(),
         per_s: cuts
             .windows(2)

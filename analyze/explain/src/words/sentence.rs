@@ -1,12 +1,16 @@
-//! Findings in words. The first sentence says what rose, by how much, for how long, and what to look at.
+//! A window in words. The first sentence says what rose, by how much, for how long, and what to look at.
 
-use crate::metrics;
-use crate::objects::{Owned, Ranked};
+use super::numbers::{amount, number, time};
+use crate::evidence::{Owned, Ranked};
+use crate::pattern::Pattern;
 use osd_findings::{ErrorShift, MetricShift, Ratio, SyscallShift, Window};
 use osd_recording::words::plural;
+use osd_signals::metric::{Metric, MetricId};
 
 /// What the window itself does not hold.
 pub(crate) struct Extra {
+    /// What it looks like.
+    pub(crate) pattern: Pattern,
     /// Cores beyond the usual by process.
     pub(crate) cpu_by_process: Vec<(String, f64)>,
     /// The recording has event rows.
@@ -52,79 +56,6 @@ fn on(ranked: &Ranked, names: &[String]) -> String {
     format!(", on {} {what}, such as {first}", number(ranked.different as f64))
 }
 
-/// Three significant digits at most, thousands grouped by thin spaces of ASCII.
-pub(crate) fn number(value: f64) -> String {
-    let size = value.abs();
-    if size >= 1_000.0 {
-        let digits = format!("{:.0}", value.abs());
-        let mut out = if value < 0.0 { "-".to_owned() } else { String::new() };
-        for (i, digit) in digits.chars().enumerate() {
-            if i > 0 && (digits.len() - i).is_multiple_of(3) {
-                out.push(' ');
-            }
-            out.push(digit);
-        }
-        return out;
-    }
-    let text = match size {
-        100.0.. => format!("{value:.0}"),
-        10.0..100.0 => format!("{value:.1}"),
-        0.0995..10.0 => format!("{value:.2}"),
-        0.0005..0.0995 => format!("{value:.3}"),
-        _ => "0".to_owned(),
-    };
-    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
-}
-
-fn bytes(value: f64) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"];
-    let (mut value, mut unit) = (value, 0);
-    while value.abs() >= 1024.0 && unit + 1 < units.len() {
-        value /= 1024.0;
-        unit += 1;
-    }
-    format!("{} {}", number(value), units[unit])
-}
-
-fn time(ns: f64) -> String {
-    match ns {
-        0.0..1e3 => format!("{} ns", number(ns)),
-        1e3..1e6 => format!("{} us", number(ns / 1e3)),
-        1e6..1e9 => format!("{} ms", number(ns / 1e6)),
-        _ => format!("{} s", number(ns / 1e9)),
-    }
-}
-
-/// A length of time for people, seconds with so many decimals: `12 ms`, `3.0 s`, `2 min 50 s`, `17 h`.
-pub(crate) fn length(seconds: f64, decimals: usize) -> String {
-    if seconds < 0.95 {
-        return format!("{:.0} ms", (seconds * 1e3).max(1.0));
-    }
-    if seconds < 120.0 {
-        let whole = (seconds - seconds.round()).abs() < 1e-9 && decimals > 0 && seconds >= 10.0;
-        return if whole { format!("{seconds:.0} s") } else { format!("{seconds:.decimals$} s") };
-    }
-    let seconds = seconds.round() as u64;
-    let (big, name, small, rest) = if seconds < 3_600 { (60, "min", 1, "s") } else { (3_600, "h", 60, "min") };
-    match seconds % big / small {
-        0 => format!("{} {name}", seconds / big),
-        left => format!("{} {name} {left:02} {rest}", seconds / big),
-    }
-}
-
-/// A value with its unit.
-fn amount(value: f64, unit: &str) -> String {
-    match unit {
-        "bytes" => bytes(value),
-        "bytes/s" => format!("{}/s", bytes(value)),
-        _ => match unit.strip_suffix("/s") {
-            Some("s") => format!("{} s per second", number(value)),
-            Some(_) => format!("{}/s", number(value)),
-            None => format!("{} {unit}", number(value)),
-        },
-    }
-}
-
 fn ratio(r: &Ratio, before_per_s: f64) -> String {
     // Next to nothing before: the estimate is half an event's doing, the lower bound is not.
     if before_per_s < 0.05 || r.high >= 1e8 {
@@ -133,36 +64,12 @@ fn ratio(r: &Ratio, before_per_s: f64) -> String {
     format!("x{}, 95 % CI {}-{}", number(r.value), number(r.low), number(r.high))
 }
 
-fn subject(metric: &str) -> &str {
-    match metric {
-        "cpu" => "CPU",
-        "rss" => "memory",
-        "net_rx" => "incoming network traffic",
-        "net_tx" => "outgoing network traffic",
-        "syscalls" => "system calls",
-        "runq" => "waiting for a processor",
-        "errors" => "failed calls",
-        "write" => "writes to storage",
-        "read" => "reads from storage",
-        "faults" => "page faults",
-        "ctx" => "context switches",
-        "threads" => "threads",
-        "fds" => "open files",
-        "processes_started" => "process starts",
-        "calls_sync" => "flushes to storage",
-        "calls_files" => "file name calls (open, stat ...)",
-        "calls_locks" => "locking calls",
-        "calls_memory" => "memory mapping calls",
-        "calls_connections" => "connection calls",
-        other => other,
-    }
-}
-
 fn moved(shift: &MetricShift, seconds: f64) -> String {
     let MetricShift { before, during, peak, .. } = *shift;
-    let (what, unit) = (subject(&shift.metric), shift.unit.as_str());
-    // A ramp is told by its end, anything else by its middle.
-    if matches!(shift.metric.as_str(), "rss" | "fds" | "threads") {
+    let metric = MetricId::from_name(&shift.metric).map(MetricId::metric);
+    let (what, unit) = (metric.map_or(shift.metric.as_str(), |m| m.noun), shift.unit.as_str());
+    // A level is described by where it ended, a rate by its middle.
+    if metric.is_some_and(Metric::is_level) {
         return format!("{what} grew from {} to {} in {seconds:.1} s", amount(before, unit), amount(peak, unit));
     }
     let to = if (during - before).abs() < 0.2 * (peak - before).abs() { peak } else { during };
@@ -212,7 +119,7 @@ pub(crate) fn sentence(window: &Window, extra: &Extra) -> String {
 fn evidence(window: &Window, extra: &Extra) -> String {
     let call = |s: &SyscallShift| call(s, &extra.on_call(window, s));
     let first = window.syscalls.first().filter(|s| s.share > 0.0);
-    if window.pattern == "CPU burn" {
+    if extra.pattern == Pattern::CpuBurn {
         let who = extra
             .cpu_by_process
             .first()
@@ -222,7 +129,7 @@ fn evidence(window: &Window, extra: &Extra) -> String {
             None => format!("{who}no system call explains it: the time is spent computing, not in calls"),
         };
     }
-    if window.pattern.starts_with("error storm")
+    if let Pattern::ErrorStorm(_) = extra.pattern
         && let Some(e) = window.errors.first()
     {
         let on = extra.on_error(window, e);
@@ -236,7 +143,7 @@ fn evidence(window: &Window, extra: &Extra) -> String {
             e.share * 100.0
         );
     }
-    if window.pattern == "fork burst"
+    if extra.pattern == Pattern::ForkBurst
         && let Some(p) = window.new_processes.first()
     {
         let total = extra.n_new_processes;
@@ -250,8 +157,8 @@ fn evidence(window: &Window, extra: &Extra) -> String {
         };
         return format!("{} started, {most}", plural(total, "process"));
     }
-    let leading = leading(window).map(call).unwrap_or_default();
-    if window.pattern == "memory growth" {
+    let leading = leading(window, &extra.pattern).map(call).unwrap_or_default();
+    if extra.pattern == Pattern::MemoryGrowth {
         let faults = window.metrics.iter().find(|m| m.metric == "faults");
         let faults = faults.map(|m| format!("page faults {} -> {}/s", number(m.before), number(m.during)));
         return [faults, Some(leading)].into_iter().flatten().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("; ");
@@ -260,8 +167,8 @@ fn evidence(window: &Window, extra: &Extra) -> String {
 }
 
 /// The call that shows the pattern best: of its kind, if there is one, else the first.
-fn leading(window: &Window) -> Option<&SyscallShift> {
-    let class = |place| move |name: &str| metrics::class_of(name) == Some(place);
+fn leading<'a>(window: &'a Window, pattern: &Pattern) -> Option<&'a SyscallShift> {
+    let counted_by = |metric| move |name: &str| MetricId::of_call(name) == Some(metric);
     let sends = |name: &str| name.starts_with("send") || matches!(name, "write" | "writev");
     let receives = |name: &str| name.starts_with("recv") || matches!(name, "read" | "readv");
     let opens = |name: &str| {
@@ -274,16 +181,16 @@ fn leading(window: &Window) -> Option<&SyscallShift> {
                 "socket" | "socketpair" | "eventfd2" | "epoll_create1" | "timerfd_create" | "memfd_create"
             )
     };
-    let is_kin: &dyn Fn(&str) -> bool = match window.pattern.as_str() {
-        "fsync storm" => &class(metrics::CALLS_SYNC),
-        "stat/open storm" => &class(metrics::CALLS_FILES),
-        "lock contention" => &class(metrics::CALLS_LOCKS),
-        "memory growth" | "mapping churn" => &class(metrics::CALLS_MEMORY),
-        "fd leak" => &opens,
-        "outgoing transfer" => &sends,
-        "incoming transfer" => &receives,
-        "large values" if window.metric == "net_tx" => &sends,
-        "large values" => &receives,
+    let is_kin: &dyn Fn(&str) -> bool = match pattern {
+        Pattern::FsyncStorm => &counted_by(MetricId::CallsSync),
+        Pattern::FileNameStorm => &counted_by(MetricId::CallsFiles),
+        Pattern::LockContention => &counted_by(MetricId::CallsLocks),
+        Pattern::MemoryGrowth | Pattern::MappingChurn => &counted_by(MetricId::CallsMemory),
+        Pattern::FdLeak => &opens,
+        Pattern::OutgoingTransfer => &sends,
+        Pattern::IncomingTransfer => &receives,
+        Pattern::LargeValues if window.metric == MetricId::NetTx.name() => &sends,
+        Pattern::LargeValues => &receives,
         _ => &|_| true,
     };
     let rose: Vec<&SyscallShift> = window.syscalls.iter().filter(|s| s.share > 0.0).collect();
@@ -300,9 +207,14 @@ pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
     others.truncate(4);
     let span = seconds(window);
     out.extend(others.into_iter().map(|m| capital(&moved(m, span))));
-    let said = leading(window).map(|s| &s.syscall);
+    let said = leading(window, &extra.pattern).map(|s| &s.syscall);
     out.extend(
-        window.syscalls.iter().filter(|s| Some(&s.syscall) != said || window.pattern == "CPU burn").take(4).map(call),
+        window
+            .syscalls
+            .iter()
+            .filter(|s| Some(&s.syscall) != said || extra.pattern == Pattern::CpuBurn)
+            .take(4)
+            .map(call),
     );
     for t in window.threads.iter().take(2) {
         out.push(format!(
@@ -315,7 +227,7 @@ pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
             t.top_syscall
         ));
     }
-    if !window.pattern.starts_with("error storm") {
+    if !matches!(extra.pattern, Pattern::ErrorStorm(_)) {
         out.extend(window.errors.iter().take(2).map(|e| {
             format!(
                 "{} failed with {} {} -> {}/s ({}){}",
@@ -332,7 +244,7 @@ pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
         let times = if p.count > 1 { plural(p.count, "time") } else { format!("pid {}", p.first_pid) };
         out.push(format!("new process `{}` ({times}): {}", p.comm, if p.argv.is_empty() { &p.exe } else { &p.argv }));
     }
-    if window.pattern != "CPU burn"
+    if extra.pattern != Pattern::CpuBurn
         && !extra.cpu_by_process.is_empty()
         && window.metrics.iter().any(|m| m.metric == "cpu")
     {
@@ -353,44 +265,4 @@ pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths_read_well() {
-        for (seconds, decimals, text) in [
-            (0.0124, 1, "12 ms"),
-            (3.0, 1, "3.0 s"),
-            (8.0, 0, "8 s"),
-            (10.0, 1, "10 s"),
-            (170.0, 0, "2 min 50 s"),
-            (1_020.0, 0, "17 min"),
-            (61_200.0, 0, "17 h"),
-            (9_000.0, 1, "2 h 30 min"),
-        ] {
-            assert_eq!(length(seconds, decimals), text);
-        }
-    }
-
-    #[test]
-    fn numbers_read_well() {
-        for (value, text) in [
-            (0.0, "0"),
-            (0.21, "0.21"),
-            (1.0, "1"),
-            (812.4, "812"),
-            (12_345.6, "12 346"),
-            (40.04, "40"),
-            (0.012, "0.012"),
-            (0.0, "0"),
-        ] {
-            assert_eq!(number(value), text);
-        }
-        assert_eq!(amount(1_572_864.0, "bytes/s"), "1.5 MiB/s");
-        assert_eq!(amount(1.18, "cores"), "1.18 cores");
-        assert_eq!(amount(0.5, "s/s"), "0.5 s per second");
-    }
 }

@@ -1,0 +1,21 @@
+//! What decides the findings, beside the recording.
+
+use osd_model::Model;
+use std::ops::Range;
+
+/// What decides the findings.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// False windows allowed per hour, over all metrics together.
+    pub false_alarms_per_hour: f64,
+    /// Look only at this time, UTC ns.
+    pub range: Option<Range<i64>>,
+    /// A model of normal recordings, which then judges the metrics that it sees.
+    pub model: Option<Model>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { false_alarms_per_hour: 1.0, range: None, model: None }
+    }
+}

@@ -1,0 +1,16 @@
+//! What happened inside each window, from the rows of the recording: calls by thread, errors, latency, objects, an exemplar.
+//!
+//! Events are read once over the recording into counters; then once more in and before each window for what is shown
+//! verbatim. From the bottom up: bins → events, latency, objects → verbatim.
+
+mod bins;
+mod events;
+mod latency;
+mod objects;
+mod verbatim;
+
+pub(crate) use bins::{Bin, Reference};
+pub(crate) use events::{Events, Sparse, Thread, ThreadCalls};
+pub(crate) use latency::Latency;
+pub(crate) use objects::{By, Owned, Ranked, Topic};
+pub(crate) use verbatim::Verbatim;

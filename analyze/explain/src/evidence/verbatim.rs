@@ -1,0 +1,95 @@
+//! What is shown verbatim of a window: the objects of its calls, and the first calls of its busiest thread.
+
+use super::bins::Reference;
+use super::events::Thread;
+use super::objects::{Collector, Object, Ranked, Topic};
+use osd_findings::SequenceCall;
+use osd_recording::names::errno_name;
+use osd_recording::{Kind, Recording, Result};
+use osd_signals::columns::{Numbers, Texts, times};
+use osd_signals::grid::query;
+use std::ops::Range;
+
+/// Shown verbatim for one window.
+#[derive(Debug, Default)]
+pub(crate) struct Verbatim {
+    /// Of each topic, in its order.
+    pub(crate) objects: Vec<Ranked>,
+    pub(crate) sequence: Vec<SequenceCall>,
+}
+
+const SEQUENCE_CALLS: usize = 12;
+
+impl Verbatim {
+    /// Reads what is shown of `span`: the objects of `topics`, against those of `reference`, and the first calls of `thread`.
+    pub(crate) fn read(
+        recording: &Recording,
+        span: &Range<i64>,
+        reference: &Reference<'_>,
+        topics: Vec<Topic>,
+        thread: Option<Thread>,
+    ) -> Result<Self> {
+        let mut objects = Collector::new(topics);
+        let mut rows: Vec<(i64, SequenceCall)> = vec![];
+        let columns = ["ts", "dur_ns", "proc", "tid", "syscall", "ret", "errno", "fd", "path"];
+        let range = reference.span.start.min(span.start)..reference.span.end.max(span.end);
+        for batch in recording.read(&query(Kind::Syscall, &columns, Some(&range)))? {
+            let batch = batch?;
+            let [proc, tid, dur, ret, errno, fd] =
+                ["proc", "tid", "dur_ns", "ret", "errno", "fd"].map(|name| Numbers::of(&batch, name));
+            let [names, paths] = ["syscall", "path"].map(|name| Texts::of(&batch, name));
+            let of_code: Vec<Vec<usize>> = names.values.iter().map(|name| objects.topics_of(name)).collect();
+            for (row, ts) in times(&batch).iter().enumerate() {
+                let inside = span.contains(ts);
+                if !inside && !reference.holds(*ts) {
+                    continue;
+                }
+                let Some(code) = names.code(row) else { continue };
+                let path = paths.text(row).filter(|p| !p.is_empty());
+                let (proc, errno, fd) = (proc.u64(row).unwrap_or(0), errno.i64(row), fd.i64(row));
+                if !of_code[code].is_empty() {
+                    let object = path.map(Object::Path).or_else(|| fd.map(|fd| Object::Fd(proc, fd)));
+                    objects.add(&of_code[code], inside, errno, dur.u64(row).unwrap_or(0), object);
+                }
+                if inside && thread == Some(Thread { proc, tid: tid.u64(row).unwrap_or(0) as u32 }) {
+                    let result = match errno {
+                        Some(e) => errno_name(e as i32).map_or_else(|| format!("errno {e}"), str::to_owned),
+                        None => match ret.i64(row) {
+                            Some(-516..=-512) => "interrupted".to_owned(),
+                            ret => ret.map_or_else(String::new, |r| r.to_string()),
+                        },
+                    };
+                    let object = path.map(str::to_owned).or_else(|| fd.map(|fd| format!("fd {fd}")));
+                    let call = SequenceCall {
+                        offset_ns: ts.saturating_sub(span.start),
+                        syscall: names.values[code].to_owned(),
+                        object: object.unwrap_or_default(),
+                        result,
+                        dur_ns: dur.u64(row),
+                        repeats: 1,
+                    };
+                    // Rows come by row group; a few thousand of the earliest are enough to collapse into a dozen.
+                    rows.push((*ts, call));
+                    if rows.len() > 16_384 {
+                        rows.sort_by_key(|r| r.0);
+                        rows.truncate(8_192);
+                    }
+                }
+            }
+        }
+        rows.sort_by_key(|r| r.0);
+        let mut sequence: Vec<SequenceCall> = vec![];
+        for (_, call) in rows {
+            let failed = |c: &SequenceCall| c.result.starts_with('E').then(|| c.result.clone());
+            let full = sequence.len() == SEQUENCE_CALLS;
+            match sequence.last_mut() {
+                Some(l) if l.syscall == call.syscall && l.object == call.object && failed(l) == failed(&call) => {
+                    l.repeats += 1
+                }
+                _ if full => break,
+                _ => sequence.push(call),
+            }
+        }
+        Ok(Self { objects: objects.ranked(reference.weight), sequence })
+    }
+}

@@ -1,0 +1,114 @@
+//! Which spans are windows: hits of the streaming detector on each metric, or of a model on the metrics that it sees, joined.
+
+use super::model::Judge;
+use super::streaming::Streaming;
+use crate::words::length;
+use crate::{Config, Result};
+use osd_detect::grid::Grid;
+use osd_detect::windows::{self, Group, Hit};
+use osd_findings::{DetectorSummary, Series};
+use osd_recording::Recording;
+use osd_signals::metric::MetricId;
+use osd_signals::{Table, grid};
+
+/// Longest interval that shows a burst as the detector was made to see it: half a second is its shorter scale.
+const SHARP_S: f64 = 0.5;
+/// Windows closer than this are one: what comes back within a second and a half is one story to a person.
+const JOIN_S: f64 = 1.5;
+/// Nothing that begins this late is a window: the last half second is the target being shut down, or too little to judge.
+const CLOSING_S: f64 = 0.5;
+
+/// The windows, and how they were found.
+pub(crate) struct Found {
+    pub(crate) groups: Vec<Group>,
+    pub(crate) summary: DetectorSummary,
+    /// The model's score, where one judged.
+    pub(crate) series: Vec<Series>,
+}
+
+/// Windows of `table`, which was read from `recording`.
+pub(crate) fn find(recording: &Recording, table: &Table, config: &Config) -> Result<Found> {
+    let grid = table.grid;
+    let judge = config.model.as_ref().map(|model| Judge::new(model, recording, config)).transpose()?;
+    // The bins of a recording that is shorter than half of its interval are shorter too.
+    let step_s = (grid::interval_ns(recording) as f64 / 1e9).max(grid.seconds(1));
+    let seen = |id: MetricId| judge.as_ref().is_some_and(|j| j.sees(id));
+    let opens = |id: MetricId| id.metric().opens_windows;
+    let n_watched = table.present().filter(|(m, _)| m.opens_windows && !seen(m.id)).count().max(1);
+    let rate = judge.as_ref().map_or(config.false_alarms_per_hour, Judge::rate_of_others);
+    let streaming = Streaming::new(grid, step_s);
+    let (mut opening, mut describing): (Vec<Hit>, Vec<Hit>) = streaming
+        .hits(table, rate / n_watched as f64)
+        .into_iter()
+        .partition(|h| opens(MetricId::at(h.metric)) && !seen(MetricId::at(h.metric)));
+    if let Some(judge) = &judge {
+        let mut own = judge.hits(grid);
+        // A forecast follows a change that lasts: where the model saw it begin, the streaming detector knows how long it
+        // went on.
+        let near = |h: &Hit| own.iter().any(|o| h.start < o.end + 1 && h.end + 1 > o.start);
+        let of_alarm = |h: &Hit| opens(MetricId::at(h.metric)) && seen(MetricId::at(h.metric)) && near(h);
+        let (with, without): (Vec<Hit>, Vec<Hit>) = describing.into_iter().partition(of_alarm);
+        describing = without;
+        own.extend(with);
+        opening.extend(own);
+    }
+    let mut groups = windows::merge(opening, grid.bins(JOIN_S));
+    let closing = grid.len.saturating_sub(grid.bins(CLOSING_S));
+    groups.retain(|g| g.start < closing);
+    for group in &mut groups {
+        tighten(group, grid);
+        // A call counts when it returns: what a short burst did may return just after it.
+        if group.end - group.start < grid.bins(1.0) && group.end < grid.len {
+            group.end += 1;
+        }
+        let near = describing.iter().filter(|h| h.start < group.end && h.end > group.start);
+        group.hits.extend(near.cloned());
+    }
+    let warm_up_s = streaming.warm_up_s();
+    let summary = DetectorSummary {
+        name: judge.as_ref().map_or_else(|| "robust streaming".into(), Judge::name),
+        false_alarms_per_hour: config.false_alarms_per_hour,
+        warm_up_s,
+        metrics: table.present().filter(|(m, _)| m.opens_windows).map(|(m, _)| m.name.to_owned()).collect(),
+        notes: judge.as_ref().map_or_else(|| notes(table, step_s, warm_up_s), |judge| judge.notes(grid)),
+    };
+    let series = judge.map(|judge| Vec::from(judge.series(grid))).unwrap_or_default();
+    Ok(Found { groups, summary, series })
+}
+
+/// What could not be judged, and what would have to be so that it can.
+fn notes(table: &Table, interval_s: f64, warm_up_s: f64) -> Vec<String> {
+    let grid = table.grid;
+    let length_s = grid.seconds(grid.len);
+    let mut notes = vec![];
+    if table.present().all(|(_, values)| values.iter().all(Option::is_none)) {
+        notes.push("the recording holds no samples: it ended before its first interval did".to_owned());
+    }
+    if length_s < warm_up_s * 1.5 {
+        let (length, learning) = (length(length_s, 1), length(warm_up_s, 0));
+        let mut note = format!("the recording lasts {length}: the first {learning} are learnt from and cannot alarm");
+        if length_s <= warm_up_s {
+            note += &format!(", so nothing in it was judged; record for longer than {learning}");
+            if interval_s > SHARP_S {
+                note += ", or with a shorter --interval";
+            }
+        }
+        notes.push(note);
+    }
+    if interval_s > SHARP_S {
+        let interval = length(interval_s, 1);
+        notes.push(format!(
+            "a sample every {interval}: what is shorter shows only as far as it moves the mean over {interval}"
+        ));
+    }
+    notes
+}
+
+/// The strongest metrics set the edges; a weak one that trails along does not widen the window.
+fn tighten(group: &mut Group, grid: Grid) {
+    let Some(strongest) = group.hits.first().map(|h| h.severity) else { return };
+    let strong = group.hits.iter().filter(|h| h.severity >= (0.25 * strongest).min(3.0));
+    let (start, end) = strong.fold((usize::MAX, 0), |(s, e), h| (s.min(h.start), e.max(h.end)));
+    group.start = start.min(grid.len - 1);
+    group.end = end.clamp(group.start + 1, grid.len);
+}

@@ -1,0 +1,22 @@
+//! From a recording to findings: what was unusual, when, and which calls, threads, errors and processes came with it.
+//!
+//! Nothing here prints, and nothing here knows SQL. The same recording and [`Config`] give the same
+//! [`osd_findings::Findings`], byte for byte.
+//!
+//! From the bottom up: `config` → `evidence` (what the rows say of each window) → `compare` (with the baseline) →
+//! `pattern` (what that looks like) → `words` → `find` (where the windows are) and `window` (one, explained) →
+//! [`analyze`].
+
+mod analyze;
+mod compare;
+mod config;
+mod error;
+mod evidence;
+mod find;
+mod pattern;
+mod window;
+mod words;
+
+pub use analyze::analyze;
+pub use config::Config;
+pub use error::{Error, Result};

@@ -1,0 +1,100 @@
+//! One window, explained: what it is compared by, what came with it, what that looks like, and the words for it.
+
+use crate::compare::Context;
+use crate::evidence::{By, Ranked, Topic, Verbatim};
+use crate::{Config, Result, pattern, words};
+use osd_detect::windows::{self, Group};
+use osd_findings::{ErrorShift, SyscallShift, Window};
+use osd_signals::metric::MetricId;
+
+/// The window that `group` is; `index` is its number among the windows.
+pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, group: &Group) -> Result<Window> {
+    let grid = context.table.grid;
+    let frame = context.frame(index, group);
+    let mut hypotheses = 0;
+    let (mut syscalls, calls_excess) = context.syscalls(&frame, &mut hypotheses);
+    let mut threads = context.threads(&frame, &mut hypotheses);
+    let (mut errors, numbers) = context.errors(&frame, &mut hypotheses);
+    let shifts = context.metric_shifts(&frame, group);
+    let (new_processes, n_new_processes) = context.new_processes(group);
+    let busiest = context.busiest_thread(&frame);
+    let span = grid.time(group.start)..grid.time(group.end);
+    let verbatim = if context.events.total > 0 {
+        let topics = topics(&syscalls, &errors, &numbers);
+        Verbatim::read(context.recording, &span, &context.reference(group), topics, busiest.map(|(t, _)| t))?
+    } else {
+        Verbatim::default()
+    };
+    let process = |proc: u64| context.process(proc, span.end);
+    let named = |ranked: &Ranked| ranked.names(&process).into_iter().take(3).collect();
+    let mut objects = verbatim.objects.iter();
+    for (shift, ranked) in syscalls.iter_mut().zip(&mut objects) {
+        shift.objects = named(ranked);
+    }
+    for (shift, ranked) in errors.iter_mut().zip(&mut objects) {
+        shift.objects = named(ranked);
+    }
+    threads.truncate(8);
+    let facts = pattern::Facts {
+        shifts: &shifts,
+        group,
+        syscalls: &syscalls,
+        errors: &errors,
+        calls_excess,
+        new_processes: n_new_processes,
+        messages: context.messages(&frame),
+    };
+    let (pattern, primary) = pattern::decide(&facts);
+    let mut shifts = shifts.clone();
+    if let Some(i) = shifts.iter().position(|s| s.metric == primary.name()) {
+        shifts[..=i].rotate_right(1);
+    }
+    let severity = group.hits.iter().map(|h| h.severity).fold(0.0, f64::max);
+    let tail =
+        group.hits.iter().filter(|h| MetricId::at(h.metric).metric().opens_windows).map(|h| h.tail).fold(1.0, f64::min);
+    let hours = grid.seconds(grid.len) / 3_600.0;
+    let mut window = Window {
+        id: index as u32 + 1,
+        start_ns: span.start,
+        end_ns: span.end,
+        metric: primary.name().into(),
+        metrics: shifts,
+        severity,
+        confidence: windows::confidence(config.false_alarms_per_hour, hours, tail),
+        pattern: pattern.to_string(),
+        sentence: String::new(),
+        details: vec![],
+        syscalls,
+        threads,
+        errors,
+        new_processes,
+        sequence: verbatim.sequence.clone(),
+        sequence_thread: busiest.map_or_else(String::new, |(t, calls)| context.thread(t, calls, &frame)),
+        hypotheses,
+        baseline_s: frame.outside_s,
+    };
+    let extra = words::Extra {
+        pattern,
+        cpu_by_process: context.cpu_by_process(&frame),
+        events: context.events.total > 0,
+        calls_excess,
+        n_new_processes,
+        objects: verbatim.objects,
+    };
+    window.sentence = words::sentence(&window, &extra);
+    window.details = words::details(&window, &extra);
+    Ok(window)
+}
+
+/// What the sentences about these calls and errors are about, in this order.
+fn topics(syscalls: &[SyscallShift], errors: &[ErrorShift], numbers: &[i64]) -> Vec<Topic> {
+    let by = |s: &SyscallShift| match s {
+        _ if s.share < 0.0 => By::Missing,
+        _ if s.by_time => By::Time,
+        _ => By::Calls,
+    };
+    let calls = syscalls.iter().map(|s| Topic { syscall: s.syscall.clone(), errno: None, by: by(s) });
+    let failed = errors.iter().zip(numbers);
+    let failed = failed.map(|(e, errno)| Topic { syscall: e.syscall.clone(), errno: Some(*errno), by: By::Calls });
+    calls.chain(failed).collect()
+}

@@ -1,0 +1,91 @@
+//! System calls over the grid, from `tally` rows: exact counts whatever the events lost; and which calls wait.
+
+use crate::columns::{Numbers, Texts, times};
+use crate::grid::query;
+use osd_detect::grid::Grid;
+use osd_recording::{Kind, Recording, Result};
+use std::collections::HashMap;
+use std::ops::Range;
+
+/// One call over the grid.
+#[derive(Clone, Debug)]
+pub struct CallSeries {
+    /// As in the recording.
+    pub name: String,
+    /// Calls of each bin.
+    pub count: Vec<f64>,
+    /// Those that returned an error number.
+    pub errors: Vec<f64>,
+    /// Time in them, ns.
+    pub time_ns: Vec<f64>,
+    /// Calls in all.
+    pub total: u64,
+}
+
+/// The calls that begin in `range`, the most frequent first.
+///
+/// # Errors
+/// If the recording cannot be read.
+pub fn read(recording: &Recording, grid: Grid, range: Option<&Range<i64>>) -> Result<Vec<CallSeries>> {
+    let mut calls: Vec<CallSeries> = vec![];
+    let mut index_of: HashMap<String, usize> = HashMap::new();
+    let columns = ["ts", "dur_ns", "syscall", "count", "errors", "total_ns"];
+    for batch in recording.read(&query(Kind::Tally, &columns, range))? {
+        let batch = batch?;
+        let names = Texts::of(&batch, "syscall");
+        let indices: Vec<usize> = names
+            .values
+            .iter()
+            .map(|name| {
+                *index_of.entry((*name).to_owned()).or_insert_with(|| {
+                    let zeros = || vec![0.0; grid.len];
+                    let (name, count) = ((*name).to_owned(), zeros());
+                    calls.push(CallSeries { name, count, errors: zeros(), time_ns: zeros(), total: 0 });
+                    calls.len() - 1
+                })
+            })
+            .collect();
+        let [dur, count, errors, time] = ["dur_ns", "count", "errors", "total_ns"].map(|n| Numbers::of(&batch, n));
+        for (row, ts) in times(&batch).iter().enumerate() {
+            let Some(index) = names.code(row).map(|code| indices[code]) else { continue };
+            let get = |numbers: &Numbers<'_>| numbers.u64(row).unwrap_or(0);
+            let call = &mut calls[index];
+            let (count, errors, time) = (get(&count), get(&errors), get(&time));
+            call.total = call.total.saturating_add(count);
+            grid.spread(*ts, get(&dur).max(1), |bin, share| {
+                call.count[bin] += count as f64 * share;
+                call.errors[bin] += errors as f64 * share;
+                call.time_ns[bin] += time as f64 * share;
+            });
+        }
+    }
+    calls.sort_by(|a, b| b.total.cmp(&a.total).then_with(|| a.name.cmp(&b.name)));
+    Ok(calls)
+}
+
+/// Whether the duration of `syscall` is mostly the caller's choice: time in it says little.
+pub fn waits(syscall: &str) -> bool {
+    matches!(
+        syscall,
+        "epoll_wait"
+            | "epoll_pwait"
+            | "epoll_pwait2"
+            | "poll"
+            | "ppoll"
+            | "select"
+            | "pselect6"
+            | "nanosleep"
+            | "clock_nanosleep"
+            | "pause"
+            | "rt_sigsuspend"
+            | "rt_sigtimedwait"
+            | "wait4"
+            | "waitid"
+            | "accept"
+            | "accept4"
+            | "futex"
+            | "futex_wait"
+            | "restart_syscall"
+            | "io_getevents"
+    )
+}

@@ -1,0 +1,23 @@
+//! From a recording to what is judged: a [`Table`] of its metrics, calls and processes on a regular grid.
+//!
+//! A recording is rows of many processes, each over a span of its own. Detectors and comparisons want series: one value
+//! for each metric and each interval, and a gap where nothing was recorded. [`Table::read`] makes them, [`losses`] says
+//! what is missing from them, [`failures`] which errors are failures.
+//!
+//! The modules from the bottom up: [`columns`] of a batch → [`metric`] and [`grid`] → [`coverage`] of bins →
+//! [`samples`], [`calls`], [`processes`] → [`table`] → [`failures`] and [`losses`].
+
+pub mod calls;
+pub mod columns;
+pub mod coverage;
+mod error;
+pub mod failures;
+pub mod grid;
+pub mod losses;
+pub mod metric;
+pub mod processes;
+pub mod samples;
+pub mod table;
+
+pub use error::{Error, Result};
+pub use table::Table;

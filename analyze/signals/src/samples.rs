@@ -1,0 +1,170 @@
+//! The `sample` rows of a recording, one after the other, and what of them the analysis adds up over the grid.
+//!
+//! A row covers `ts .. ts + dur_ns`. Its counters are spread over the bins it overlaps, so a late tick or a short-lived
+//! process adds what it did where it did it. Its levels hold until the next sample of the same process, unless that
+//! stays away for long: in a sum over processes the steps are then those of processes, not of ticks that come at
+//! different times.
+
+use crate::columns::{Numbers, times};
+use crate::coverage::Coverage;
+use crate::grid::query;
+use crate::metric::{Metric, MetricId, PerMetric, Source};
+use osd_detect::grid::Grid;
+use osd_recording::{Kind, Recording, Result};
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
+
+/// One row.
+#[derive(Debug)]
+pub struct Sample<'a> {
+    /// When it begins, UTC ns.
+    pub ts_ns: i64,
+    /// How long it is; one bin if the recording does not say.
+    pub dur_ns: u64,
+    /// Whose it is.
+    pub proc: u64,
+    /// The bins that it overlaps, and its share of each.
+    pub shares: &'a [(usize, f64)],
+    columns: &'a [Numbers<'a>],
+    row: usize,
+}
+
+impl Sample<'_> {
+    /// The value of a column, by its place in what [`for_each`] was asked for.
+    pub fn value(&self, column: usize) -> Option<u64> {
+        self.columns[column].u64(self.row)
+    }
+}
+
+/// Calls `visit` with each sample that begins in `range`; `columns` are those whose values it wants.
+///
+/// # Errors
+/// If the recording cannot be read.
+pub fn for_each(
+    recording: &Recording,
+    grid: Grid,
+    range: Option<&Range<i64>>,
+    columns: &[&'static str],
+    mut visit: impl FnMut(&Sample<'_>),
+) -> Result<()> {
+    let mut names = vec!["ts", "dur_ns", "proc"];
+    names.extend(columns);
+    let mut shares: Vec<(usize, f64)> = vec![];
+    for batch in recording.read(&query(Kind::Sample, &names, range))? {
+        let batch = batch?;
+        let [dur, proc] = ["dur_ns", "proc"].map(|name| Numbers::of(&batch, name));
+        let columns: Vec<Numbers<'_>> = columns.iter().map(|name| Numbers::of(&batch, name)).collect();
+        for (row, ts_ns) in times(&batch).iter().enumerate() {
+            let dur_ns = dur.u64(row).filter(|d| *d > 0).unwrap_or(grid.step_ns as u64);
+            shares.clear();
+            grid.spread(*ts_ns, dur_ns, |bin, share| shares.push((bin, share)));
+            let proc = proc.u64(row).unwrap_or(0);
+            visit(&Sample { ts_ns: *ts_ns, dur_ns, proc, shares: &shares, columns: &columns, row });
+        }
+    }
+    Ok(())
+}
+
+/// Bins a process may be without a sample before its levels count as gone. A tick is late by one or two under load;
+/// whoever is away for half a second at 100 ms is not held.
+const HOLD_BINS: usize = 5;
+/// As many processes are followed by themselves, the first that have samples; the others are in the sums only.
+const MOST_PROCESSES: usize = 512;
+
+/// Sums over the samples of a recording.
+#[derive(Debug)]
+pub struct Sums {
+    /// By metric, then bin, before it is divided by time; `None` where no sample has it.
+    pub metrics: PerMetric<Option<Vec<f64>>>,
+    /// Which bins samples cover.
+    pub coverage: Coverage,
+    /// CPU of each process over the grid, cores.
+    pub cpu_of: BTreeMap<u64, Vec<f32>>,
+    /// Messages received and sent of each bin.
+    pub messages: [Vec<f64>; 2],
+}
+
+/// The levels of a process.
+#[derive(Clone, Copy)]
+struct Held {
+    /// The first bin that they do not fill yet.
+    next: usize,
+    /// By metric.
+    values: [f64; LEVELS_MAX],
+}
+
+/// As many metrics may be levels.
+const LEVELS_MAX: usize = 8;
+
+impl Sums {
+    /// Adds up the samples that begin in `range`.
+    ///
+    /// # Errors
+    /// If the recording cannot be read.
+    pub fn read(recording: &Recording, grid: Grid, range: Option<&Range<i64>>) -> Result<Self> {
+        let mut columns = vec!["net_rx_msgs", "net_tx_msgs", "cpu_ns"];
+        let mut counters: Vec<(MetricId, f64, Range<usize>)> = vec![];
+        let mut levels: Vec<(MetricId, Range<usize>)> = vec![];
+        for metric in &crate::metric::METRICS {
+            let own = columns.len()..columns.len() + metric.columns().len();
+            columns.extend(metric.columns());
+            match metric.source {
+                Source::Counter(_, factor) => counters.push((metric.id, factor, own)),
+                Source::Level(_) => levels.push((metric.id, own)),
+                Source::Calls(_) | Source::Starts => {}
+            }
+        }
+        debug_assert!(levels.len() <= LEVELS_MAX);
+        let zeros = || vec![0.0; grid.len];
+        let mut sums = PerMetric::from_fn(|m: &Metric| if m.columns().is_empty() { vec![] } else { zeros() });
+        let mut seen = PerMetric::from_fn(|_| false);
+        let mut coverage = Coverage::new(grid);
+        let mut cpu_of: BTreeMap<u64, Vec<f32>> = BTreeMap::new();
+        let mut messages = [zeros(), zeros()];
+        let mut held: HashMap<u64, Held> = HashMap::new();
+        let per_s = 1e9 / grid.step_ns as f64;
+        for_each(recording, grid, range, &columns, |sample| {
+            coverage.add(grid, sample.ts_ns, sample.dur_ns);
+            for (id, factor, own) in &counters {
+                for value in own.clone().filter_map(|c| sample.value(c)) {
+                    seen[*id] = true;
+                    if value > 0 {
+                        for (bin, share) in sample.shares {
+                            sums[*id][*bin] += value as f64 * factor * share;
+                        }
+                    }
+                }
+            }
+            if cpu_of.len() < MOST_PROCESSES || cpu_of.contains_key(&sample.proc) {
+                let own = cpu_of.entry(sample.proc).or_insert_with(|| vec![0.0; grid.len]);
+                let cpu_s = sample.value(2).unwrap_or(0) as f64 * 1e-9;
+                for (bin, share) in sample.shares {
+                    own[*bin] += (cpu_s * per_s * share) as f32;
+                }
+            }
+            for (i, sum) in messages.iter_mut().enumerate() {
+                for (bin, share) in sample.shares {
+                    sum[*bin] += sample.value(i).unwrap_or(0) as f64 * share;
+                }
+            }
+            let (Some((first, _)), Some((last, _))) = (sample.shares.first(), sample.shares.last()) else { return };
+            let mut values = [0.0; LEVELS_MAX];
+            for ((id, own), value) in levels.iter().zip(&mut values) {
+                for level in own.clone().filter_map(|c| sample.value(c)) {
+                    seen[*id] = true;
+                    *value += level as f64;
+                }
+            }
+            let before = held.get(&sample.proc).copied().unwrap_or(Held { next: *first, values });
+            let from = if first.saturating_sub(before.next) > HOLD_BINS { *first } else { before.next };
+            for (i, (id, _)) in levels.iter().enumerate() {
+                for bin in from..=*last {
+                    sums[*id][bin] += if bin < *first { before.values[i] } else { values[i] };
+                }
+            }
+            held.insert(sample.proc, Held { next: (*last + 1).max(before.next), values });
+        })?;
+        let metrics = PerMetric::from_fn(|m: &Metric| seen[m.id].then(|| sums[m.id].clone()));
+        Ok(Self { metrics, coverage, cpu_of, messages })
+    }
+}
