@@ -5,6 +5,9 @@
 use crate::detector::Entry;
 use crate::{batch, combine, online};
 
+/// What `osd analyze` judges by unless another is asked for.
+pub const DEFAULT: &str = online::stream::ENTRY.name;
+
 /// All of them, in the order in which tables show them: those of one metric, the baselines, what osd uses on many metrics.
 pub fn all() -> impl Iterator<Item = &'static Entry> {
     [online::ENTRIES, batch::residual::ENTRIES, combine::ENTRIES].into_iter().flatten()

@@ -28,7 +28,7 @@ pub enum Make {
     Batch(fn(&Setting) -> Box<dyn Batch + Send + Sync>),
 }
 
-/// A detector.
+/// A detector. Two are the same if their names are.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// As on the command line.
@@ -46,3 +46,11 @@ pub struct Entry {
     /// Makes one.
     pub make: Make,
 }
+
+impl PartialEq for Entry {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Entry {}

@@ -9,7 +9,6 @@ use super::{Args, Format, csv_text};
 use crate::failure::{Failure, Result};
 use crate::format;
 use crate::output::Output;
-use osd_datasets::evaluate::incidents::Span;
 use osd_datasets::evaluate::live::{Incident, Judge, Judgement, SLACK_NS, Score, kind};
 use osd_datasets::evaluate::metrics::events::ALWAYS;
 use osd_detect::detector::Sight;
