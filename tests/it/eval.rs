@@ -79,7 +79,7 @@ fn a_detector_in_alarm_from_the_first_to_the_last_point_is_marked_and_fails() {
     let row = |detector: &str| table.lines().find(|l| l.starts_with("web ") && l.contains(detector)).unwrap();
     assert_eq!(out.status.code(), Some(1), "{table}");
     assert!(row(" l2 ").ends_with("FAILS") && !row(" random ").ends_with("FAILS"), "{table}");
-    assert!(table.contains("FAILS: in alarm for 50 % of normal time or more"), "{table}");
+    assert!(table.contains("FAILS: in alarm for 50.0 % of normal time or more"), "{table}");
     let out = osd(["eval", folder, "--interval", "10m", "--format", "csv"]);
     let csv = text(&out.stdout);
     assert!(csv.lines().next().unwrap().contains(",false_alarms_per_hour,false_positive_rate,delay_s,"), "{csv}");
@@ -104,15 +104,17 @@ fn a_trained_model_is_measured_beside_the_others() {
     let dir = tempfile::tempdir().unwrap();
     corpus(dir.path());
     let args = ["eval", dir.path().to_str().unwrap(), "--interval", "10m", "--format", "json", "--lstm"];
-    let first = osd_ok(args);
-    let answer: serde_json::Value = serde_json::from_str(&first).unwrap();
+    // Ends with 1: the model alone is in alarm for half of the time here.
+    let run = || osd(args).stdout;
+    let first = run();
+    let answer: serde_json::Value = serde_json::from_slice(&first).unwrap();
     let rows = answer["rows"].as_array().unwrap();
     let names: Vec<&str> = rows.iter().map(|r| r["detector"].as_str().unwrap()).collect();
     let trained = ["lstm", "lstm-windows", "ensemble+lstm"];
     assert_eq!(names, [measured(), trained.to_vec()].concat());
     let trained = &rows[rows.len() - trained.len()..];
     assert!(trained.iter().all(|r| r["vus_pr"].as_f64().unwrap() > 0.6), "{trained:?}");
-    assert_eq!(first, osd_ok(args), "the seed is fixed");
+    assert_eq!(first, run(), "the seed is fixed");
 }
 
 #[test]

@@ -33,7 +33,7 @@ pub struct Summary {
 
 /// From this false-positive rate up a detector is in alarm whatever happens, and no other measure at its threshold says anything.
 ///
-/// A half is the rate of a coin. The highest of a detector that is of use was PLACEHOLDER on the corpora of `docs/evaluation.md`.
+/// A half is the rate of a coin. On the eleven machines of `docs/evaluation.md` every detector was below 0.28 or above 0.57, offline and online.
 pub const ALWAYS: f64 = 0.5;
 
 impl Summary {
