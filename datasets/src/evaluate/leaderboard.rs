@@ -44,8 +44,8 @@ pub const PUBLISHED: [(&str, [f64; 3]); 14] = [
 /// The live detector is made for samples of tenths of a second.
 const ROW_S: f64 = 0.1;
 
-/// Scores one file with a detector that is told the length of the probation, as all of NAB's are, and that a row is a tenth of a
-/// second for one that counts time in seconds: its own limit is not looked at.
+/// Scores one file with a detector that knows the length of the probation, as all of NAB's do. To one that counts time in seconds a row
+/// is a tenth of one; its own limit is not looked at.
 fn scores(make: fn(&Setting) -> Box<dyn Online + Send>, series: &Labelled) -> Vec<f64> {
     let mut detector = make(&Setting {
         interval_s: ROW_S,

@@ -5,7 +5,7 @@ use super::incidents::{self, Span};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// Alarms that begin this long after an incident are put down to it: what it took is given back, a sweep runs late.
+/// Alarms that begin this long after an incident are put down to it: what it took is given back, a sweep runs late. By hand.
 pub const SLACK_NS: i64 = 2_000_000_000;
 
 /// What one command said of one recording.

@@ -4,7 +4,7 @@ use crate::batch::scoring::{self, Moments};
 use crate::data::series::Table;
 use crate::detector::{Batch, Error, Residual, Scores, Sight, learnable, scorable};
 
-/// Points over which [`Plain`] averages.
+/// Points over which [`Plain`] averages. By hand, once for all baselines; no corpus was looked at.
 pub const SMOOTH: usize = 30;
 
 /// A residual scored plainly: z by the residuals of training, mean over metrics, mean over 30 points.

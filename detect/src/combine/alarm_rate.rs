@@ -17,7 +17,7 @@ use std::collections::VecDeque;
 /// Points below the start that end a cluster: as many as part two alarms.
 pub const RUN: usize = JOIN + 1;
 
-/// Clusters wanted for a fit; with fewer the start is lowered.
+/// Clusters wanted for a fit; with fewer the start is lowered. By hand; `datasets/tests/false_alarms.rs` holds what comes of it.
 const PEAKS: usize = 40;
 
 /// The upper tail of a score on normal data.
@@ -120,7 +120,7 @@ pub struct Streaming {
     running: usize,
 }
 
-/// Scores that a stream remembers.
+/// Scores that a stream remembers: half an hour at ten a second.
 const REMEMBERED: usize = 20_000;
 
 impl Streaming {

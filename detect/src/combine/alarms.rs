@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-/// Alarms at most this many points apart are one.
+/// Alarms at most this many points apart are one. By hand; `docs/evaluation.md` states it beside the precision of alarms.
 pub const JOIN: usize = 5;
 
 /// Runs of `true`, in order.

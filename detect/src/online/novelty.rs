@@ -9,7 +9,9 @@
 //! Each distance is set against all distances before it: -log10 of the generalised Pareto tail beyond it, so that metrics of any scale
 //! and any tail compare (NAB's "anomaly likelihood" does the like with a normal one). What exceeds the ordinary is added up. After a
 //! score, those that are not higher are silent for a while: an operator is called at the onset, not at every point. And each time that
-//! was reported before makes the like of it worth less: a series that cries wolf is believed less, without anybody tuning it.
+//! was reported before makes the like of it worth less: a series that alarms often is believed less, without anybody tuning it.
+//!
+//! The numbers below were chosen on NAB: `docs/evaluation.md`, "What was tuned on what".
 //!
 //! No look-ahead: a score knows only what came before. A point costs O(log n) searches and two short scans; memory is bounded by
 //! [`PAST`].
@@ -103,7 +105,7 @@ impl Novelty {
         let now = self.now;
         self.now += 1;
         if !value.is_finite() {
-            // The place in the period must not shift.
+            // The position in the period must not shift.
             let last = self.values.back().copied().unwrap_or(0.0);
             self.remember(last);
             return 0.0;

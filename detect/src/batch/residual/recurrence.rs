@@ -12,7 +12,9 @@ pub struct Recurrence {
     scale: Scale,
 }
 
+/// Points to either side, and as many of late. By hand, as the next.
 const SLACK: usize = 3;
+/// Days that are looked back over.
 const PERIODS: usize = 3;
 
 impl Recurrence {

@@ -1,4 +1,4 @@
-//! What the streaming detector is told before it begins, and what it says of a point.
+//! What the streaming detector knows before it begins, and what it says of a point.
 
 use crate::data::metric::{Form, Metric};
 use crate::detector::Setting;

@@ -7,6 +7,9 @@ use crate::stats::robust;
 use crate::stats::tail::Tail;
 use std::collections::VecDeque;
 
+/// What was seen before has to be exceeded by a fifth to be news. By hand.
+const BEYOND: f64 = 1.2;
+
 /// A mean or a growth over so many points, and what was normal for it.
 #[derive(Clone, Debug)]
 pub(super) struct Scale {
@@ -102,13 +105,14 @@ impl Scale {
         let share = config.false_alarms_per_hour / (spans.widths.len() as f64 * directions);
         let allowed = (share / tests_per_hour).min(0.01);
         let widths = (self.past.len() * self.stride) as f64 / self.width as f64;
+        // A short past is not believed: the limit is wider by the root of the number of independent values. The factor is by hand.
         let stretch = 1.0 + 1.5 / widths.sqrt();
         let largest = sorted[sorted.len() - 1];
         let reported = self.reported.iter().map(|(_, y)| *y).fold(largest, f64::max);
-        let high = (median + (high_tail.level(allowed) - median) * stretch).max(median + 1.2 * (reported - median));
+        let high = (median + (high_tail.level(allowed) - median) * stretch).max(median + BEYOND * (reported - median));
         let low = config.fall.and_then(|fall| {
             let tail = median - (median + low_tail.level(allowed)) * stretch;
-            let seen = median - 1.2 * (median - sorted[0]);
+            let seen = median - BEYOND * (median - sorted[0]);
             let low = tail.min(seen).min(median * (1.0 - fall));
             (config.form == Form::Rate && low >= 0.0 && median > config.floor).then_some(low)
         });
