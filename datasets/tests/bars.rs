@@ -21,7 +21,7 @@ fn open(known: Known) -> Option<Corpus> {
 #[test]
 fn on_nab_novelty_beats_numenta_htm_online_and_on_either_half() {
     let Some(corpus) = open(Known::Nab) else { return };
-    let standard = |wanted: &dyn Fn(usize) -> bool| evaluate::nab(&corpus, |i, _| wanted(i)).unwrap();
+    let standard = |wanted: &dyn Fn(usize) -> bool| evaluate::on_nab(&corpus, |i, _| wanted(i)).unwrap();
     let all = standard(&|_| true);
     let place = |name: &str| all.iter().position(|r| r.detector == name).unwrap();
     assert!(place("osd novelty") < place("Numenta HTM"), "{:?}", all[place("osd novelty")].scores);

@@ -6,8 +6,8 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 use osd_datasets::corpus::{Corpus, Known};
-use osd_detect::metrics::{self, affiliation, auc, events, range, vus};
-use osd_detect::nab::{self, PROFILES};
+use osd_datasets::evaluate::metrics::{self, affiliation, auc, events, range, vus};
+use osd_datasets::evaluate::nab::{self, PROFILES};
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::Read;

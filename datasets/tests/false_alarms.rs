@@ -6,10 +6,10 @@
 
 use osd_datasets::corpus::{Corpus, Known};
 use osd_datasets::evaluate;
+use osd_datasets::evaluate::metrics::events;
 use osd_detect::alarm_rate::AlarmRate;
-use osd_detect::detector::{Detector, Sight};
+use osd_detect::detector::{Batch, Sight};
 use osd_detect::ensemble::Ensemble;
-use osd_detect::metrics::events;
 use std::path::PathBuf;
 
 #[test]

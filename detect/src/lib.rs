@@ -1,30 +1,29 @@
-//! Pure algorithms on series and counts.
+//! Pure algorithms on series and counts. No I/O, no clock, no unseeded randomness: the same input gives the same output.
 //!
-//! [`stream`] decides, point by point, what is unusual in one metric; [`threshold`] gives it a limit for a stated rate of false
-//! alarms; [`windows`] turns hits on many metrics into windows with sharp edges; [`rates`] and [`histogram`] compare what happened
-//! inside a window with what happens outside.
+//! The rooms, each of which uses only those before it:
 //!
-//! What learns first has one interface, [`detector`]: residuals ([`baseline`]), scored by a recipe ([`scoring`]), joined in an
-//! [`ensemble`], with a threshold from [`alarm_rate`]. [`scaler`] is what a trained forecaster (`osd-lstm`) sees metrics
-//! through. [`novelty`] is for one metric with a rhythm. [`metrics`] and [`nab`] say how good
-//! a score is, [`incidents`] how good alarms are. No I/O, no clock, no unseeded randomness: the same input gives the same output.
+//! - [`stats`] robust statistics, tails, rates and histograms;
+//! - [`data`] tables, grids, scales, and the seeded generator;
+//! - [`detector`] what a detector is;
+//! - [`online`] detectors of one metric, point by point;
+//! - [`batch`] detectors of many metrics that learn first;
+//! - [`combine`] many scores to one, scores to alarms, alarms to windows;
+//! - [`registry`] every detector by its name;
+//! - [`judge`] any of them over the metrics of a recording.
+//!
+//! Each module of a room is reachable from the root, too: `osd_detect::stream` is `osd_detect::online::stream`.
 
-pub mod alarm_rate;
-pub mod baseline;
+pub mod batch;
+pub mod combine;
+pub mod data;
 pub mod detector;
-pub mod ensemble;
-pub mod grid;
-pub mod histogram;
-pub mod incidents;
-pub mod metrics;
-pub mod nab;
-pub mod novelty;
-pub mod rates;
-pub mod rng;
-pub mod robust;
-pub mod scaler;
-pub mod scoring;
-pub mod series;
-pub mod stream;
-pub mod threshold;
-pub mod windows;
+pub mod judge;
+pub mod online;
+pub mod registry;
+pub mod stats;
+
+pub use batch::{plain, residual, scoring};
+pub use combine::{alarm_rate, alarms, ensemble, windows};
+pub use data::{grid, metric, rng, scaler, series};
+pub use online::{novelty, stream};
+pub use stats::{histogram, rates, robust, tail};

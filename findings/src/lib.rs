@@ -103,7 +103,7 @@ pub struct LossSpan {
     pub reason: String,
     /// How many.
     pub count: u64,
-    /// Share of that stream's events in the span that were kept, 0..=1, where it can be told.
+    /// Share of that stream's events in the span that were kept, 0..=1, where it is known.
     pub coverage: Option<f64>,
 }
 

@@ -6,6 +6,7 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints and may stop")]
 
+use osd_detect::rng::Rng;
 use osd_lstm::{Forecaster, Layer, Lstm, Path};
 use std::hint::black_box;
 use std::process::Command;
@@ -18,14 +19,9 @@ const BATCH: usize = 256;
 const ROUNDS: usize = 9;
 
 fn model() -> Lstm {
-    let mut state = 1_u32;
-    let mut some = |n: usize| -> Vec<f32> {
-        let mut one = || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            (state >> 8) as f32 / (1 << 23) as f32 - 1.0
-        };
-        (0..n).map(|_| one() / (HIDDEN as f32).sqrt()).collect()
-    };
+    let mut rng = Rng(1);
+    let mut some =
+        |n: usize| -> Vec<f32> { (0..n).map(|_| (2.0 * rng.unit() - 1.0) as f32 / (HIDDEN as f32).sqrt()).collect() };
     let mut layer = |input: usize| Layer {
         input,
         hidden: HIDDEN,

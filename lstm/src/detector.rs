@@ -2,7 +2,7 @@
 
 use crate::forward::Forecaster;
 use crate::segment::{Learner, Segment};
-use osd_detect::detector::{Detector, Error, Scores, Sight, learnable, scorable};
+use osd_detect::detector::{Batch, Error, Scores, Sight, learnable, scorable};
 use osd_detect::scaler::Scaler;
 use osd_detect::scoring::{self, Moments, Recipe};
 use osd_detect::series::Table;
@@ -81,7 +81,7 @@ fn streamed(forecaster: &Forecaster, segment: &Segment, metrics: usize) -> Table
     out
 }
 
-impl Detector for Forecasting {
+impl Batch for Forecasting {
     fn name(&self) -> &'static str {
         self.name
     }

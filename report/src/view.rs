@@ -129,14 +129,14 @@ impl View {
             panel("net", "Network", "bytes/s", &[("net_rx", "received"), ("net_tx", "sent")]),
             panel("syscalls", "System calls", "calls/s", &[("syscalls", "all calls")]),
         ];
-        let model = panel(
-            "model",
-            "Strangeness to the model",
-            "score",
-            &[("model_score", "score"), ("model_threshold", "threshold")],
-        );
-        if !model.lines.is_empty() {
-            panels.push(model);
+        for (judge, score, threshold) in
+            [("model", "model_score", "model_threshold"), ("detector", "detector_score", "detector_threshold")]
+        {
+            let title = format!("Strangeness to the {judge}");
+            let judged = panel(judge, &title, "score", &[(score, "score"), (threshold, "threshold")]);
+            if !judged.lines.is_empty() {
+                panels.push(judged);
+            }
         }
         let headline = ["cpu", "rss", "net_rx", "net_tx", "syscalls", "runq"];
         // Beyond the headline: metrics in which a window deviates, first those that lead one.

@@ -4,6 +4,7 @@ use crate::failure::{Failure, Result};
 use crate::format::{self, plural};
 use crate::inputs;
 use crate::output::{Output, say};
+use osd_detect::registry;
 use osd_explain::Config;
 use osd_findings::{Findings, Window};
 use osd_recording::Recording;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
     /// The recording, or a pattern or folder of one.
-    #[arg(required_unless_present = "model")]
+    #[arg(required_unless_present_any = ["model", "detector"])]
     file: Option<PathBuf>,
     /// Also write a report: index.html, incident.png, incident.svg and findings.json [default DIR: beside the recording].
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
@@ -31,6 +32,9 @@ pub(crate) struct Args {
     /// Judge by a model of normal recordings (`osd train`) the metrics that it sees [default DIR: model].
     #[arg(short, long, value_name = "DIR", num_args = 0..=1)]
     model: Option<Option<PathBuf>>,
+    /// Judge by another detector than the live one; `list` shows all.
+    #[arg(long, value_name = "NAME", default_value = registry::DEFAULT, conflicts_with = "model")]
+    detector: String,
     /// False windows that may be expected, e.g. 1/h, 2/d, 0.1/h.
     #[arg(long, value_name = "N/TIME", default_value = "1/h", value_parser = format::parse_rate)]
     false_alarms: f64,
@@ -50,6 +54,7 @@ const EXAMPLES: &str = "EXAMPLES:
   osd analyze run.parquet --report              the same, and run-report/index.html
   osd analyze run.parquet -o incident           ... in the folder `incident`
   osd analyze run.parquet --model model/ --report   judged by a model of normal runs
+  osd analyze run.parquet --detector ensemble   judged by many metrics at once; --detector list
   osd analyze run.parquet --format json | jq '.windows[].sentence'
   osd analyze run.parquet --from 30s --to 2m --false-alarms 1/d";
 
@@ -66,11 +71,23 @@ enum Format {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    if args.detector == "list" {
+        return list();
+    }
+    let detector = registry::find(&args.detector).map_err(|e| {
+        let hint = e.hint();
+        Failure::new(e).hint(hint)
+    })?;
     let (file, model) = file_and_model(&args)?;
     let file = inputs::one(&file)?;
     let recording = Recording::open(&file)?;
     let model = model.as_deref().map(inputs::model).transpose()?;
-    let config = Config { false_alarms_per_hour: args.false_alarms, range: range(&args, &recording)?, model };
+    let config = Config {
+        false_alarms_per_hour: args.false_alarms,
+        range: range(&args, &recording)?,
+        model,
+        detector: Some(detector),
+    };
     let findings = osd_explain::analyze(&recording, &config)?;
     if let Some(dir) = args.output.clone().map(Some).or(args.report) {
         let dir = dir.unwrap_or_else(|| default_dir(&file));
@@ -92,6 +109,22 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     }
     out.finish()?;
     Ok(ExitCode::from(u8::from(!findings.windows.is_empty())))
+}
+
+/// The detectors, with what is strange to each, whose idea it is, and what it costs.
+fn list() -> Result<ExitCode> {
+    let mut out = Output::stdout();
+    for entry in registry::all() {
+        let usual = if entry.name == registry::DEFAULT { " (default)" } else { "" };
+        out.line(format_args!("{}{usual}", entry.name))?;
+        out.line(format_args!("  {}", entry.about))?;
+        out.line(format_args!("  after:      {}", entry.paper))?;
+        out.line(format_args!("  parameters: {}", entry.parameters))?;
+        out.line(format_args!("  cost:       {}", entry.cost))?;
+        out.line(format_args!("  live:       {}", if entry.causal { "yes" } else { "no, it looks ahead" }))?;
+    }
+    out.finish()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// `--model FILE` names the recording if FILE is one, and leaves the model to be found.

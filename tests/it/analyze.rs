@@ -3,6 +3,7 @@
 use crate::record::Place;
 use crate::script::{Act, Actor, Script};
 use crate::support::record;
+use osd_detect::registry;
 use osd_findings::Findings;
 use osd_synth::{START_NS, Synth};
 use std::path::Path;
@@ -48,6 +49,45 @@ fn the_fsync_storm_is_the_one_window_and_named() {
     assert_eq!(out.stdout, again.stdout, "the same recording gives the same bytes");
     let lines = run(dir.path(), &["run.parquet", "--format", "ndjson"]);
     assert_eq!(text(&lines.stdout).lines().count(), 1);
+}
+
+#[test]
+fn a_recording_can_be_judged_by_any_registered_detector() {
+    let dir = tempfile::tempdir().unwrap();
+    Synth::default().write(dir.path().join("run.parquet")).unwrap();
+    let at = |s: i64| START_NS + s * 1_000_000_000;
+    for entry in registry::all() {
+        let args = ["run.parquet", "--format", "json", "--detector", entry.name];
+        let out = run(dir.path(), &args);
+        let findings: Findings = serde_json::from_slice(&out.stdout).unwrap();
+        // The plain baselines are what a detector has to beat.
+        if ["stream", "novelty", "ensemble"].contains(&entry.name) {
+            let found = findings.windows.iter().find(|w| w.start_ns < at(66) && w.end_ns > at(60));
+            let found = found.unwrap_or_else(|| panic!("{}: {:#?}", entry.name, findings.windows));
+            assert!(found.severity >= 1.0 && !found.sentence.is_empty(), "{}: {found:#?}", entry.name);
+            assert_eq!(findings.windows.len(), 1, "{}: {:#?}", entry.name, findings.windows);
+        }
+        let series = |name: &str| findings.series.iter().find(|s| s.metric == name).map(|s| &s.values);
+        if entry.name == registry::DEFAULT {
+            assert_eq!(out.stdout, run(dir.path(), &args[..3]).stdout, "it is the default");
+            assert_eq!(findings.detector.name, "robust streaming");
+        } else {
+            assert_eq!(findings.detector.name, entry.name);
+            let (score, threshold) = (series("detector_score").unwrap(), series("detector_threshold").unwrap());
+            assert!(score.len() == threshold.len() && score[..50].iter().all(Option::is_none), "{}", entry.name);
+            assert_eq!(out.stdout, run(dir.path(), &args).stdout, "the same recording gives the same bytes");
+        }
+    }
+    let out = run(dir.path(), &["run.parquet", "--detector=ensemble", "--report"]);
+    assert_eq!(out.status.code(), Some(1), "{}", text(&out.stderr));
+    let page = std::fs::read_to_string(dir.path().join("run-report/index.html")).unwrap();
+    assert!(page.contains("Strangeness to the detector"));
+    let list = run(dir.path(), &["--detector", "list"]);
+    assert!(list.status.success() && registry::all().all(|e| text(&list.stdout).contains(e.about)));
+    let unknown = run(dir.path(), &["run.parquet", "--detector", "magic"]);
+    assert_eq!(unknown.status.code(), Some(2));
+    let said = text(&unknown.stderr);
+    assert!(said.starts_with("error: no detector is called `magic`\nhint: there are stream, novelty, "), "{said}");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! `osd eval` on a small corpus made here: a day's rhythm on three metrics, with two events in the test part.
 
 use crate::support::{osd, osd_ok, text};
+use osd_detect::detector::Make;
+use osd_detect::registry;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -27,6 +29,12 @@ fn corpus(dir: &Path) {
     }
 }
 
+/// What is measured without a trained model: a random score, and what the registry has for many metrics.
+fn measured() -> Vec<&'static str> {
+    let batch = registry::all().filter(|e| matches!(e.make, Make::Batch(_))).map(|e| e.name);
+    std::iter::once("random").chain(batch).collect()
+}
+
 #[test]
 fn measures_a_folder_beside_the_baselines_and_finds_its_events() {
     let dir = tempfile::tempdir().unwrap();
@@ -36,8 +44,9 @@ fn measures_a_folder_beside_the_baselines_and_finds_its_events() {
     let answer: serde_json::Value = serde_json::from_str(&json).unwrap();
     let rows = answer["rows"].as_array().unwrap();
     let names: Vec<&str> = rows.iter().map(|r| r["detector"].as_str().unwrap()).collect();
-    assert_eq!(names, ["random", "l2", "pca", "last-value", "ensemble"]);
-    let (random, ensemble) = (&rows[0], &rows[4]);
+    assert_eq!(names, measured());
+    let of = |name: &str| rows.iter().find(|r| r["detector"] == name).unwrap();
+    let (random, ensemble) = (of("random"), of("ensemble"));
     assert_eq!(
         (&ensemble["series"], ensemble["events"].as_u64(), ensemble["points"].as_u64()),
         (&"web".into(), Some(2), Some(1_440))
@@ -48,10 +57,32 @@ fn measures_a_folder_beside_the_baselines_and_finds_its_events() {
     // Point adjustment never comes without that of a random score.
     assert!(ensemble["oracle"]["random_point_adjusted_f1"].is_f64());
     let csv = osd_ok(["eval", folder, "--interval", "10m", "--format", "csv", "--online"]);
-    assert_eq!(csv.lines().count(), 6);
+    assert_eq!(csv.lines().count(), 1 + measured().len());
     assert!(csv.starts_with("series,detector,points,events,vus_pr,") && csv.contains("affiliation_f1_biased"), "{csv}");
     let table = osd_ok(["eval", folder, "--interval", "10m"]);
     assert!(table.contains("mean                     ensemble") && table.contains("biased upward"), "{table}");
+}
+
+#[test]
+fn a_detector_in_alarm_from_the_first_to_the_last_point_is_marked_and_fails() {
+    let dir = tempfile::tempdir().unwrap();
+    corpus(dir.path());
+    let folder = dir.path().to_str().unwrap();
+    let good = osd(["eval", folder, "--interval", "10m"]);
+    assert!(good.status.success() && !text(&good.stdout).contains("FAILS"), "{}", text(&good.stdout));
+    // Everything is higher than it was in training, anomalous or not.
+    let path = dir.path().join("test/web.csv");
+    let raised = std::fs::read_to_string(&path).unwrap().replace(",1", ",9");
+    std::fs::write(&path, raised).unwrap();
+    let out = osd(["eval", folder, "--interval", "10m"]);
+    let table = text(&out.stdout);
+    let row = |detector: &str| table.lines().find(|l| l.starts_with("web ") && l.contains(detector)).unwrap();
+    assert_eq!(out.status.code(), Some(1), "{table}");
+    assert!(row(" l2 ").ends_with("FAILS") && !row(" random ").ends_with("FAILS"), "{table}");
+    assert!(table.contains("FAILS: in alarm for 50.0 % of normal time or more"), "{table}");
+    let out = osd(["eval", folder, "--interval", "10m", "--format", "csv"]);
+    let csv = text(&out.stdout);
+    assert!(csv.lines().next().unwrap().contains(",false_alarms_per_hour,false_positive_rate,delay_s,"), "{csv}");
 }
 
 #[test]
@@ -73,13 +104,17 @@ fn a_trained_model_is_measured_beside_the_others() {
     let dir = tempfile::tempdir().unwrap();
     corpus(dir.path());
     let args = ["eval", dir.path().to_str().unwrap(), "--interval", "10m", "--format", "json", "--lstm"];
-    let first = osd_ok(args);
-    let answer: serde_json::Value = serde_json::from_str(&first).unwrap();
+    // Ends with 1: the model alone is in alarm for half of the time here.
+    let run = || osd(args).stdout;
+    let first = run();
+    let answer: serde_json::Value = serde_json::from_slice(&first).unwrap();
     let rows = answer["rows"].as_array().unwrap();
     let names: Vec<&str> = rows.iter().map(|r| r["detector"].as_str().unwrap()).collect();
-    assert_eq!(names, ["random", "l2", "pca", "last-value", "ensemble", "lstm", "lstm-windows", "ensemble+lstm"]);
-    assert!(rows[5..].iter().all(|r| r["vus_pr"].as_f64().unwrap() > 0.6), "{:?}", &rows[5..]);
-    assert_eq!(first, osd_ok(args), "the seed is fixed");
+    let trained = ["lstm", "lstm-windows", "ensemble+lstm"];
+    assert_eq!(names, [measured(), trained.to_vec()].concat());
+    let trained = &rows[rows.len() - trained.len()..];
+    assert!(trained.iter().all(|r| r["vus_pr"].as_f64().unwrap() > 0.6), "{trained:?}");
+    assert_eq!(first, run(), "the seed is fixed");
 }
 
 #[test]

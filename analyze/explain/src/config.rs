@@ -1,5 +1,6 @@
 //! What decides the findings, beside the recording.
 
+use osd_detect::detector::Entry;
 use osd_model::Model;
 use std::ops::Range;
 
@@ -12,10 +13,12 @@ pub struct Config {
     pub range: Option<Range<i64>>,
     /// A model of normal recordings, which then judges the metrics that it sees.
     pub model: Option<Model>,
+    /// A detector of the registry that judges all metrics, instead of the streaming one and of a model.
+    pub detector: Option<&'static Entry>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { false_alarms_per_hour: 1.0, range: None, model: None }
+        Self { false_alarms_per_hour: 1.0, range: None, model: None, detector: None }
     }
 }

@@ -13,6 +13,9 @@ pub enum Error {
     /// The model, or what it needs of the recording.
     #[error(transparent)]
     Model(#[from] osd_model::Error),
+    /// The detector that was asked for.
+    #[error(transparent)]
+    Detector(#[from] osd_detect::detector::Error),
 }
 
 impl From<osd_recording::Error> for Error {
@@ -27,6 +30,7 @@ impl Error {
         match self {
             Self::Signals(e) => e.hint(),
             Self::Model(e) => e.hint(),
+            Self::Detector(_) => None,
         }
     }
 }

@@ -4,8 +4,9 @@
 //! A file has one line a point in time and no header, or one with the metrics' names. Labels are 0 or 1, a line each. `train/` may lack
 //! a machine.
 
+use super::error::{Error, Result};
+use super::labelled::Labelled;
 use super::text::{self, find};
-use super::{Error, Labelled, Result};
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
@@ -117,6 +118,6 @@ pub(super) fn read(root: &Path, name: &str, interval_s: f64) -> Result<Labelled>
         return Err(Error::Mismatch { path: label_file, found });
     }
     let metrics = names.unwrap_or_else(|| (1..=test.columns()).map(|i| format!("metric {i}")).collect());
-    let windows = osd_detect::metrics::segments(&labels);
+    let windows = osd_detect::alarms::segments(&labels);
     Ok(Labelled { name: name.to_owned(), metrics, interval_s, train, test, labels, windows })
 }

@@ -3,8 +3,9 @@
 //! Windows are given as times; a window's rows are those from the first with its first time to the first with its last time, as NAB's
 //! own code finds them, so a file with repeated times has the windows that the published scores are about.
 
+use super::error::{Error, Result};
+use super::labelled::{Labelled, labels};
 use super::text::{find, lines, number, shown};
-use super::{Error, Labelled, Result, labels};
 use osd_detect::series::Table;
 use std::collections::BTreeMap;
 use std::ops::Range;

@@ -1,6 +1,6 @@
 //! Text files of numbers, gzipped or not, read line by line.
 
-use super::{Error, Result};
+use super::error::{Error, Result};
 use flate2::read::MultiGzDecoder;
 use osd_detect::series::Table;
 use std::fs::File;

@@ -4,9 +4,10 @@ use super::{Args, Format, Half, csv_text};
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use osd_datasets::corpus::{Corpus, Known};
+use osd_datasets::evaluate::metrics::Evaluation;
+use osd_datasets::evaluate::metrics::events::ALWAYS;
 use osd_datasets::evaluate::{self, NabRow, Row};
 use osd_detect::detector::Sight;
-use osd_detect::metrics::Evaluation;
 #[cfg(feature = "train")]
 use osd_lstm::{Learner, Lstm, NotLearnt, Segment};
 use std::borrow::Cow;
@@ -27,7 +28,7 @@ pub(super) fn run(args: &Args, corpus: &Path) -> Result<ExitCode> {
         )));
     }
     if corpus.is_nab() {
-        show_nab(&evaluate::nab(&corpus, wanted)?, args.format)?;
+        show_nab(&evaluate::on_nab(&corpus, wanted)?, args.format)?;
         return Ok(ExitCode::SUCCESS);
     }
     let sight = if args.online { Sight::Online } else { Sight::Offline };
@@ -37,7 +38,15 @@ pub(super) fn run(args: &Args, corpus: &Path) -> Result<ExitCode> {
         rows.extend(evaluate::machine(&corpus.read(name)?, sight, per_hour, &|day| trained(args, day))?);
     }
     show(&rows, args.format)?;
-    Ok(ExitCode::SUCCESS)
+    // A number that no detector earned is no success.
+    let any_fails = means(&rows).iter().any(|(_, measures)| fails(measures));
+    Ok(ExitCode::from(u8::from(any_fails)))
+}
+
+/// Whether these measures are of a detector that is in alarm whatever happens: what else they say at its threshold is void.
+fn fails(measures: &[(&str, Option<f64>)]) -> bool {
+    let rate = measures.iter().find(|(name, _)| *name == "false_positive_rate").and_then(|(_, rate)| *rate);
+    rate.is_some_and(|rate| rate >= ALWAYS)
 }
 
 /// The LSTM as a stream, window by window, and as one more member of the ensemble; trained once for all three.
@@ -120,6 +129,7 @@ fn measures(e: &Evaluation) -> Named {
         ("event_recall", at.map(|a| a.events.event_recall)),
         ("segment_precision", at.map(|a| a.events.segment_precision)),
         ("false_alarms_per_hour", at.map(|a| a.events.false_alarms_per_hour)),
+        ("false_positive_rate", at.map(|a| a.events.false_positive_rate)),
         ("delay_s", at.and_then(|a| a.events.delay_s)),
         ("f1", at.map(|a| a.f1)),
         ("range_f1", at.map(|a| a.range_f1)),
@@ -187,19 +197,21 @@ fn show(rows: &[Row], format: Format) -> Result<()> {
             out.data(&csv_text([first.collect::<Vec<_>>()].into_iter().chain(each))?)?;
         }
         Format::Table => {
-            let head = "VUS-PR AUC-PR AUC-ROC  recall precision  false/d  delay";
+            let head = "VUS-PR AUC-PR AUC-ROC  recall precision  false/d    FPR  delay";
             out.line(format_args!("{:24} {:11} {head}", "series", "detector"))?;
             let line = |out: &mut Output, series: &str, detector: &str, m: &[(&str, Option<f64>)]| {
                 let of = |name: &str| m.iter().find(|(n, _)| *n == name).and_then(|(_, v)| *v);
                 out.line(format_args!(
-                    "{series:24} {detector:11} {:>6} {:>6} {:>7} {:>7} {:>9} {:>8} {:>6}",
+                    "{series:24} {detector:11} {:>6} {:>6} {:>7} {:>7} {:>9} {:>8} {:>6} {:>6}{}",
                     cell(of("vus_pr"), 3),
                     cell(of("auc_pr"), 3),
                     cell(of("auc_roc"), 3),
                     cell(of("event_recall"), 3),
                     cell(of("segment_precision"), 3),
                     cell(of("false_alarms_per_hour").map(|v| v * 24.0), 2),
+                    cell(of("false_positive_rate"), 3),
                     of("delay_s").map_or_else(|| "-".to_owned(), |s| format!("{:.0} m", s / 60.0)),
+                    if fails(m) { "  FAILS" } else { "" },
                 ))
             };
             for row in rows {
@@ -208,6 +220,12 @@ fn show(rows: &[Row], format: Format) -> Result<()> {
             out.line("")?;
             for (detector, m) in &means {
                 line(&mut out, "mean", detector, m)?;
+            }
+            if rows.iter().any(|row| fails(&measures(&row.evaluation))) {
+                out.line(format_args!(
+                    "FAILS: in alarm for {} of normal time or more, so its recall, precision and false alarms say nothing",
+                    crate::format::percent(ALWAYS)
+                ))?;
             }
             out.line("")?;
             out.line(

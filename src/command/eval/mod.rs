@@ -16,6 +16,8 @@ use std::process::ExitCode;
 ///
 /// Recordings are judged as `osd analyze` and `osd score` judge them, and compared with the labels that they hold (`osd record --labels`):
 /// what was found of each, how late, and how many alarms an hour were false. One without labels counts as normal.
+///
+/// Exit status: 1 if a detector is in alarm for half of the normal time or more, whatever else it found; 2 on an error.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -9,54 +9,16 @@ use super::{Args, Format, csv_text};
 use crate::failure::{Failure, Result};
 use crate::format;
 use crate::output::Output;
+use osd_datasets::evaluate::live::{Incident, Judge, Judgement, SLACK_NS, Score, kind};
+use osd_datasets::evaluate::metrics::events::ALWAYS;
 use osd_detect::detector::Sight;
-use osd_detect::incidents::{self, Span};
 use osd_explain::Config;
 use osd_findings::{Findings, LabelSpan};
 use osd_model::score::{Options, Scored};
 use osd_recording::Recording;
 use serde::Serialize;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::process::ExitCode;
-
-/// Alarms that begin this long after an incident are put down to it: what it took is given back, a sweep runs late.
-const SLACK_NS: i64 = 2_000_000_000;
-
-/// What one command said of one recording.
-struct Judgement {
-    judge: &'static str,
-    watched: Span,
-    alarms: Vec<Span>,
-    /// What each alarm was called; empty where the judge gives no names.
-    called: Vec<String>,
-}
-
-/// How one judge did on one kind of label.
-#[derive(Default, Serialize)]
-struct Score {
-    n: usize,
-    found: usize,
-    #[serde(skip)]
-    delays_ns: Vec<i64>,
-    delay_median_s: Option<f64>,
-    delay_max_s: Option<f64>,
-    /// Names of the windows over them, with their number.
-    called: BTreeMap<String, usize>,
-}
-
-/// How one judge did.
-#[derive(Default, Serialize)]
-struct Judge {
-    judge: &'static str,
-    labels: BTreeMap<String, Score>,
-    all: Score,
-    false_alarms: usize,
-    quiet_hours: f64,
-    false_alarms_per_hour: Option<f64>,
-    /// Time in alarm outside of all labels, by all of that time.
-    quiet_share_in_alarm: Option<f64>,
-}
 
 #[derive(Serialize)]
 struct Answer {
@@ -82,11 +44,12 @@ pub(super) fn run(args: &Args, recordings: &[Recording]) -> Result<ExitCode> {
             }
             all.push(windows("analyze --model", &osd_explain::analyze(recording, &with_model)?));
         }
-        for (place, judgement) in all.iter().enumerate() {
-            if judges.len() == place {
+        let incidents: Vec<Incident> = findings.labels.iter().map(incident).collect();
+        for (at, judgement) in all.iter().enumerate() {
+            if judges.len() == at {
                 judges.push(Judge { judge: judgement.judge, ..Judge::default() });
             }
-            judges[place].add(judgement, &findings.labels);
+            judges[at].add(judgement, &incidents);
         }
     }
     judges.iter_mut().for_each(Judge::close);
@@ -103,7 +66,7 @@ pub(super) fn run(args: &Args, recordings: &[Recording]) -> Result<ExitCode> {
         Format::Table => table(&answer, &mut out)?,
     }
     out.finish()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(ExitCode::from(u8::from(answer.judges.iter().any(fails))))
 }
 
 fn windows(judge: &'static str, findings: &Findings) -> Judgement {
@@ -129,47 +92,14 @@ fn alarms(judge: &'static str, scored: &Scored) -> Judgement {
     }
 }
 
-/// What a label is counted under: its name, and its strength where the note says one, as those of `osd-workload` do.
-fn kind(label: &LabelSpan) -> String {
-    match label.note.split_whitespace().find(|word| word.starts_with("strength=")) {
-        Some(strength) => format!("{} {strength}", label.name),
-        None => label.name.clone(),
-    }
+fn incident(label: &LabelSpan) -> Incident {
+    let span = label.ts_ns..label.ts_ns.saturating_add_unsigned(label.dur_ns);
+    Incident { kind: kind(&label.name, &label.note), span }
 }
 
-impl Judge {
-    fn add(&mut self, judgement: &Judgement, labels: &[LabelSpan]) {
-        let spans: Vec<Span> = labels.iter().map(|l| l.ts_ns..l.ts_ns.saturating_add_unsigned(l.dur_ns)).collect();
-        let seen = incidents::compare(&spans, &judgement.alarms, judgement.watched.clone(), SLACK_NS);
-        for (label, found) in labels.iter().zip(&seen.found) {
-            for score in [self.labels.entry(kind(label)).or_default(), &mut self.all] {
-                score.n += 1;
-                if let Some(found) = found {
-                    score.found += 1;
-                    score.delays_ns.push(found.delay_ns);
-                    if let Some(name) = judgement.called.get(found.alarm) {
-                        *score.called.entry(name.clone()).or_default() += 1;
-                    }
-                }
-            }
-        }
-        self.false_alarms += seen.false_alarms.len();
-        self.quiet_hours += seen.quiet_ns as f64 / 3.6e12;
-        *self.quiet_share_in_alarm.get_or_insert_default() += seen.quiet_in_alarm_ns as f64 / 3.6e12;
-    }
-
-    fn close(&mut self) {
-        let known = Some(self.quiet_hours).filter(|hours| *hours > 0.0);
-        self.false_alarms_per_hour = known.map(|hours| self.false_alarms as f64 / hours);
-        self.quiet_share_in_alarm = self.quiet_share_in_alarm.zip(known).map(|(in_alarm, hours)| in_alarm / hours);
-        for score in self.labels.values_mut().chain([&mut self.all]) {
-            score.delays_ns.sort_unstable();
-            let delays = &score.delays_ns;
-            let seconds = |ns: &i64| *ns as f64 / 1e9;
-            score.delay_median_s = delays.get(delays.len() / 2).map(seconds);
-            score.delay_max_s = delays.last().map(seconds);
-        }
-    }
+/// Whether it is in alarm whatever happens.
+fn fails(judge: &Judge) -> bool {
+    judge.quiet_share_in_alarm.is_some_and(|share| share >= ALWAYS)
 }
 
 fn csv(answer: &Answer) -> Result<String> {
@@ -219,7 +149,10 @@ fn table(answer: &Answer, out: &mut Output) -> Result<()> {
     let rate =
         |j: &Judge| j.false_alarms_per_hour.map_or_else(|| "-".to_owned(), |r| format!("{r:.2} ({})", j.false_alarms));
     line("false alarms an hour (all)", &mut judges.iter().map(rate))?;
-    let share = |j: &Judge| j.quiet_share_in_alarm.map_or_else(|| "-".to_owned(), format::percent);
+    let share = |j: &Judge| {
+        let share = j.quiet_share_in_alarm.map_or_else(|| "-".to_owned(), format::percent);
+        if fails(j) { format!("{share} FAILS") } else { share }
+    };
     line("time in false alarm", &mut judges.iter().map(share))?;
     for judge in judges.iter().filter(|j| !j.all.called.is_empty()) {
         out.line("")?;

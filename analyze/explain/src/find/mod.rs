@@ -1,7 +1,8 @@
-//! Where the windows are. Two judges, a detector that learns from the recording itself and a model that was trained on
-//! others, say when each metric deviates; what they say is joined to windows.
+//! Where the windows are. Judges say when each metric deviates: a detector that learns from the recording itself, the
+//! streaming one or another of the registry, or a model that was trained on others. What they say is joined to windows.
 
 mod model;
+mod registered;
 mod streaming;
 mod windows;
 

@@ -1,10 +1,13 @@
-//! Which spans are windows: hits of the streaming detector on each metric, or of a model on the metrics that it sees, joined.
+//! Which spans are windows: hits of the streaming detector on each metric, of a model on the metrics that it sees, or of
+//! the detector that was asked for, joined.
 
 use super::model::Judge;
+use super::registered::Registered;
 use super::streaming::Streaming;
 use crate::words::length;
 use crate::{Config, Result};
 use osd_detect::grid::Grid;
+use osd_detect::registry;
 use osd_detect::windows::{self, Group, Hit};
 use osd_findings::{DetectorSummary, Series};
 use osd_recording::Recording;
@@ -22,7 +25,7 @@ const CLOSING_S: f64 = 0.5;
 pub(crate) struct Found {
     pub(crate) groups: Vec<Group>,
     pub(crate) summary: DetectorSummary,
-    /// The model's score, where one judged.
+    /// The score of a model or of a detector that was asked for, where one judged.
     pub(crate) series: Vec<Series>,
 }
 
@@ -52,6 +55,14 @@ pub(crate) fn find(recording: &Recording, table: &Table, config: &Config) -> Res
         own.extend(with);
         opening.extend(own);
     }
+    let registered = config
+        .detector
+        .filter(|entry| entry.name != registry::DEFAULT)
+        .map(|entry| Registered::new(entry, table, step_s, config.false_alarms_per_hour))
+        .transpose()?;
+    if let Some(registered) = &registered {
+        describing.extend(std::mem::replace(&mut opening, registered.hits()));
+    }
     let mut groups = windows::merge(opening, grid.bins(JOIN_S));
     let closing = grid.len.saturating_sub(grid.bins(CLOSING_S));
     groups.retain(|g| g.start < closing);
@@ -64,15 +75,23 @@ pub(crate) fn find(recording: &Recording, table: &Table, config: &Config) -> Res
         let near = describing.iter().filter(|h| h.start < group.end && h.end > group.start);
         group.hits.extend(near.cloned());
     }
-    let warm_up_s = streaming.warm_up_s();
+    let warm_up_s = registered.as_ref().map_or_else(|| streaming.warm_up_s(), |r| r.warm_up() as f64 * step_s);
     let summary = DetectorSummary {
-        name: judge.as_ref().map_or_else(|| "robust streaming".into(), Judge::name),
+        name: match (&registered, &judge) {
+            (Some(registered), _) => registered.name(),
+            (None, Some(judge)) => judge.name(),
+            (None, None) => "robust streaming".into(),
+        },
         false_alarms_per_hour: config.false_alarms_per_hour,
         warm_up_s,
         metrics: table.present().filter(|(m, _)| m.opens_windows).map(|(m, _)| m.name.to_owned()).collect(),
         notes: judge.as_ref().map_or_else(|| notes(table, step_s, warm_up_s), |judge| judge.notes(grid)),
     };
-    let series = judge.map(|judge| Vec::from(judge.series(grid))).unwrap_or_default();
+    let series = match (registered, judge) {
+        (Some(registered), _) => Vec::from(registered.series(grid)),
+        (None, Some(judge)) => Vec::from(judge.series(grid)),
+        (None, None) => vec![],
+    };
     Ok(Found { groups, summary, series })
 }
 

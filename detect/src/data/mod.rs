@@ -1,0 +1,8 @@
+//! What detectors are given: a table of metrics over time ([`series`]), time in equal bins ([`grid`]), what is known of a metric
+//! beforehand ([`metric`]), metrics of any unit made comparable ([`scaler`]), and the one source of randomness ([`rng`]).
+
+pub mod grid;
+pub mod metric;
+pub mod rng;
+pub mod scaler;
+pub mod series;
