@@ -59,6 +59,8 @@ pub enum Error {
         found: usize,
         /// Needed.
         wanted: usize,
+        /// Length of each.
+        interval_ns: u64,
     },
     /// A recording that claims to cover more time than memory holds.
     #[error("{} covers {}, and {most} are possible", .path.display(), plural(.bins, "interval"))]
@@ -180,7 +182,10 @@ impl Error {
             Self::Interval { wanted_ms, .. } => {
                 format!("record with `--interval {wanted_ms}ms`, or train a model on recordings with the same interval")
             }
-            Self::TooShort { .. } => "record for longer; `osd info FILE` says what was lost and when".to_owned(),
+            Self::TooShort { found, wanted, interval_ns, .. } => {
+                let missing_s = wanted.saturating_sub(*found) as f64 * *interval_ns as f64 / 1e9;
+                format!("record for longer, by {missing_s:.1} s at least; `osd info FILE` says what was lost and when")
+            }
             Self::TooLong { .. } => "the file may be damaged: `osd info FILE` says which time it covers".to_owned(),
             Self::Constant { .. } => "record the program while it works, or choose other --features".to_owned(),
             Self::NoRecording => "osd train normal/*.parquet -o model/".to_owned(),

@@ -126,9 +126,10 @@ pub fn read(recording: &Recording, features: &[&'static Feature]) -> Result<Seri
 /// The bins of a recording. Here nothing is guessed: a model is bound to an interval.
 fn bins(recording: &Recording) -> Result<Grid> {
     let path = || recording.path().to_owned();
-    let (start_ns, last) =
-        grid::sample_span(recording).ok_or_else(|| Error::TooShort { path: path(), found: 0, wanted: 1 })?;
-    let step_ns = i64::try_from(recording.metadata().interval_ns).unwrap_or(0);
+    let interval_ns = recording.metadata().interval_ns;
+    let none = || Error::TooShort { path: path(), found: 0, wanted: 1, interval_ns };
+    let (start_ns, last) = grid::sample_span(recording).ok_or_else(none)?;
+    let step_ns = i64::try_from(interval_ns).unwrap_or(0);
     if step_ns <= 0 {
         return Err(Error::damaged(recording.path(), "the recording does not say its interval"));
     }

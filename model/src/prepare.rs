@@ -108,7 +108,8 @@ pub fn prepare(recordings: &[Recording], features: &[&'static Feature], shape: S
         let series = Arc::new(features::read(recording, features)?);
         let wanted = 2 * shape.window + shape.horizon;
         if series.n_valid() < wanted {
-            return Err(Error::TooShort { path: recording.path().to_owned(), found: series.n_valid(), wanted });
+            let (path, found) = (recording.path().to_owned(), series.n_valid());
+            return Err(Error::TooShort { path, found, wanted, interval_ns });
         }
         let all = stretches_of(&series.valid, shape.window).into_iter();
         stretches.extend(all.filter_map(|rows| Stretch::new(&series, rows, shape)));

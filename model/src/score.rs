@@ -143,7 +143,8 @@ impl Model {
         }
         if !judged.contains(&true) {
             let path = recording.path().to_owned();
-            return Err(Error::TooShort { path, found: series.n_valid(), wanted: window + 1 });
+            let (found, wanted) = (series.n_valid(), window + 1);
+            return Err(Error::TooShort { path, found, wanted, interval_ns: self.config.interval_ns });
         }
         let (rate, recipe) = (self.normal.rate(options.sight), self.normal.recipe());
         let interval_s = self.config.interval_ns as f64 / 1e9;

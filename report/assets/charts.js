@@ -293,8 +293,10 @@ function drawLane(lane, choose) {
     if (b < 0 || a > scale.width) continue;
     el("rect", { class: "bar", x: a, y: height - 3, width: b - a, height: 3 }, inner);
     const width = 12 + 8 * String(w.id).length;
-    const x = Math.min(scale.width - width, Math.max(0, (Math.max(0, a) + Math.min(scale.width, b)) / 2 - width / 2));
-    if (x < end + 1) continue;
+    const middle = (Math.max(0, a) + Math.min(scale.width, b)) / 2;
+    // Where windows are close, a number makes way to the right, by less than its own width.
+    const x = Math.max(end + 1, Math.min(scale.width - width, Math.max(0, middle - width / 2)));
+    if (x > middle + width / 2 || x + width > scale.width) continue;
     end = x + width;
     const chip = el("g", { class: "chip" }, inner);
     el("title", {}, chip, `Window ${w.id}: ${w.pattern}`);

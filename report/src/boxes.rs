@@ -16,7 +16,7 @@ const SMALL: Font = Font::sans(11.5);
 const SECTION: Font = Font::bold(12.0);
 const MONO: Font = Font::mono(11.5);
 
-/// All boxes, in two columns, in reading order: each goes below the shorter column. One alone takes the whole width.
+/// All boxes, in rows of two, so that time goes as eyes go. One alone takes the whole width.
 pub(crate) fn windows(scene: &mut Scene, view: &View, top: f64) -> f64 {
     let wide = WIDTH - 2.0 * MARGIN;
     let head = Font::bold(18.0);
@@ -40,12 +40,14 @@ pub(crate) fn windows(scene: &mut Scene, view: &View, top: f64) -> f64 {
         return boxed(scene, only, MARGIN, y, wide) + GAP;
     }
     let width = (wide - GAP) / 2.0;
-    let mut columns = [y, y];
-    for card in &view.cards {
-        let side = usize::from(columns[1] < columns[0]);
-        columns[side] = boxed(scene, card, MARGIN + side as f64 * (width + GAP), columns[side], width) + GAP;
+    for row in view.cards.chunks(2) {
+        let bottoms = row.iter().enumerate().map(|(side, card)| {
+            let left = MARGIN + side as f64 * (width + GAP);
+            boxed(scene, card, left, y, width) + GAP
+        });
+        y = bottoms.fold(y, f64::max);
     }
-    columns[0].max(columns[1])
+    y
 }
 
 fn boxed(scene: &mut Scene, card: &Card, x: f64, top: f64, width: f64) -> f64 {

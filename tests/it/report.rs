@@ -142,15 +142,66 @@ const frame = (width) => new Promise((ready) => {
 })();
 </script>"##;
 
+/// The text in `<pre id="seen">` of a page that wrote down what it saw, as JSON.
+fn seen(browser: &Path, dir: &Path, page: &str) -> serde_json::Value {
+    let dom = dom(browser, dir, &file(dir, page));
+    let seen = dom.split_once("id=\"seen\">").unwrap().1.split_once("</pre>").unwrap().0;
+    serde_json::from_str(&seen.replace("&nbsp;", " ")).unwrap()
+}
+
+/// The numbers of the windows above the charts of a phone, with where they end; and where each card of a desk begins.
+const PLACES: &str = r##"<!doctype html><meta charset="utf-8"><pre id="seen"></pre><script>
+const page = DATA;
+const frame = (width) => new Promise((ready) => {
+  const frame = document.createElement("iframe");
+  frame.style.cssText = `width:${width}px;height:900px;border:0`;
+  frame.onload = () => setTimeout(() => ready(frame.contentWindow), 300);
+  frame.srcdoc = page;
+  document.body.append(frame);
+});
+(async () => {
+  const [phone, desk] = [await frame(390), await frame(1400)];
+  const lane = phone.document.getElementById("lane").getBoundingClientRect();
+  const chips = [...phone.document.querySelectorAll("#lane .chip")];
+  const numbers = chips.map((chip) => [Number(chip.querySelector("text").textContent), chip.querySelector("rect").getBoundingClientRect().right <= lane.right]);
+  const cards = [...desk.document.querySelectorAll("article")].map((card) => [card.getBoundingClientRect().left, card.getBoundingClientRect().top]);
+  document.getElementById("seen").textContent = JSON.stringify({ numbers, cards });
+})();
+</script>"##;
+
+#[test]
+fn every_window_has_its_number_on_a_phone_and_cards_are_read_across() {
+    let Some(browser) = chromium() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    // Ten windows of five seconds, one every 14, to within ten of the end: as the demo's.
+    let mut findings = sample::incident();
+    let start_ns = findings.recording.started_ns;
+    findings.recording.ended_ns = start_ns + 160_000_000_000;
+    let window = findings.windows[0].clone();
+    let windows = (0..10_u32).map(|i| {
+        let start_ns = start_ns + 20_000_000_000 + i64::from(i) * 14_000_000_000;
+        osd_findings::Window { id: i + 1, start_ns, end_ns: start_ns + 5_000_000_000, ..window.clone() }
+    });
+    findings.windows = windows.collect();
+    let page = serde_json::to_string(&html(&findings)).unwrap().replace('<', "\\u003c");
+    std::fs::write(dir.path().join("places.html"), PLACES.replace("DATA", &page)).unwrap();
+    let seen = seen(&browser, dir.path(), "places.html");
+    let wanted: Vec<(u32, bool)> = (1..=10).map(|id| (id, true)).collect();
+    assert_eq!(seen["numbers"], serde_json::json!(wanted), "{seen}");
+    let cards: Vec<(f64, f64)> = serde_json::from_value(seen["cards"].clone()).unwrap();
+    for pair in cards.chunks_exact(2) {
+        assert!(pair[0].0 < pair[1].0 && (pair[0].1 - pair[1].1).abs() < 1.0, "{seen}");
+    }
+    assert!(cards[1].1 < cards[2].1, "{seen}");
+}
+
 #[test]
 fn reader_points_drags_and_chooses_on_any_width() {
     let Some(browser) = chromium() else { return };
     let dir = tempfile::tempdir().unwrap();
     let page = serde_json::to_string(&html(&sample::incident())).unwrap().replace('<', "\\u003c");
     std::fs::write(dir.path().join("reader.html"), READER.replace("DATA", &page)).unwrap();
-    let dom = dom(&browser, dir.path(), &file(dir.path(), "reader.html"));
-    let seen = dom.split_once("id=\"seen\">").unwrap().1.split_once("</pre>").unwrap().0;
-    let seen: serde_json::Value = serde_json::from_str(&seen.replace("&nbsp;", " ")).unwrap();
+    let seen = seen(&browser, dir.path(), "reader.html");
     let text = |key: &str| seen[key].as_str().unwrap_or_default().replace('\u{a0}', " ");
     assert_eq!(text("overflow"), "false", "{seen}");
     assert!(seen["width"].as_u64().is_some_and(|width| width <= 390), "{seen}");

@@ -97,7 +97,7 @@ fn another_interval_a_short_and_a_constant_recording_are_refused() {
     refused(
         &[Server::default(), Server { seconds: 10, ..Server::default() }],
         "1.parquet has 100 whole intervals, and 161 are needed",
-        "record for longer",
+        "record for longer, by 6.1 s at least",
     );
     let still = |_: usize, s: &mut osd_recording::rows::Sample| {
         *s = osd_recording::rows::Sample { ts_ns: s.ts_ns, dur_ns: s.dur_ns, owner: s.owner, ..Default::default() };
