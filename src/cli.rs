@@ -1,4 +1,5 @@
-//! The command line as a whole: the subcommands, the top of `--help`, and what happens before one of them runs.
+//! The command line as a whole: the subcommands, the top of `--help`, and what happens before one
+//! of them runs.
 
 #[cfg(feature = "analyze")]
 use crate::command::analyze;

@@ -1,4 +1,5 @@
-//! What a person sees when osd cannot do what was asked: one `error:` line, its causes, and a `hint:` that says how to fix it.
+//! What a person sees when osd cannot do what was asked: one `error:` line, its causes, and a
+//! `hint:` that says how to fix it.
 
 use std::fmt;
 

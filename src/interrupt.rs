@@ -1,4 +1,5 @@
-//! Signals that ask for the end: the first one ends the work in order, the next one ends the process.
+//! Signals that ask for the end: the first one ends the work in order, the next one ends the
+//! process.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,4 +1,5 @@
-//! The command line: parse, call, print. The only code of osd that prints (`output.rs`), exits, asks about terminals or reads the environment.
+//! The command line: parse, call, print. The only code of osd that prints (`output.rs`), exits,
+//! asks about terminals or reads the environment.
 //!
 //! stdout carries data only; progress, warnings and timing go to stderr. Exit status: 0 done, 1 the answer is "found" or
 //! "differs", 2 error or misuse.

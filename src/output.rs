@@ -1,5 +1,6 @@
-//! The one way to stdout and stderr. Everything osd says passes here, so that text from outside cannot act on a terminal or forge a line, and
-//! a stdout that is full, closed or gone is an error and never a panic.
+//! The one way to stdout and stderr. Everything osd says passes here, so that text from outside
+//! cannot act on a terminal or forge a line, and a stdout that is full, closed or gone is an error
+//! and never a panic.
 //!
 //! A line for people is made visible as it is written, one line at a time ([`osd_recording::visible`]): what is put into it cannot end it.
 //! CSV and the JSON of `osd sql` are data and go out as they are; other JSON has the same values with what is hidden escaped.

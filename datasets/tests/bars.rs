@@ -1,4 +1,5 @@
-//! The least that osd's detectors must reach on the corpora. They may get better; they may not get worse unnoticed.
+//! The least that osd's detectors must reach on the corpora. They may get better; they may not get
+//! worse unnoticed.
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 

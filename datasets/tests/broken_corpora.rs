@@ -1,4 +1,5 @@
-//! A corpus that is incomplete or damaged gives an error that names file and line, never a panic or wrong rows.
+//! A corpus that is incomplete or damaged gives an error that names file and line, never a panic or
+//! wrong rows.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

@@ -1,4 +1,5 @@
-//! Readers, measures and NAB's scorer against the corpora and the golden values that come with them.
+//! Readers, measures and NAB's scorer against the corpora and the golden values that come with
+//! them.
 //!
 //! The corpora are not part of the project. They are looked for in `OSD_DATASETS`, else beside the repository in `../shared/datasets`;
 //! without them these tests say `SKIPPED`, visibly.

@@ -1,4 +1,5 @@
-//! A threshold for a stated rate of false alarms gives about that rate on normal data of the corpora that it has not seen.
+//! A threshold for a stated rate of false alarms gives about that rate on normal data of the
+//! corpora that it has not seen.
 //!
 //! Normal data are the training parts: the first three fifths teach the detector, the next fifth gives the threshold, the last is
 //! counted. The scores are smoothed over an hour or so, so rates of many an hour are not to be had. Rates of single machines vary

@@ -1,4 +1,5 @@
-//! Any registered detector over the metrics of one recording: its scores, a threshold, and the hits that windows are made of.
+//! Any registered detector over the metrics of one recording: its scores, a threshold, and the hits
+//! that windows are made of.
 //!
 //! No part of a recording is known to be normal. So its beginning is believed to be, as the streaming detector believes it: a detector
 //! learns from the first part of it, its scores of the second part give the threshold for the stated rate of false alarms, and neither

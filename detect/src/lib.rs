@@ -1,4 +1,5 @@
-//! Pure algorithms on series and counts. No I/O, no clock, no unseeded randomness: the same input gives the same output.
+//! Pure algorithms on series and counts. No I/O, no clock, no unseeded randomness: the same input
+//! gives the same output.
 //!
 //! The rooms, each of which uses only those before it:
 //!

@@ -1,4 +1,5 @@
-//! The vocabulary of findings: what `osd analyze` writes as `findings.json` and what a report is drawn from.
+//! The vocabulary of findings: what `osd analyze` writes as `findings.json` and what a report is
+//! drawn from.
 //!
 //! Plain data, no behaviour, so that analysis and report meet in a file and in nothing else. `docs/findings.md` describes the JSON;
 //! [`FINDINGS_VERSION`] changes when the meaning of a field does. Times are UTC nanoseconds, rates are per second.

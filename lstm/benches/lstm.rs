@@ -1,4 +1,5 @@
-//! How fast the forward pass is: windows in batches and streams, on each kind of instructions of this processor.
+//! How fast the forward pass is: windows in batches and streams, on each kind of instructions of
+//! this processor.
 //!
 //! Two layers of 64 units, 4 metrics, windows of 80, as in the published system; batches of 256 windows that do not overlap, so that nothing
 //! is shared between them. The variants alternate within each round; the median over rounds is printed, with its ratio to the plain

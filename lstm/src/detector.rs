@@ -1,4 +1,5 @@
-//! A forecaster among the detectors: what is learnt, by whom it is learnt, and the same recipe as for every other residual.
+//! A forecaster among the detectors: what is learnt, by whom it is learnt, and the same recipe as
+//! for every other residual.
 
 use crate::forward::Forecaster;
 use crate::segment::{Learner, Segment};

@@ -1,5 +1,6 @@
-//! Several `f32` at once: AVX-512, AVX2 with FMA, or four lanes that the compiler maps to what every processor of the architecture
-//! has (SSE2, NEON). Which is decided when the program runs, so one binary does well everywhere.
+//! Several `f32` at once: AVX-512, AVX2 with FMA, or four lanes that the compiler maps to what
+//! every processor of the architecture has (SSE2, NEON). Which is decided when the program runs, so
+//! one binary does well everywhere.
 //!
 //! Results of the three differ by rounding only: fused multiply-add rounds once where multiply and add round twice.
 

@@ -1,4 +1,5 @@
-//! The least that can be learnt: an LSTM of random weights that stay as they are, and a head by least squares.
+//! The least that can be learnt: an LSTM of random weights that stay as they are, and a head by
+//! least squares.
 //!
 //! An echo state network (Jaeger 2001) with the cells of an LSTM. It learns in a second what training learns in minutes, less well: what
 //! a trained model is compared with, and what tests of the way from recordings to scores learn with.

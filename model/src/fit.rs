@@ -1,4 +1,5 @@
-//! From freshly trained weights to a model: what its errors are on normal data, and where its alarms begin.
+//! From freshly trained weights to a model: what its errors are on normal data, and where its
+//! alarms begin.
 
 use crate::artifact::{Config, FORMAT_VERSION, Model, weights};
 use crate::normal::Normal;

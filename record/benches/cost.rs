@@ -1,6 +1,7 @@
-//! What recording costs: time added to a system call as a ratio to an empty sys_enter+sys_exit pair, time added to a process that is started
-//! and ends, bytes a syscall row; and (in `flow`) what it loses, its memory and its own processor time. `-- --flow` measures the latter
-//! alone, `-- --lives` the processes.
+//! What recording costs: time added to a system call as a ratio to an empty sys_enter+sys_exit
+//! pair, time added to a process that is started and ends, bytes a syscall row; and (in `flow`)
+//! what it loses, its memory and its own processor time. `-- --flow` measures the latter alone, `--
+//! --lives` the processes.
 //!
 //! `make bench` runs it, as root. A child makes getppid calls as fast as it can on one processor while the recorder has another. It
 //! times itself in slices of a few milliseconds at real-time priority, so that other work on the machine spoils single slices and not

@@ -1,4 +1,5 @@
-//! Draws a report again from its `findings.json`: `cargo run -p osd-report --example render -- findings.json DIR`.
+//! Draws a report again from its `findings.json`: `cargo run -p osd-report --example render --
+//! findings.json DIR`.
 
 #![allow(clippy::print_stderr, reason = "an example talks to people")]
 

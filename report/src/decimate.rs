@@ -1,4 +1,5 @@
-//! Fewer points, same picture: per pixel column the first, lowest, highest and last value, so that no spike is lost.
+//! Fewer points, same picture: per pixel column the first, lowest, highest and last value, so that
+//! no spike is lost.
 
 /// A point: seconds since the start, value. `None` is a gap.
 pub(crate) type Point = (f64, Option<f64>);

@@ -1,5 +1,6 @@
-//! The page as one self-contained HTML file: words and tables written here, charts drawn by the scripts in `assets/` from the
-//! data embedded beside them. Every string is escaped here and nowhere else.
+//! The page as one self-contained HTML file: words and tables written here, charts drawn by the
+//! scripts in `assets/` from the data embedded beside them. Every string is escaped here and
+//! nowhere else.
 
 use crate::cards::{CALL_COLUMNS, Card};
 use crate::decimate::thin;

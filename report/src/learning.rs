@@ -1,4 +1,5 @@
-//! The curve of a training run: loss by pass, on training and validation data, and which pass was kept.
+//! The curve of a training run: loss by pass, on training and validation data, and which pass was
+//! kept.
 
 use crate::paint;
 use crate::scene::Scene;

@@ -1,4 +1,5 @@
-//! A rich set of findings, made up and deterministic: two minutes of a key-value server with three faults. For tests and looking.
+//! A rich set of findings, made up and deterministic: two minutes of a key-value server with three
+//! faults. For tests and looking.
 
 use osd_findings::*;
 

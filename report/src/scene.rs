@@ -1,4 +1,5 @@
-//! A drawing as a list of shapes, so that layout knows no file format and a picture's height is known before its canvas is made.
+//! A drawing as a list of shapes, so that layout knows no file format and a picture's height is
+//! known before its canvas is made.
 
 use crate::style::Color;
 use crate::text::Font;

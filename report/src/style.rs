@@ -1,4 +1,5 @@
-//! Colours: Okabe-Ito for lines and marks, viridis for rates. Safe for colour-blind readers, distinct when printed in grey.
+//! Colours: Okabe-Ito for lines and marks, viridis for rates. Safe for colour-blind readers,
+//! distinct when printed in grey.
 
 /// Red, green, blue, opacity.
 pub(crate) type Color = (u8, u8, u8, f64);

@@ -1,4 +1,5 @@
-//! What the page shows, decided once for all formats: which panels, which windows, every word and every number as text.
+//! What the page shows, decided once for all formats: which panels, which windows, every word and
+//! every number as text.
 //!
 //! All strings are clean (see [`crate::text::clean`]) and not yet escaped.
 

@@ -1,4 +1,5 @@
-//! `osd completions`: what a shell needs to complete osd's arguments, from the same definitions as `--help`.
+//! `osd completions`: what a shell needs to complete osd's arguments, from the same definitions as
+//! `--help`.
 
 use crate::failure::Result;
 use crate::output::Output;

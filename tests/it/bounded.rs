@@ -1,4 +1,5 @@
-//! Recordings that are kept within bounds: series of files, a largest size, and the flight recorder's last moments. Needs root.
+//! Recordings that are kept within bounds: series of files, a largest size, and the flight
+//! recorder's last moments. Needs root.
 
 use crate::crash::{Load, finish, now_ns, recorder, wait_for};
 use crate::record::Place;

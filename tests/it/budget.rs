@@ -1,5 +1,5 @@
-//! `--max-overhead`: what it costs stays within the budget or the floor is stated, what matters stays listed, all of it is counted. Needs
-//! root.
+//! `--max-overhead`: what it costs stays within the budget or the floor is stated, what matters
+//! stays listed, all of it is counted. Needs root.
 
 use crate::record::{Place, Rows, assert_counts_hold, of};
 use crate::support::{options_of_all, osd, record, rows, sum, targets, text};

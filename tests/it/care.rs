@@ -1,4 +1,5 @@
-//! What comes with the program: help that ends in examples, completions, manual pages, the systemd unit, status for scripts.
+//! What comes with the program: help that ends in examples, completions, manual pages, the systemd
+//! unit, status for scripts.
 
 use crate::support::{alone, may_record, osd, osd_ok, targets, text};
 use std::process::Command;

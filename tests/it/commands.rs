@@ -1,5 +1,6 @@
-//! Commands that osd starts, and processes that it is given: what they inherit, what of them is recorded and for how long, what they leave
-//! running, and what osd says and exits with in the end. Needs root.
+//! Commands that osd starts, and processes that it is given: what they inherit, what of them is
+//! recorded and for how long, what they leave running, and what osd says and exits with in the end.
+//! Needs root.
 
 use crate::record::Place;
 use crate::support::{osd, rows, text, until};

@@ -1,4 +1,5 @@
-//! Recordings of every released format version still read, to the same values. The files in `tests/data` are never regenerated.
+//! Recordings of every released format version still read, to the same values. The files in
+//! `tests/data` are never regenerated.
 //!
 //! Beside each golden recording lies what was in it when it was made: a line a kind and column, with the number of rows, of
 //! nulls, and a hash of the values as they were decoded. A later version may add columns, and may not change these.

@@ -1,4 +1,5 @@
-//! Damaged recordings through everything that reads them: an error, or exactly what the sound file gives. Never a panic or a wrong row.
+//! Damaged recordings through everything that reads them: an error, or exactly what the sound file
+//! gives. Never a panic or a wrong row.
 
 use osd_detect::rng::Rng;
 use osd_query::Session;

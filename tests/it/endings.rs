@@ -1,5 +1,6 @@
-//! Each way in which a recording ends: signals, a closed terminal, a recorder that is stopped for a while, a target that goes or becomes
-//! another program. Every one leaves a closed file, a clear message and the right exit status.
+//! Each way in which a recording ends: signals, a closed terminal, a recorder that is stopped for a
+//! while, a target that goes or becomes another program. Every one leaves a closed file, a clear
+//! message and the right exit status.
 
 use crate::support::{alone, child_of, has_given_up, may_record, rows, sum, targets, text, until};
 use osd_recording::{Kind, Recording};

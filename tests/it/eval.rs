@@ -1,4 +1,5 @@
-//! `osd eval` on a small corpus made here: a day's rhythm on three metrics, with two events in the test part.
+//! `osd eval` on a small corpus made here: a day's rhythm on three metrics, with two events in the
+//! test part.
 
 use crate::support::{osd, osd_ok, text};
 use osd_detect::detector::Make;

@@ -1,4 +1,5 @@
-//! What recorders get wrong, a test each: who is who, what was counted, what was lost. The processes are in `honesty.c`. Needs root.
+//! What recorders get wrong, a test each: who is who, what was counted, what was lost. The
+//! processes are in `honesty.c`. Needs root.
 
 use crate::record::{Place, Rows, assert_counts_hold, of};
 use crate::support::{honesty, options_of_all, osd, osd_ok, record, rows, sum, targets, text};

@@ -1,4 +1,5 @@
-//! The recorder on hosts as they are: with few rights, with none, and what `osd doctor` says of them.
+//! The recorder on hosts as they are: with few rights, with none, and what `osd doctor` says of
+//! them.
 
 use crate::support::{
     NOTHING, alone, child_of, has_given_up, may_record, of_threads, osd, rows, sum, targets, text, until,

@@ -1,4 +1,5 @@
-//! Text from outside: whatever a traced process, a file, a label or a model calls itself, it cannot act on the terminal nor forge a line.
+//! Text from outside: whatever a traced process, a file, a label or a model calls itself, it cannot
+//! act on the terminal nor forge a line.
 
 use crate::bad_input::refused;
 use crate::score::scene;

@@ -1,4 +1,5 @@
-//! Which files of a crate know which: no two know each other, neither directly nor by way of others.
+//! Which files of a crate know which: no two know each other, neither directly nor by way of
+//! others.
 //!
 //! The files are read as text. An import is followed through re-exports to the file that defines what it names, so that
 //! `use crate::Error` is an import of `error.rs` and not of `lib.rs`. Tests are free to know everything.
@@ -55,7 +56,7 @@ fn expand(before: &[String], text: &str, out: &mut Vec<Import>) {
 
 /// Cuts what is for tests only, and comments.
 fn code(text: &str) -> String {
-    let text = text.split("\n#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+    let text = text.split("\nmod tests {").next().unwrap_or_default();
     let lines = text.lines().map(|l| l.split("//").next().unwrap_or_default());
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -1,4 +1,5 @@
-//! Recordings as arguments: patterns that the shell left alone, folders, the same one twice, and more of them than files may be open.
+//! Recordings as arguments: patterns that the shell left alone, folders, the same one twice, and
+//! more of them than files may be open.
 
 use crate::bad_input::refused;
 use crate::score::scene;

@@ -1,4 +1,5 @@
-//! A recording needs no osd to be read: DuckDB, pandas and `osd sql` give the same answer on the same file.
+//! A recording needs no osd to be read: DuckDB, pandas and `osd sql` give the same answer on the
+//! same file.
 
 use crate::support::osd_ok;
 use osd_synth::Synth;

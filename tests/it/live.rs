@@ -1,5 +1,6 @@
-//! The whole way, from a live process to findings: the demo's faults, a quiet service, and redis troubled by a client that no rule
-//! knows. Needs root; takes minutes, because that is how long the processes live.
+//! The whole way, from a live process to findings: the demo's faults, a quiet service, and redis
+//! troubled by a client that no rule knows. Needs root; takes minutes, because that is how long the
+//! processes live.
 
 use crate::support::{alone, may_record, osd, osd_ok, record, text};
 use osd_findings::{Findings, Window};

@@ -1,4 +1,5 @@
-//! Losses of the classes that need help from outside to happen: a writer that is held up, memory that runs out. Needs root.
+//! Losses of the classes that need help from outside to happen: a writer that is held up, memory
+//! that runs out. Needs root.
 //!
 //! One class no test brings about: `copy_fault` of `argv`. Exec has written the arguments into pages of the new program's stack just before the
 //! recorder reads them, and nobody else has a hold of that memory yet; only swapping within those microseconds could take them away.

@@ -1,5 +1,5 @@
-//! What is at the path that something is to be written to: no command replaces or unlinks anything but a regular file, with `--force` or
-//! without.
+//! What is at the path that something is to be written to: no command replaces or unlinks anything
+//! but a regular file, with `--force` or without.
 
 use crate::bad_input::refused;
 use crate::score::scene;

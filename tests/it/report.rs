@@ -1,4 +1,5 @@
-//! The page in a real browser: every figure is drawn, nothing is logged, nothing is wider than a phone, the time axis zooms.
+//! The page in a real browser: every figure is drawn, nothing is logged, nothing is wider than a
+//! phone, the time axis zooms.
 #![cfg(feature = "analyze")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 

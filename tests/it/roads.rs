@@ -1,4 +1,5 @@
-//! Kernels that lack something: what the recorder does instead counts as exactly. Forced here on a kernel that lacks nothing. Needs root.
+//! Kernels that lack something: what the recorder does instead counts as exactly. Forced here on a
+//! kernel that lacks nothing. Needs root.
 
 use crate::record::{Place, of};
 use crate::support::{honesty, osd, record, rows, sum, targets, text};

@@ -1,4 +1,5 @@
-//! `osd score` and `osd analyze --model`, with a model that learns in a second (`osd_lstm::Reservoir`).
+//! `osd score` and `osd analyze --model`, with a model that learns in a second
+//! (`osd_lstm::Reservoir`).
 
 use crate::record::Place;
 use crate::script::{Act, Actor, Script};

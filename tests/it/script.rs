@@ -1,5 +1,5 @@
-//! Recordings written from a script: which process makes which calls, how often, and when. Known to the row, like `synth`,
-//! but with as many processes as a test needs.
+//! Recordings written from a script: which process makes which calls, how often, and when. Known to
+//! the row, like `synth`, but with as many processes as a test needs.
 
 use osd_recording::names::Arch;
 use osd_recording::rows::{Owner, Process, ProcessEvent, Sample, Syscall, Tally};

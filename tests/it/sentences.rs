@@ -1,5 +1,5 @@
-//! What `osd analyze` says of a window is about exactly the rows it names: whose calls, which ones, on what. On scripted
-//! recordings, and on live processes that do the same.
+//! What `osd analyze` says of a window is about exactly the rows it names: whose calls, which ones,
+//! on what. On scripted recordings, and on live processes that do the same.
 
 use crate::record::Place;
 use crate::script::{Act, Actor, Script};

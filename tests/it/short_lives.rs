@@ -1,5 +1,6 @@
-//! What lives shortly, against what the kernel itself says of it when it is over: getrusage of the children that were waited for, and the
-//! account of a cgroup. The processes are in `short.c`. Needs root.
+//! What lives shortly, against what the kernel itself says of it when it is over: getrusage of the
+//! children that were waited for, and the account of a cgroup. The processes are in `short.c`.
+//! Needs root.
 
 use crate::record::Place;
 use crate::support::{compile, options_of_all, osd, rows, sum, text};

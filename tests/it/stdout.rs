@@ -1,5 +1,5 @@
-//! A stdout that is full or closed is an error of one line and never a panic, for every command that prints; one whose reader has gone is
-//! quiet.
+//! A stdout that is full or closed is an error of one line and never a panic, for every command
+//! that prints; one whose reader has gone is quiet.
 
 use crate::score::scene;
 use crate::support::text;

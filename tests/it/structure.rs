@@ -209,3 +209,32 @@ fn every_file_opens_with_what_it_owns() {
         assert!(text.starts_with("//!") || text.starts_with("// SPDX"), "{} opens without a word", file.display());
     }
 }
+
+/// Of a text for people, the lines that are too long to read or to compare: not those of code, tables and pictures.
+fn long_lines(text: &str) -> Vec<&str> {
+    let mut in_code = false;
+    let is_prose = |line: &&str| {
+        in_code ^= line.starts_with("```");
+        !in_code && !line.starts_with("    ") && !line.starts_with(['|', '!', '`'])
+    };
+    text.lines().filter(is_prose).filter(|line| line.chars().count() > 100).collect()
+}
+
+#[test]
+fn prose_wraps_at_100_columns() {
+    for document in ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"] {
+        let text = std::fs::read_to_string(root().join(document)).unwrap();
+        assert_eq!(long_lines(&text), Vec::<&str>::new(), "{document}");
+    }
+    let mut files = Vec::new();
+    for dir in LIBRARIES.iter().chain(&["src", "datasets", "tests"]) {
+        sources(&root().join(dir), &mut files);
+    }
+    for file in files {
+        let text = std::fs::read_to_string(&file).unwrap();
+        let paragraph = text.lines().take_while(|line| line.starts_with("//! "));
+        let long: Vec<&str> = paragraph.filter(|line| line.chars().count() > 100).collect();
+        assert_eq!(long, Vec::<&str>::new(), "{}", file.display());
+    }
+    assert_eq!(long_lines(&format!("{}\n```\n{0}\n```\n    {0}\n| {0}", "x".repeat(101))).len(), 1);
+}

@@ -1,4 +1,5 @@
-//! What the tests of the binary share: running it, the programs they record, and reading a recording back.
+//! What the tests of the binary share: running it, the programs they record, and reading a
+//! recording back.
 
 use osd_recording::{Kind, Query, Recording};
 use std::path::{Path, PathBuf};

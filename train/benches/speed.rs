@@ -1,4 +1,5 @@
-//! How fast training is: osd's operation, Burn's own layers and PyTorch, in one run, on the same data sizes and threads. `make bench-train`.
+//! How fast training is: osd's operation, Burn's own layers and PyTorch, in one run, on the same
+//! data sizes and threads. `make bench-train`.
 //!
 //! Two layers of 64 units, 4 metrics, windows of 80, batches of 256: what the other measurements of the project use. Each number is whole
 //! training: making the batch, loss of the forecasts after the last 64 rows of a window, gradient, clipping, a step of Adam. PyTorch is

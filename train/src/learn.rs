@@ -1,4 +1,5 @@
-//! Training: batches in random order, Adam, a rate that falls, and an end when validation gets no better.
+//! Training: batches in random order, Adam, a rate that falls, and an end when validation gets no
+//! better.
 //!
 //! No clock decides anything and all randomness is seeded: on the CPU the same segments, settings and seed give the same weights, bit for
 //! bit, whatever the number of threads. (On another kind of processor the products may round differently.)

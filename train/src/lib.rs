@@ -1,4 +1,5 @@
-//! Learns what is normal: an LSTM that forecasts the next samples, trained with [Burn](https://burn.dev).
+//! Learns what is normal: an LSTM that forecasts the next samples, trained with
+//! [Burn](https://burn.dev).
 //!
 //! The only crate that sees Burn. It takes [segments](osd_lstm::Segment) and gives an [`osd_lstm::Lstm`], which scoring
 //! uses without any of this. [`Trainer`] is the loop, [`choose`] the device. Below lie `network` (the module, by Burn's own layers and by

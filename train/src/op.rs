@@ -1,5 +1,6 @@
-//! The kernel as an operation of Burn: registered with its dispatch, with a backward pass of its own, so that to Burn's automatic
-//! differentiation and optimisers a network that uses it is like any other.
+//! The kernel as an operation of Burn: registered with its dispatch, with a backward pass of its
+//! own, so that to Burn's automatic differentiation and optimisers a network that uses it is like
+//! any other.
 //!
 //! Loss and gradient come from one pass over the batch: on the CPU block by block, while what a block needs is still in the cache, on a GPU
 //! in a dozen launches. The gradient waits in the state of the node, and the backward pass only multiplies it by what comes from above.

@@ -1,4 +1,5 @@
-//! From a recording to findings: what was unusual, when, and which calls, threads, errors and processes came with it.
+//! From a recording to findings: what was unusual, when, and which calls, threads, errors and
+//! processes came with it.
 //!
 //! Nothing here prints, and nothing here knows SQL. The same recording and [`Config`] give the same
 //! [`osd_findings::Findings`], byte for byte.

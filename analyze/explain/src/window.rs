@@ -1,4 +1,5 @@
-//! One window, explained: what it is compared by, what came with it, what that looks like, and the words for it.
+//! One window, explained: what it is compared by, what came with it, what that looks like, and the
+//! words for it.
 
 use crate::compare::Context;
 use crate::evidence::{By, Ranked, Topic, Verbatim};

@@ -1,4 +1,5 @@
-//! SQL functions that a recording calls for: `time_bucket`, `errno_name`, `histogram_quantile`, `histogram_merge`.
+//! SQL functions that a recording calls for: `time_bucket`, `errno_name`, `histogram_quantile`,
+//! `histogram_merge`.
 
 use arrow::array::{
     Array, ArrayRef, AsArray, Float64Array, ListArray, StringArray, TimestampNanosecondArray, UInt64Array,

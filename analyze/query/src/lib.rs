@@ -1,4 +1,5 @@
-//! SQL over recordings: a DataFusion [`Session`], the functions that a recording calls for, and where a statement looks.
+//! SQL over recordings: a DataFusion [`Session`], the functions that a recording calls for, and
+//! where a statement looks.
 //!
 //! The only crate that sees DataFusion. From the bottom up: [`error`](Error) → functions, [`statements`](statements()),
 //! reading, [`Touched`] → [`Session`] → [`losses_where`].

@@ -1,4 +1,5 @@
-//! What is missing where a statement looked, so that whoever reads an answer learns that it is not whole.
+//! What is missing where a statement looked, so that whoever reads an answer learns that it is not
+//! whole.
 
 use crate::Touched;
 use osd_recording::{Kind, Recording, Result};

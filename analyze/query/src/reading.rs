@@ -1,5 +1,5 @@
-//! DataFusion's way to the bytes of a recording: through [`Recording`], which checks them against their sums, knows what in a footer
-//! must not be trusted, and reads unfinished recordings too.
+//! DataFusion's way to the bytes of a recording: through [`Recording`], which checks them against
+//! their sums, knows what in a footer must not be trusted, and reads unfinished recordings too.
 
 use datafusion::common::{DataFusionError, Result};
 use datafusion::datasource::listing::PartitionedFile;

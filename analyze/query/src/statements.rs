@@ -1,4 +1,5 @@
-//! A text of SQL as statements, by the tokenizer and parser that will run them: what is a quote, a comment or a `;` is theirs to say.
+//! A text of SQL as statements, by the tokenizer and parser that will run them: what is a quote, a
+//! comment or a `;` is theirs to say.
 
 use crate::{Error, Result};
 use datafusion::sql::parser::{DFParserBuilder, Statement as Parsed};

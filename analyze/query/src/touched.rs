@@ -1,4 +1,5 @@
-//! Where a statement looks, as far as its filters say: so that it can be told of losses there, and not of others.
+//! Where a statement looks, as far as its filters say: so that it can be told of losses there, and
+//! not of others.
 
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, utils::split_conjunction};

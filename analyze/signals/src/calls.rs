@@ -1,4 +1,5 @@
-//! System calls over the grid, from `tally` rows: exact counts whatever the events lost; and which calls wait.
+//! System calls over the grid, from `tally` rows: exact counts whatever the events lost; and which
+//! calls wait.
 
 use crate::grid::query;
 use osd_detect::grid::Grid;

@@ -1,4 +1,5 @@
-//! Error numbers that are no failure: what a call that does not wait answers, and what a signal leaves behind.
+//! Error numbers that are no failure: what a call that does not wait answers, and what a signal
+//! leaves behind.
 //!
 //! - `connect` on a non-blocking socket says `EINPROGRESS`, and `EALREADY` when asked again. That is how it begins.
 //! - `EINTR`: a signal came first. How often is decided by timers and other processes, not by the call.

@@ -1,4 +1,5 @@
-//! From a recording to what is judged: a [`Table`] of its metrics, calls and processes on a regular grid.
+//! From a recording to what is judged: a [`Table`] of its metrics, calls and processes on a regular
+//! grid.
 //!
 //! A recording is rows of many processes, each over a span of its own. Detectors and comparisons want series: one value
 //! for each metric and each interval, and a gap where nothing was recorded. [`Table::read`] makes them, [`losses`] says

@@ -1,4 +1,5 @@
-//! The `sample` rows of a recording, one after the other, and what of them the analysis adds up over the grid.
+//! The `sample` rows of a recording, one after the other, and what of them the analysis adds up
+//! over the grid.
 //!
 //! A row covers `ts .. ts + dur_ns`. Its counters are spread over the bins it overlaps, so a late tick or a short-lived
 //! process adds what it did where it did it. Its levels hold until the next sample of the same process, unless that

@@ -1,4 +1,5 @@
-//! Readers of public corpora with labelled anomalies: NAB, and those laid out by machine (SMD, ASD, JumpStarter, or your own).
+//! Readers of public corpora with labelled anomalies: NAB, and those laid out by machine (SMD, ASD,
+//! JumpStarter, or your own).
 //!
 //! A [`Corpus`] is a list of names; one [`Labelled`] series is read at a time, so memory is bounded by the largest. Files may be
 //! gzipped. The corpora are not part of the project: `docs/evaluation.md` says where each comes from and under which licence.

@@ -1,4 +1,5 @@
-//! The Numenta Anomaly Benchmark: `data/**/*.csv` with `timestamp,value`, and `labels/combined_windows.json`.
+//! The Numenta Anomaly Benchmark: `data/**/*.csv` with `timestamp,value`, and
+//! `labels/combined_windows.json`.
 //!
 //! Windows are given as times; a window's rows are those from the first with its first time to the first with its last time, as NAB's
 //! own code finds them, so a file with repeated times has the windows that the published scores are about.

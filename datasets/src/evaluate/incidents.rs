@@ -1,4 +1,5 @@
-//! Alarms against incidents that are known: what an operator counts, by the clock and not by points.
+//! Alarms against incidents that are known: what an operator counts, by the clock and not by
+//! points.
 //!
 //! An incident is found if an alarm overlaps it, or begins within some slack after its end: what it leaves behind (memory given back,
 //! queues drained) is its own. An alarm that touches no incident is false.

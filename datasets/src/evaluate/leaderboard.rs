@@ -1,4 +1,5 @@
-//! The registry's detectors of one metric over the Numenta Anomaly Benchmark, beside its published leaderboard.
+//! The registry's detectors of one metric over the Numenta Anomaly Benchmark, beside its published
+//! leaderboard.
 //!
 //! NAB's files have no training part: scores are made online, row by row, and NAB's own scorer takes the threshold that is best for the
 //! corpus, as it does for every detector of its leaderboard.

@@ -1,5 +1,5 @@
-//! What commands said of labelled recordings, summed up as an operator would: which incidents were found, how late, and how often
-//! there was an alarm for nothing.
+//! What commands said of labelled recordings, summed up as an operator would: which incidents were
+//! found, how late, and how often there was an alarm for nothing.
 
 use super::incidents::{self, Span};
 use serde::Serialize;

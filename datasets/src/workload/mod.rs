@@ -1,4 +1,5 @@
-//! The labelled live workload: a small key-value service with its own clients that misbehaves exactly when told.
+//! The labelled live workload: a small key-value service with its own clients that misbehaves
+//! exactly when told.
 //!
 //! [`args`] is the command line, [`run()`] the timetable. The service is `steady` (its store and log), `server` and `client`;
 //! each [`fault`] writes what it did and when to [`labels`]. [`sink`] receives what the service sends away. `stop`, `sys`, `rng`,

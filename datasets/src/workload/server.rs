@@ -1,4 +1,5 @@
-//! The service: an `accept` thread that deals connections out, and workers that each wait on their own epoll set.
+//! The service: an `accept` thread that deals connections out, and workers that each wait on their
+//! own epoll set.
 //!
 //! A request is `op: u8, key: u32, len: u32` and `len` bytes; a reply is `status: u8, len: u32` and `len` bytes; numbers
 //! are little-endian. A worker reads until the kernel says `EAGAIN`, so a healthy run has some failing calls too.

@@ -1,4 +1,5 @@
-//! What the service holds, and the threads that look after it while requests come and go: `logger`, `timer`, `cache`.
+//! What the service holds, and the threads that look after it while requests come and go: `logger`,
+//! `timer`, `cache`.
 //!
 //! All of it is stationary: memory, disk and rates end where they began, so that a trend in a recording is a fault's. The
 //! one regular bump is the timer's sweep every two seconds, which a detector has to learn not to report.

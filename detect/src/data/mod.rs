@@ -1,5 +1,6 @@
-//! What detectors are given: a table of metrics over time ([`series`]), time in equal bins ([`grid`]), what is known of a metric
-//! beforehand ([`metric`]), metrics of any unit made comparable ([`scaler`]), and the one source of randomness ([`rng`]).
+//! What detectors are given: a table of metrics over time ([`series`]), time in equal bins
+//! ([`grid`]), what is known of a metric beforehand ([`metric`]), metrics of any unit made
+//! comparable ([`scaler`]), and the one source of randomness ([`rng`]).
 
 pub mod grid;
 pub mod metric;

@@ -1,4 +1,5 @@
-//! The one source of randomness: seeded, the same on every machine. SplitMix64 (Steele, Lea & Flood, OOPSLA 2014).
+//! The one source of randomness: seeded, the same on every machine. SplitMix64 (Steele, Lea &
+//! Flood, OOPSLA 2014).
 
 /// Made of its seed; any seed is as good as another.
 #[derive(Clone, Debug)]

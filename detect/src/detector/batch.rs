@@ -1,4 +1,5 @@
-//! The one interface of detectors on multivariate series: learn from a part believed normal, score another, say which metric it was.
+//! The one interface of detectors on multivariate series: learn from a part believed normal, score
+//! another, say which metric it was.
 //!
 //! A detector here is a [`Residual`] (what each metric should have been, and how far off it was) with a way to make one score of many
 //! residuals: [`crate::batch::scoring::Recipe`] for what ships, a plain mean for the baselines ([`crate::batch::residual`]). A trained model joins by

@@ -1,4 +1,5 @@
-//! A detector's line in the registry: what it is called, where it comes from, what it costs, and how one is made.
+//! A detector's line in the registry: what it is called, where it comes from, what it costs, and
+//! how one is made.
 
 use super::batch::Batch;
 use super::online::Online;

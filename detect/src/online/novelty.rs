@@ -1,4 +1,5 @@
-//! Novelty of one metric as it streams by: is this unlike anything before? For series with a rhythm, where a network is weak.
+//! Novelty of one metric as it streams by: is this unlike anything before? For series with a
+//! rhythm, where a network is weak.
 //!
 //! Three views, each a distance to the past:
 //! - *value*: how far to the third nearest value ever seen;

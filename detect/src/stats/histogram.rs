@@ -1,4 +1,5 @@
-//! Log2 latency histograms: bucket `i` counts durations in `[2^i, 2^(i+1))` ns, bucket 0 those below 2 ns.
+//! Log2 latency histograms: bucket `i` counts durations in `[2^i, 2^(i+1))` ns, bucket 0 those
+//! below 2 ns.
 
 /// Adds `other` to `sum`, bucket by bucket.
 pub fn merge(sum: &mut Vec<u64>, other: &[u64]) {

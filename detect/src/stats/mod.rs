@@ -1,5 +1,5 @@
-//! Statistics that know nothing of detectors: [`robust`] location and scale, the upper [`tail`] of a distribution, [`rates`] of
-//! events compared, [`histogram`]s of durations.
+//! Statistics that know nothing of detectors: [`robust`] location and scale, the upper [`tail`] of
+//! a distribution, [`rates`] of events compared, [`histogram`]s of durations.
 
 pub mod histogram;
 pub mod rates;

@@ -1,4 +1,5 @@
-//! The way from recordings to scores, with recordings of which everything is known and a model that learns in a second.
+//! The way from recordings to scores, with recordings of which everything is known and a model that
+//! learns in a second.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

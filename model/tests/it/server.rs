@@ -1,4 +1,5 @@
-//! Recordings of a server that does not exist: a rhythm of six seconds, noise, and whatever a test changes.
+//! Recordings of a server that does not exist: a rhythm of six seconds, noise, and whatever a test
+//! changes.
 
 use osd_lstm::{Learner, Reservoir};
 use osd_model::prepare::{Shape, prepare};

@@ -1,4 +1,5 @@
-//! Does the recorder keep up, in what memory, at what cost: loads of a known number of calls, each recorded by a process of its own.
+//! Does the recorder keep up, in what memory, at what cost: loads of a known number of calls, each
+//! recorded by a process of its own.
 //!
 //! A process of its own, because what is reported of memory is the most that a process ever had. A load makes getppid calls for some
 //! seconds and says how many; every one of them must be in the tallies, and tallies = events + losses, or the benchmark stops.

@@ -1,5 +1,6 @@
-//! What it costs a real server to be watched: redis under redis-benchmark and nginx under wrk, with nothing attached, with the empty pair
-//! of programs, with osd, and with the tools people use today, in one interleaved run.
+//! What it costs a real server to be watched: redis under redis-benchmark and nginx under wrk, with
+//! nothing attached, with the empty pair of programs, with osd, and with the tools people use
+//! today, in one interleaved run.
 //!
 //! `make bench-peers` runs it, as root, and writes the tables into `docs/benchmarks.md`. `servers` starts the servers and their load,
 //! `watchers` attaches osd and its peers, `rounds` puts them in turns, `process` reads what everybody used, `table` says it.

@@ -1,4 +1,5 @@
-//! The rounds: in each, every watcher in turn attaches to the same server, sees one load, and is detached.
+//! The rounds: in each, every watcher in turn attaches to the same server, sees one load, and is
+//! detached.
 //!
 //! Drift of the machine touches all alike, and each round begins with another watcher, so none is always first. One server serves all rounds:
 //! where its pages lie then changes nothing between watchers. Who slows the server a hundredfold comes in every third round only: the time

@@ -1,4 +1,5 @@
-//! The servers and their load: redis-server under redis-benchmark, nginx under wrk, on loopback, with files of their own.
+//! The servers and their load: redis-server under redis-benchmark, nginx under wrk, on loopback,
+//! with files of their own.
 //!
 //! Both loads are closed loops of 20 connections without pipelining: every request is at least a read and a write of the server. They are
 //! bounded by time, because a watcher may slow a server a hundredfold; redis-benchmark only counts, so its count comes from the rate seen

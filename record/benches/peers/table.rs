@@ -1,4 +1,5 @@
-//! What was measured, as Markdown: the machine and the tools, then two tables a server, and the place for them in `docs/benchmarks.md`.
+//! What was measured, as Markdown: the machine and the tools, then two tables a server, and the
+//! place for them in `docs/benchmarks.md`.
 
 use crate::rounds::{Results, Sample};
 use crate::servers::Kind;

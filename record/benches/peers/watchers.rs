@@ -1,4 +1,5 @@
-//! Who watches the server: nobody, the empty pair of programs, osd, and the tools people use today, each as its manual says.
+//! Who watches the server: nobody, the empty pair of programs, osd, and the tools people use today,
+//! each as its manual says.
 //!
 //! Every one is told to watch the server only. It is attached before the load begins (its hooks are there and it has gone quiet), asked to
 //! end with SIGINT, and then asked what it kept: a watcher that saw less than the requests has no number.

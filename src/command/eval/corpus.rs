@@ -1,6 +1,7 @@
 //! Detectors on public corpora with labelled anomalies: series of numbers.
 
-use super::{Args, Format, Half, csv_text};
+use super::args::{Args, Format, Half};
+use super::csv_text::csv_text;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use osd_datasets::corpus::{Corpus, Known};

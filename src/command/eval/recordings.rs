@@ -5,7 +5,8 @@
 //! delays: only the online score is as early as it says. The offline one looks ahead, and `osd analyze` moves a window's edges to where
 //! the change began.
 
-use super::{Args, Format, csv_text};
+use super::args::{Args, Format};
+use super::csv_text::csv_text;
 use crate::failure::{Failure, Result};
 use crate::format;
 use crate::output::Output;

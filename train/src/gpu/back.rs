@@ -1,4 +1,5 @@
-//! The way back through a layer, over a whole window in one launch: its gates' gradients, and its input's.
+//! The way back through a layer, over a whole window in one launch: its gates' gradients, and its
+//! input's.
 //!
 //! As on the way there a thread does a unit. It carries the gradients of the unit's cell and output from step to step, and only those of the
 //! gates are what all threads want of each other.

@@ -1,4 +1,5 @@
-//! The gradient of a matrix from that of what it gave and from what it saw: one product over all rows and steps.
+//! The gradient of a matrix from that of what it gave and from what it saw: one product over all
+//! rows and steps.
 //!
 //! Long and thin: hundreds of columns, and up to a million rows to add up. So the rows are cut into slices that are added up at once, each
 //! into a gradient of its own, and those are added in order at the end: no atomics, the same bits each time.

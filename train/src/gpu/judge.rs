@@ -1,4 +1,5 @@
-//! From the last layer to the loss and back: the head, Huber's loss, and the gradients of forecasts and states.
+//! From the last layer to the loss and back: the head, Huber's loss, and the gradients of forecasts
+//! and states.
 
 use super::four::Four;
 use burn_cubecl::cubecl;

@@ -1,4 +1,5 @@
-//! Loss and gradient of the forecaster on a GPU, in kernels written for it: a dozen launches a batch, where Burn's layers are thousands.
+//! Loss and gradient of the forecaster on a GPU, in kernels written for it: a dozen launches a
+//! batch, where Burn's layers are thousands.
 //!
 //! The rows of a batch lie in blocks of four, step by step: `[window, blocks, width]` of four numbers each, so that a thread reads and
 //! writes sixteen bytes at a time. In order: `pack` lays out weights and windows; `layer` takes each layer through the whole window and,

@@ -1,4 +1,5 @@
-//! Before the first step: weights and windows as the other kernels read them, neighbouring units by neighbouring threads.
+//! Before the first step: weights and windows as the other kernels read them, neighbouring units by
+//! neighbouring threads.
 
 use super::four::Four;
 use burn_cubecl::cubecl;

@@ -1,4 +1,5 @@
-//! How a batch is worked on: sizes of cubes and parts, by the shape, the number of rows and what the device allows.
+//! How a batch is worked on: sizes of cubes and parts, by the shape, the number of rows and what
+//! the device allows.
 
 use super::gradient::{self, Size};
 use super::judge::{self, Head};

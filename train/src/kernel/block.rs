@@ -1,4 +1,5 @@
-//! Some rows of a batch, from windows to loss and back to the gradient: what one thread does at a time.
+//! Some rows of a batch, from windows to loss and back to the gradient: what one thread does at a
+//! time.
 //!
 //! Time-major: step `t` of all rows lies together, so that each step is one product of everything that a layer sees, input and state side
 //! by side, with its one matrix. On the way back each step is one product too, and the gradient of a layer's matrix is a single one over

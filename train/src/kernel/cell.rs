@@ -1,4 +1,5 @@
-//! What an LSTM does to each number between two products: gates, cell and output of one row, and their way back.
+//! What an LSTM does to each number between two products: gates, cell and output of one row, and
+//! their way back.
 //!
 //! Plain loops over sixteen numbers at a time that the compiler makes vectors of, compiled three times: for AVX-512, for AVX2, and for
 //! anything. No multiplication is fused with an addition, so the three give the same bits.

@@ -1,5 +1,6 @@
-//! Loss and gradient of the forecaster on the CPU, written for it: products by a tuned crate, everything between them in vectors, and
-//! back-propagation through time by hand. `docs/adr/0008-training-on-burn.md` says why and what it gains.
+//! Loss and gradient of the forecaster on the CPU, written for it: products by a tuned crate,
+//! everything between them in vectors, and back-propagation through time by hand.
+//! `docs/adr/0008-training-on-burn.md` says why and what it gains.
 //!
 //! A batch is cut into blocks of [`BLOCK`] rows whatever the number of threads, and their results are added in order: the same batch
 //! gives the same bits on one thread and on many.

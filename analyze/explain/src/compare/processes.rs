@@ -1,4 +1,5 @@
-//! The processes behind a window: which began, which used the processors, and what they and their threads are called.
+//! The processes behind a window: which began, which used the processors, and what they and their
+//! threads are called.
 
 use super::context::{Context, Frame};
 use crate::evidence::{Thread, ThreadCalls};

@@ -1,4 +1,5 @@
-//! What happened inside each window, from the rows of the recording: calls by thread, errors, latency, objects, an exemplar.
+//! What happened inside each window, from the rows of the recording: calls by thread, errors,
+//! latency, objects, an exemplar.
 //!
 //! Events are read once over the recording into counters; then once more in and before each window for what is shown
 //! verbatim. From the bottom up: bins → events, latency, objects → verbatim.

@@ -1,4 +1,5 @@
-//! What is shown verbatim of a window: the objects of its calls, and the first calls of its busiest thread.
+//! What is shown verbatim of a window: the objects of its calls, and the first calls of its busiest
+//! thread.
 
 use super::bins::Reference;
 use super::events::Thread;

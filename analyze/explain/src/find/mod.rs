@@ -1,5 +1,6 @@
-//! Where the windows are. Judges say when each metric deviates: a detector that learns from the recording itself, the
-//! streaming one or another of the registry, or a model that was trained on others. What they say is joined to windows.
+//! Where the windows are. Judges say when each metric deviates: a detector that learns from the
+//! recording itself, the streaming one or another of the registry, or a model that was trained on
+//! others. What they say is joined to windows.
 
 mod model;
 mod registered;

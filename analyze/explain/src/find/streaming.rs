@@ -1,4 +1,5 @@
-//! The streaming detector on each metric: runs of alarms, with sharp edges. It needs nothing but the recording.
+//! The streaming detector on each metric: runs of alarms, with sharp edges. It needs nothing but
+//! the recording.
 
 use osd_detect::grid::Grid;
 use osd_detect::stream::{self, Detector};

@@ -1,5 +1,5 @@
-//! Which spans are windows: hits of the streaming detector on each metric, of a model on the metrics that it sees, or of
-//! the detector that was asked for, joined.
+//! Which spans are windows: hits of the streaming detector on each metric, of a model on the
+//! metrics that it sees, or of the detector that was asked for, joined.
 
 use super::model::Judge;
 use super::registered::Registered;

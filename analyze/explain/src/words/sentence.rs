@@ -1,4 +1,5 @@
-//! A window in words. The first sentence says what rose, by how much, for how long, and what to look at.
+//! A window in words. The first sentence says what rose, by how much, for how long, and what to
+//! look at.
 
 use super::numbers::{amount, number, time};
 use crate::evidence::{Owned, Ranked};

@@ -1,4 +1,5 @@
-//! Affiliation precision and recall (Huet, Navarro, Rossi, KDD 2022). Biased upward: a random score reaches some 0.7.
+//! Affiliation precision and recall (Huet, Navarro, Rossi, KDD 2022). Biased upward: a random score
+//! reaches some 0.7.
 //!
 //! Time is cut midway between neighbouring true events, so each event J has a zone E. With X uniform in E:
 //!   precision of E = mean over predicted times x in E of P(dist(X, J) > dist(x, J))

@@ -1,4 +1,5 @@
-//! Volume under the surface: areas under curves, averaged over how generously the edges of events are read.
+//! Volume under the surface: areas under curves, averaged over how generously the edges of events
+//! are read.
 //!
 //! For each buffer w = 0..=W every event grows by w/2 points (rounded down) on both sides; a point d away from its event has the soft
 //! label sqrt(1 - d/w), labels of near events add up to 1 at most. At each of the thresholds, taken at equal steps of rank:

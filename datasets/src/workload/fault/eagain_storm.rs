@@ -1,4 +1,5 @@
-//! `eagain_storm`: asks a silent socket for data without waiting, as a poll loop that forgot to poll does.
+//! `eagain_storm`: asks a silent socket for data without waiting, as a poll loop that forgot to
+//! poll does.
 //!
 //! At strength 1, 20000 reads a second. Shows in the count of system calls and of failed ones: `recvfrom` with `EAGAIN`,
 //! of which the steady service has about one a request.

@@ -1,4 +1,5 @@
-//! `fork_burst`: starts a program that ends at once, again and again, as a health check run from a shell does.
+//! `fork_burst`: starts a program that ends at once, again and again, as a health check run from a
+//! shell does.
 //!
 //! At strength 1, 60 children a second of `/bin/true`. Shows in processes started and ended, in `clone`, `wait4` and
 //! `execve` (the children's), and in minor faults of the children.

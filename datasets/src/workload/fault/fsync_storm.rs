@@ -1,4 +1,5 @@
-//! `fsync_storm`: writes a small block and forces it to the disk, over and over, as a journal without batching does.
+//! `fsync_storm`: writes a small block and forces it to the disk, over and over, as a journal
+//! without batching does.
 //!
 //! At strength 1, 4 KiB + `fsync`, up to 500 a second; a disk that is slower sets the rate. Shows in written bytes and,
 //! above all, in the count and total time of `fsync`, which the steady service calls once a second.

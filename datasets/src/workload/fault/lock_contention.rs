@@ -1,4 +1,5 @@
-//! `lock_contention`: threads that all need one lock, whose holder sleeps, as a pool around one slow resource does.
+//! `lock_contention`: threads that all need one lock, whose holder sleeps, as a pool around one
+//! slow resource does.
 //!
 //! At strength 1, 8 threads; each hold is a nap of 50 us (about 110 us with the timer's slack), and hardly a hold begins
 //! or ends without a thread to wait or to wake. Shows in `futex` calls, in voluntary switches and in run-queue time; in

@@ -1,4 +1,5 @@
-//! `outgoing_transfer`: sends bytes to another process over loopback, as a backup or an exfiltration does.
+//! `outgoing_transfer`: sends bytes to another process over loopback, as a backup or an
+//! exfiltration does.
 //!
 //! At strength 1, 64 MiB/s in blocks of 64 KiB. Shows in sent bytes of this process, and among calls in `sendto` of one
 //! thread (1024 a second). The receiver is the workload's `sink` child: its received bytes grow by the same.

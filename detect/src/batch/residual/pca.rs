@@ -1,4 +1,5 @@
-//! The metrics should lie in the plane in which they lay: principal components, and the error of rebuilding from the first of them.
+//! The metrics should lie in the plane in which they lay: principal components, and the error of
+//! rebuilding from the first of them.
 
 use super::scale::Scale;
 use crate::batch::plain::Plain;

@@ -1,4 +1,5 @@
-//! Each metric should be near something that it was moments ago, or at this time on the days before.
+//! Each metric should be near something that it was moments ago, or at this time on the days
+//! before.
 
 use super::scale::Scale;
 use crate::data::series::Table;

@@ -1,4 +1,5 @@
-//! The streaming detector itself: judges each point at every scale, and decides what the past is made of.
+//! The streaming detector itself: judges each point at every scale, and decides what the past is
+//! made of.
 
 use super::config::{Config, Verdict};
 use super::scale::Scale;

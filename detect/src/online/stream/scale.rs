@@ -1,4 +1,5 @@
-//! One time scale of the streaming detector: a statistic, its past, and the limits that follow from it.
+//! One time scale of the streaming detector: a statistic, its past, and the limits that follow from
+//! it.
 
 use super::config::{Config, Verdict};
 use super::spans::Spans;

@@ -5,32 +5,11 @@
 //! that came to is read when it has left its processor for good (`read_held_tasks` in `held.bpf.h`). So a process may use something after its
 //! `exit`, and its books stay open until the last totals of all its threads have been read.
 
-use super::{FORGET_NS, Ledger, Thread};
+use super::Ledger;
+use super::thread::{End, FORGET_NS, Thread};
 use osd_bpf::wire::{ended_thread, usage};
 use osd_recording::rows::Sample;
 use std::collections::HashSet;
-
-/// How far a thread is with its end.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum End {
-    #[default]
-    Not,
-    /// It has said what it had used when its end began, at this time (UTC, ns).
-    Begun(i64),
-    /// Its last totals are known, since this time; what it has to say of its own, or says once more, may still come.
-    Known(i64),
-}
-
-impl Thread {
-    /// Whether it was met in the pass that is being accounted for, or just before it.
-    fn met(&self, pass: u64) -> bool {
-        self.pass + 1 >= pass
-    }
-
-    pub(super) fn is_ending(&self) -> bool {
-        matches!(self.end, End::Begun(_))
-    }
-}
 
 impl Ledger {
     /// A thread has said what it had used when its end began.

@@ -12,14 +12,8 @@ use osd_recording::words::program;
 use osd_recording::{ClockTable, ProcId};
 use std::collections::{HashMap, HashSet};
 
-use endings::End;
 use known::Known;
-
-struct Thread {
-    last: usage,
-    end: End,
-    pass: u64,
-}
+use thread::{End, FORGET_NS, Thread};
 
 /// The books.
 pub(crate) struct Ledger {
@@ -57,8 +51,6 @@ pub(crate) struct Interval {
 /// Intervals, all calls of which have been read, for which an ended process is still known; at least 30 ms, longer than the tick
 /// within which [`ProcId`] cannot tell two processes with one PID apart.
 const KEEP_GONE: u8 = 3;
-/// After this an ended process is forgotten even if a reader that is behind may yet come upon a call of it.
-const FORGET_NS: i64 = 20_000_000_000;
 impl Ledger {
     pub(crate) fn new(boot_id: &str, page_bytes: u64, counts_io_uring: bool) -> Self {
         Self {
@@ -383,3 +375,4 @@ mod known;
 mod late_processes;
 #[cfg(test)]
 mod tests;
+mod thread;
