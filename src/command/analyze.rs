@@ -17,7 +17,7 @@ use std::process::ExitCode;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The recording, or a pattern or folder of one.
+    /// The recording, or a folder or pattern that names one.
     #[arg(required_unless_present_any = ["model", "detector"])]
     file: Option<PathBuf>,
     /// Also write a report: index.html, incident.png, incident.svg and findings.json [default DIR: beside the recording].
@@ -29,19 +29,19 @@ pub(crate) struct Args {
     /// How to print the findings.
     #[arg(long, value_enum, default_value = "text")]
     format: Format,
-    /// Judge by a model of normal recordings (`osd train`) the metrics that it sees [default DIR: model].
+    /// Judge by a model of normal recordings (`osd train`). It judges the metrics that it has learnt [default DIR: model].
     #[arg(short, long, value_name = "DIR", num_args = 0..=1)]
     model: Option<Option<PathBuf>>,
-    /// Judge by another detector than the live one; `list` shows all.
+    /// Judge by this detector. `list` prints all of them.
     #[arg(long, value_name = "NAME", default_value = registry::DEFAULT, conflicts_with = "model")]
     detector: String,
-    /// False windows that may be expected, e.g. 1/h, 2/d, 0.1/h.
+    /// How many false windows are allowed in what time, such as 1/h, 2/d or 0.1/h.
     #[arg(long, value_name = "N/TIME", default_value = "1/h", value_parser = format::parse_rate)]
     false_alarms: f64,
-    /// Look only at what is after this: RFC 3339, or a time since the start of the recording such as 30s.
+    /// Look only at what comes after this time: RFC 3339, or a time since the start of the recording such as 30s.
     #[arg(long, value_name = "TIME")]
     from: Option<String>,
-    /// Look only at what is before this.
+    /// Look only at what comes before this time.
     #[arg(long, value_name = "TIME")]
     to: Option<String>,
     /// Replace the files of an earlier report.

@@ -20,19 +20,19 @@ Exit status: 0 osd record can use BPF here, 2 it cannot (and falls back to /proc
 /// What has a tracepoint in newer kernels.
 const NEWER: &str = "sudo apt-get install linux-image-generic";
 
-/// Check what this host allows to record, by which road, at what cost, and how to fix what it does not.
+/// Check what this host allows to record, how it is attached to, at what cost, and how to fix what is missing.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// How to print; json is one object.
+    /// How to print. `json` is one object.
     #[arg(long, default_value = "text")]
     format: Format,
 
-    /// Do not load the programs to see what attaches and what it costs.
+    /// Do not load programs. Then what attaches, and at what cost, is not known.
     #[arg(long)]
     no_cost: bool,
 
-    /// The kernel's types (BTF), for a kernel that does not describe them itself.
+    /// File with the kernel's types (BTF), for a kernel that does not provide them.
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
 

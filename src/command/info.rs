@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// How to print; json is one object a line.
+    /// How to print. `json` is one object a line.
     #[arg(long, default_value = "text")]
     format: Format,
 }

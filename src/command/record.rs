@@ -18,33 +18,36 @@ const EXAMPLES: &str = "EXAMPLES:
   osd record -p 1234 --rotate 1G --keep 5 -o run.parquet   run.TIME.parquet, the newest five
   osd record -p 1234 --last 10m -o run.parquet           a flight recorder: writes the last ten minutes when the process
                                                          fails, on `osd trigger run.parquet`, or on Ctrl-C
-  osd record -p 1234 --syscalls tally --no-latency -o run.parquet   exact counts alone: cheaper than an empty pair of programs
-  osd record -p 1234 --max-overhead 1% -o run.parquet    may stay on: counts stay exact, execs, connections, opens stay listed
+  osd record -p 1234 --syscalls tally --no-latency -o run.parquet   exact counts alone, at the least cost
+  osd record -p 1234 --max-overhead 1% -o run.parquet    to leave on: counts stay exact, execs, connections and opens listed
   osd record --wait-all -o run.parquet -- ./daemonize    until all that the command started has ended
   osd record --propagate-status -o run.parquet -- make test   exits as the command did
-  osd record -p 1234 --status json -o run.parquet        tells a script how it goes, one JSON object a line
+  osd record -p 1234 --status json -o run.parquet        for scripts: its state as one JSON object a line
 
-The first Ctrl-C (or SIGTERM, or a closed terminal) closes the recording, a second one aborts. What is ignored when osd is started stays so,
-for osd and for CMD: hang-ups under nohup, Ctrl-C where a script starts osd in the background (end that with SIGTERM). Once everything is attached, osd gives up
-its privileges. It needs CAP_BPF and CAP_PERFMON; without them it records from /proc and says what is missing. `osd doctor` says more.";
+The first Ctrl-C (or SIGTERM, or a closed terminal) closes the recording. The second one aborts. A signal that is
+ignored when osd starts stays ignored, by osd and by CMD: a hang-up under nohup, or Ctrl-C where a script starts osd in
+the background (end such an osd with SIGTERM).
+
+osd needs CAP_BPF and CAP_PERFMON, and gives them up once everything is attached. Without them it records from /proc and
+says what is missing. `osd doctor` says more.";
 
 /// Record processes with eBPF into a Parquet file.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Record these processes and their children, until they end: numbers with commas or spaces between them.
+    /// Record these processes and their children until they end. Several numbers are separated by commas or spaces.
     #[arg(short, long = "pid", value_name = "PID", value_parser = parse_pids)]
     pids: Vec<Pids>,
 
-    /// Write the recording here: a file. To time a recorder, name a scratch file; a device such as /dev/null is refused.
+    /// Write the recording to this file. A device such as /dev/null is refused: to time a recorder, name a scratch file.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
 
-    /// Replace FILE if it exists: a regular file, or the one that a link leads to, and nothing else.
+    /// Replace FILE if it exists. Only a regular file is replaced; a link is followed.
     #[arg(long)]
     force: bool,
 
-    /// Length of an interval (10ms to 1h): one sample a process, one tally a process and call.
+    /// Length of an interval, 10ms to 1h. Each process has one sample an interval, and one tally for each call.
     #[arg(short, long, value_name = "TIME", default_value = "100ms", value_parser = format::parse_duration)]
     interval: u64,
 
@@ -52,41 +55,42 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "TIME", value_parser = format::parse_duration)]
     duration: Option<u64>,
 
-    /// Record a command until everything that it started has ended, not only the command itself.
+    /// Record until everything that the command started has ended, not only the command itself.
     #[arg(long, requires = "command")]
     wait_all: bool,
 
-    /// Exit with the status of the command: its own, 128 + the signal that ended it, 127 if it was not found, 126 if it may not be run.
-    /// `auto`: if the environment says that this is CI (CI is set), where a failure must not be hidden.
+    /// Exit with the status of the command: its own, 128 + the signal that ended it, 127 if it was not found, 126 if it may not
+    /// be run. `auto` does so if CI is set in the environment, where a failure must not be hidden.
     #[arg(long, value_name = "WHEN", default_value = "auto", num_args = 0..=1, default_missing_value = "always", require_equals = true)]
     propagate_status: PropagateArg,
 
-    /// Record only the processes named, not what they start or have started.
+    /// Record only the processes named, not their children.
     #[arg(long)]
     no_follow: bool,
 
-    /// How much of each system call to keep: a row each, exact counts only, or nothing.
+    /// What to keep of system calls: a row for each call, exact counts only, or nothing.
     #[arg(long, value_name = "WHAT", default_value = "events")]
     syscalls: SyscallsArg,
 
-    /// Leave out how long calls take. One program a call instead of two: half the cost of recording, or less.
+    /// Do not measure how long calls take. One program runs for each call instead of two, at half the cost or less.
     #[arg(long)]
     no_latency: bool,
 
-    /// Rings between kernel and recorder, MiB for all processors together, a power of two. Bigger loses less when the recorder is held up.
+    /// Size of the rings between kernel and recorder in MiB, all processors together, a power of two. Larger rings lose less
+    /// when the recorder does not get a processor.
     #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
     ring_mib: u32,
 
-    /// End the recording when it has this size.
+    /// End the recording when the file has this size.
     #[arg(long, value_name = "SIZE", value_parser = format::parse_size, conflicts_with_all = ["rotate", "last"])]
     max_size: Option<u64>,
 
-    /// Shed calls that tell little, and go on counting them, so that recording takes at most this share of the host's processor time:
-    /// its own and what it adds to the recorded calls.
+    /// Let recording take at most this share of the host's processor time: its own, and what it adds to the recorded calls.
+    /// To stay below it, osd keeps fewer calls as rows, the least telling first. It goes on counting all of them.
     #[arg(long, value_name = "PERCENT", value_parser = format::parse_percent)]
     max_overhead: Option<f64>,
 
-    /// Begin a new file whenever this one has that size (100M) or age (10m); files are named by their time.
+    /// Begin a new file when this one has that size (100M) or age (10m). Files are named by their time.
     #[arg(long, value_name = "SIZE|TIME", value_parser = parse_rotation, conflicts_with = "last")]
     rotate: Option<Rotation>,
 
@@ -94,11 +98,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", requires = "rotate", value_parser = clap::value_parser!(u32).range(1..))]
     keep: Option<u32>,
 
-    /// Flight recorder: keep the last TIME, and write it when the target fails, on `osd trigger`, SIGUSR1 or Ctrl-C.
+    /// Flight recorder: keep the last TIME, and write it when the target fails, on `osd trigger`, on SIGUSR1 or on Ctrl-C.
     #[arg(long, value_name = "TIME", value_parser = format::parse_duration)]
     last: Option<u64>,
 
-    /// What follows a trigger for this long belongs to it.
+    /// Write what follows a trigger for this long, too.
     #[arg(long, value_name = "TIME", requires = "last", default_value = "10s", value_parser = format::parse_duration)]
     after: u64,
 
@@ -110,23 +114,23 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 65_536, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     tally_entries: u32,
 
-    /// Put these labels into the recording when it closes: one JSON object a line with name, start_ns, end_ns, note.
+    /// Add these labels to the recording when it closes. Each line of FILE is a JSON object with name, start_ns, end_ns, note.
     #[arg(long, value_name = "FILE")]
     labels: Option<PathBuf>,
 
-    /// The kernel's types (BTF), for a kernel that does not describe them itself.
+    /// File with the kernel's types (BTF), for a kernel that does not provide them.
     #[arg(long, value_name = "FILE")]
     btf: Option<PathBuf>,
 
-    /// By which road: auto takes BPF if this user may, else /proc, and says what is missing.
-    #[arg(long, value_name = "ROAD", default_value = "auto")]
+    /// Where the data come from. `auto` takes BPF if this user may load programs, and else /proc, and says what is missing.
+    #[arg(long, value_name = "SOURCE", default_value = "auto")]
     backend: BackendArg,
 
-    /// Keep the privileges of this process while it records; by default they are given up once everything is attached.
+    /// Keep the privileges of this process while it records. By default osd gives them up once everything is attached.
     #[arg(long)]
     keep_privileges: bool,
 
-    /// Leave out what this kernel does not let us attach, and say so, instead of failing.
+    /// Instead of failing, leave out what this kernel does not let us attach, and say so.
     #[arg(long)]
     best_effort: bool,
 
@@ -134,11 +138,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT", hide = true)]
     pretend_missing: Vec<String>,
 
-    /// How to say how it goes, on stderr: words, or one JSON object a line.
+    /// How to report the state of the recording on stderr: in words, or as one JSON object a line.
     #[arg(long, value_name = "FORM", default_value = "text")]
     status: Form,
 
-    /// Only errors on stderr.
+    /// Write nothing but errors to stderr.
     #[arg(short, long)]
     quiet: bool,
 

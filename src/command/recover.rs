@@ -16,7 +16,7 @@ Not needed for reading: the other commands read an unfinished recording as it is
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The recordings, by the names they were to get.
+    /// The recordings, named as in `osd record -o`.
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
 

@@ -13,7 +13,8 @@ use std::process::ExitCode;
 
 /// Score a recording by a model of normal ones (`osd train`).
 ///
-/// Alarms go to stdout, every interval's score to the file of -o. Exit status: 1 if something was found, 0 if nothing was, 2 on an error.
+/// Alarms go to stdout. The scores of all intervals go to the file of -o. Exit status: 1 if something was found, 0 if
+/// nothing was, 2 on an error.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -28,10 +29,10 @@ pub(crate) struct Args {
     /// False alarms that may be expected on normal data, e.g. 1/h, 2/d, 0.1/h.
     #[arg(long, value_name = "N/TIME", default_value = "1/h", value_parser = format::parse_rate)]
     false_alarms: f64,
-    /// Alarm at scores from here on, whatever the rate of false alarms.
+    /// Alarm at scores from this one on, instead of by the rate of false alarms.
     #[arg(long, value_name = "SCORE", conflicts_with = "false_alarms", value_parser = parse_threshold)]
     threshold: Option<f64>,
-    /// Scores know only what came before.
+    /// Compute each score from what came before it alone.
     #[arg(long)]
     online: bool,
     /// How to print the alarms.

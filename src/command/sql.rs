@@ -21,15 +21,17 @@ use table::Look;
 
 /// Query recordings with SQL; without a statement, interactively.
 ///
-/// Tables: `recording` holds everything; `samples`, `tallies`, `syscalls`, `processes`, `systems`, `losses` and `labels` are the rows
-/// of one kind with its columns; `scores`, if files of `osd score` are given too, theirs. Each row names its recording in the column
-/// `recording`. Functions beside those of DataFusion:
-/// time_bucket('1s', ts), errno_name(n), histogram_quantile(latency_log2, q), and the aggregate histogram_merge(latency_log2).
+/// The table `recording` holds all rows. The tables `samples`, `tallies`, `syscalls`, `processes`, `systems`, `losses` and
+/// `labels` hold the rows of one kind with its columns. If files of `osd score` are given, their rows are the table
+/// `scores`. Each row names its recording in the column `recording`.
+///
+/// Functions beside those of DataFusion: time_bucket('1s', ts), errno_name(n), histogram_quantile(latency_log2, q), and the
+/// aggregate histogram_merge(latency_log2).
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Recordings, folders of them and patterns, and scores of them, then the statement. An argument that is there, or ends in .parquet, is
-    /// no statement.
+    /// Recordings, folders of them, patterns, and files of scores; then the statement. An argument that names a file, or ends
+    /// in .parquet, is not taken as a statement.
     #[arg(required = true, value_name = "FILE… [STATEMENT]")]
     arguments: Vec<OsString>,
     /// Read statements, separated by `;`, from a file.
@@ -38,16 +40,16 @@ pub(crate) struct Args {
     /// How to write the answer.
     #[arg(long, value_enum, default_value = "table")]
     format: Format,
-    /// Show each row by itself, a line a column.
+    /// Show each row by itself, with one line for each column.
     #[arg(short = 'x', long)]
     expanded: bool,
-    /// Show long values whole; by default a table is cut to fit the terminal.
+    /// Show long values in full. By default they are cut so that the table fits the terminal.
     #[arg(short, long)]
     wide: bool,
-    /// Write the answer to a file instead of stdout, or through a device or FIFO.
+    /// Write the answer to this file, device or FIFO instead of stdout.
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
-    /// Replace the output file: a regular file, or the one that a link leads to, and nothing else.
+    /// Replace the output file if it exists. Only a regular file is replaced; a link is followed.
     #[arg(long)]
     force: bool,
 }
@@ -68,7 +70,7 @@ const EXAMPLES: &str = r#"EXAMPLES:
 /// Output formats.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 enum Format {
-    /// For people: what cannot be seen is shown as U+FFFD, and long values are cut.
+    /// For people. U+FFFD stands for what cannot be seen, and long values are cut.
     #[value(alias = "text")]
     Table,
     /// With a header; lists as JSON.

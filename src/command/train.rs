@@ -18,9 +18,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Learn what is normal from recordings, and write a model that `osd score` and `osd analyze --model` use.
 ///
-/// An LSTM learns to forecast the next sample of each metric; what it cannot forecast later is unusual. The last quarter of each recording
-/// is kept from it: it says when to stop, and what its errors are like on normal data. Then two more models learn from half of the data each and
-/// score the other half: that sets the thresholds. Ctrl-C stops, and writes the best so far.
+/// An LSTM learns to forecast the next sample of each metric. What it cannot forecast later is unusual. It does not learn
+/// from the last quarter of each recording: that part says when to stop, and how large errors are on normal data. Then two
+/// more models learn from one half of the data each and score the other half, which sets the thresholds. Ctrl-C stops
+/// training and writes the best model so far.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

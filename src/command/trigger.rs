@@ -11,7 +11,7 @@ const EXAMPLES: &str = "EXAMPLES:
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// What the recorder was told to write.
+    /// The file that the recorder was told to write.
     #[arg(value_name = "FILE")]
     output: PathBuf,
 }
