@@ -41,6 +41,11 @@ says 0 'osd ' /osd --version
 says 2 'mount -t proc proc /proc' /osd doctor
 says 2 'error: /proc is not mounted' /osd record -o /r.parquet -- /osd --version
 
+# A forged page, under sums that fit: refused. A panic would end this binary with a signal.
+cp -r "$(dirname "$0")/../tests/data/lying" "$root/lying.parquet.partial"
+says 2 'says what cannot be' /osd info /lying.parquet
+says 2 'says what cannot be' /osd recover /lying.parquet
+
 # With the kernel's own file systems it records. The only program there is to record is itself.
 mkdir "$root/proc" "$root/sys"
 mount -t proc proc "$root/proc"

@@ -1,5 +1,7 @@
 //! A writer's memory does not grow with the row groups that it has written, and closing does not need them in memory.
 
+#![expect(clippy::unwrap_used, reason = "tests")]
+
 use osd_recording::rows::Sample;
 use osd_recording::{Kind, Metadata, Recording, Writer, WriterOptions};
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -55,16 +57,16 @@ fn thousands_of_row_groups_take_no_more_memory_than_hundreds() {
     writer.describe(&Metadata::default()).unwrap();
     write_groups(&mut writer, 0, 300);
     let few = HELD.load(Ordering::Relaxed);
-    write_groups(&mut writer, 300, 3_000);
+    write_groups(&mut writer, 300, 1_000);
     let many = HELD.load(Ordering::Relaxed);
     // A group's description is three kilobytes in the footer.
-    assert!(many < few + (64 << 10), "{few} bytes after 300 row groups, {many} after 3300");
+    assert!(many < few + (64 << 10), "{few} bytes after 300 row groups, {many} after 1300");
     MOST.store(many, Ordering::Relaxed);
     writer.close(Metadata::default()).unwrap();
     let closing = MOST.load(Ordering::Relaxed) - many;
     assert!(closing < 2 << 20, "closing took {closing} bytes");
     let recording = Recording::open(&path).unwrap();
-    assert!(recording.row_groups().len() > 3_000, "{}", recording.row_groups().len());
+    assert!(recording.row_groups().len() > 1_200, "{}", recording.row_groups().len());
     let described: u64 = recording.row_groups().iter().map(|g| g.rows).sum();
     assert_eq!(described, recording.metadata().rows[Kind::Sample.name()]);
 }

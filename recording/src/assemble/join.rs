@@ -4,10 +4,9 @@
 
 use crate::about::Metadata;
 use crate::error::{Error, Result};
-use crate::kind::Kind;
-use crate::read::{Columns, Query, Recording};
+use crate::kind::{Kind, Value};
+use crate::read::Recording;
 use crate::write::{Closed, Writer, WriterOptions};
-use arrow_array::{BooleanArray, RecordBatch};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -41,25 +40,20 @@ pub fn join(parts: &[Recording], path: &Path, options: WriterOptions) -> Result<
                 }
             }
         }
-        for batch in part.read(&Query::kind(Kind::Process))? {
-            writer.add_batch(Kind::Process, &unseen(&batch?, part.path(), &mut introduced)?)?;
+        for rows in part.decoded(Kind::Process) {
+            let mut rows = rows?;
+            let (proc, event) = (rows.column("proc"), rows.column("event"));
+            let (Some(proc), Some(event)) = (proc, event) else { continue };
+            // Those that say again that a process is running are left out.
+            rows.retain(|rows, row| {
+                let proc = if let Value::Number(proc) = rows.at(proc, row) { proc } else { 0 };
+                introduced.insert(proc) || rows.at(event, row) != Value::Text("running")
+            });
+            writer.add_rows(Kind::Process, &rows, rows.len())?;
         }
         part.metadata().losses.iter().for_each(|loss| metadata.add_loss(loss));
         let known = metadata.clock.0.last().map_or(i64::MIN, |p| p.boottime_ns);
         metadata.clock.0.extend(part.metadata().clock.0.iter().filter(|p| p.boottime_ns > known));
     }
     writer.close(metadata)
-}
-
-/// The rows of `batch`, read from `path`, without those that say again that a process is running.
-fn unseen(batch: &RecordBatch, path: &Path, introduced: &mut HashSet<u64>) -> Result<RecordBatch> {
-    let columns = Columns::of(batch, path);
-    let (procs, events) = (columns.u64("proc")?, columns.text("event")?);
-    let is_new = |row| introduced.insert(procs.at(row).unwrap_or(0)) || events.at(row) != Some("running");
-    let keep: BooleanArray = (0..columns.len()).map(is_new).map(Some).collect();
-    arrow_select::filter::filter_record_batch(batch, &keep).map_err(|e| Error::Contents {
-        action: "join",
-        path: path.to_owned(),
-        detail: e.to_string(),
-    })
 }

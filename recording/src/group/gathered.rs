@@ -11,10 +11,7 @@ use crate::kind::{Kind, Value, Values};
 use crate::parquet_file::DataFile;
 use crate::parquet_file::page::Press;
 use crate::syscall::Arch;
-use arrow_array::cast::AsArray;
-use arrow_array::types::{Float64Type, Int32Type, Int64Type, TimestampNanosecondType, UInt32Type, UInt64Type};
-use arrow_array::{Array, ArrayRef, ArrowPrimitiveType, RecordBatch};
-use parquet::errors::{ParquetError, Result};
+use parquet::errors::Result;
 use parquet::file::metadata::RowGroupMetaData;
 use std::io::Write;
 
@@ -74,27 +71,8 @@ impl GatheredGroup {
         self.bytes + self.columns.iter().map(Gathered::bytes).sum::<usize>()
     }
 
-    /// Adds rows: a batch with columns of the kind's own, found by name. Appends to `frame`, if there is one, what a journal needs to have
-    /// them.
-    pub(crate) fn add(&mut self, batch: &RecordBatch, frame: Option<&mut Vec<u8>>) -> Result<()> {
-        for column in &mut self.columns {
-            // Written by an older osd, it may lack some.
-            column.gather(batch.column_by_name(column.schema.name), batch.num_rows())?;
-        }
-        if let Some(frame) = frame {
-            self.note(batch.num_rows(), frame);
-        }
-        self.gathered(batch.num_rows())
-    }
-
-    /// The same with `n` rows that waited.
-    pub(crate) fn add_rows(
-        &mut self,
-        rows: &dyn Values,
-        n: usize,
-        arch: Arch,
-        frame: Option<&mut Vec<u8>>,
-    ) -> Result<()> {
+    /// Adds `n` rows. Appends to `frame`, if there is one, what a journal needs to have them.
+    pub(crate) fn add(&mut self, rows: &dyn Values, n: usize, arch: Arch, frame: Option<&mut Vec<u8>>) -> Result<()> {
         for (i, column) in self.columns.iter_mut().enumerate() {
             rows.each(i, arch, &mut |value| column.put_value(value));
         }
@@ -151,26 +129,6 @@ impl Gathered {
         entries + self.column.grown()
     }
 
-    /// Adds `n` rows, which are null without values.
-    pub(super) fn gather(&mut self, values: Option<&ArrayRef>, n: usize) -> Result<()> {
-        let Some(values) = values else {
-            (0..n).for_each(|_| self.put(0, 0, 0));
-            return Ok(());
-        };
-        let known = match self.schema.ty {
-            Type::Text => self.texts(values),
-            Type::Time => self.numbers::<TimestampNanosecondType>(values, |v| v as u64),
-            Type::U64 | Type::Duration => self.numbers::<UInt64Type>(values, |v| v),
-            Type::U32 => self.numbers::<UInt32Type>(values, u64::from),
-            Type::I64 => self.numbers::<Int64Type>(values, |v| v as u64),
-            Type::I32 => self.numbers::<Int32Type>(values, |v| u64::from(v as u32)),
-            Type::F64 => self.numbers::<Float64Type>(values, f64::to_bits),
-            Type::Histogram => self.lists(values),
-        };
-        known
-            .ok_or_else(|| ParquetError::General(format!("column `{}` holds {}", self.schema.name, values.data_type())))
-    }
-
     pub(super) fn put(&mut self, value: u64, level: u8, repeats: u8) {
         self.values.push(value);
         self.levels.push(level);
@@ -179,7 +137,7 @@ impl Gathered {
         }
     }
 
-    fn put_value(&mut self, value: Value<'_>) {
+    pub(super) fn put_value(&mut self, value: Value<'_>) {
         match value {
             Value::Null => self.put(0, 0, 0),
             Value::Number(bits) => self.put(bits, 1, 0),
@@ -194,48 +152,6 @@ impl Gathered {
                 }
             }
         }
-    }
-
-    fn numbers<T: ArrowPrimitiveType>(&mut self, values: &ArrayRef, bits: impl Fn(T::Native) -> u64) -> Option<()> {
-        for value in values.as_primitive_opt::<T>()? {
-            self.put(value.map_or(0, &bits), u8::from(value.is_some()), 0);
-        }
-        Some(())
-    }
-
-    fn texts(&mut self, values: &ArrayRef) -> Option<()> {
-        let values = values.as_dictionary_opt::<Int32Type>()?;
-        let texts = values.values().as_string_opt::<i32>()?;
-        let mut codes = vec![None; texts.len()];
-        for key in values.keys() {
-            let Some(key) = key.map(|key| key as usize).filter(|key| texts.is_valid(*key)) else {
-                self.put(0, 0, 0);
-                continue;
-            };
-            let code = match codes[key] {
-                Some(code) => code,
-                None => *codes[key].insert(self.column.code_of_text(texts.value(key))),
-            };
-            self.put(code.into(), 1, 0);
-        }
-        Some(())
-    }
-
-    fn lists(&mut self, values: &ArrayRef) -> Option<()> {
-        for list in values.as_list_opt::<i32>()?.iter() {
-            let Some(list) = list else {
-                self.put(0, 0, 0);
-                continue;
-            };
-            let items = list.as_primitive_opt::<UInt64Type>()?;
-            if items.is_empty() {
-                self.put(0, 1, 0);
-            }
-            for (i, item) in items.iter().enumerate() {
-                self.put(item.unwrap_or_default(), if item.is_some() { 3 } else { 2 }, u8::from(i > 0));
-            }
-        }
-        Some(())
     }
 
     /// Makes a page of what waits; how many bytes the column has grown by.

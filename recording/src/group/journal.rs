@@ -5,7 +5,7 @@
 
 use super::gathered::{Gathered, GatheredGroup};
 use crate::column::{Fields, Type, put, spell_text};
-use crate::kind::Kind;
+use crate::kind::{Kind, Value};
 use std::io;
 
 /// A frame's first byte.
@@ -53,7 +53,7 @@ impl GatheredGroup {
             if !column.schema.is_nullable() {
                 return None;
             }
-            column.gather(None, rows).ok()?;
+            (0..rows).for_each(|_| column.put_value(Value::Null));
         }
         Some(rows)
     }

@@ -13,7 +13,7 @@ use std::ops::Range;
 pub struct Syscall {
     /// When it was entered; when it returned if it has no duration.
     pub ts_ns: i64,
-    /// How long it took, or [`NO_DURATION`].
+    /// How long it took, or [`crate::rows::NO_DURATION`].
     pub dur_ns: u64,
     /// Whose.
     pub owner: Owner,

@@ -1,12 +1,13 @@
 //! Opens recordings: the footer first, then only the row groups and columns a question needs.
 
 use super::columns::Columns;
+use super::decoded::Decoded;
 use super::remains::Remains;
 use super::source::{Chunks, Source};
 use super::types;
 use crate::about::{FORMAT_VERSION, LossTotal, METADATA_KEY, Metadata};
 use crate::error::{Error, Result};
-use crate::kind::{Kind, schema};
+use crate::kind::{Kind, Value, schema};
 use crate::parquet_file::MAGIC;
 use crate::parquet_file::footer::{self, SUMS_KEY};
 use crate::parquet_file::sums::{Checker, Sums};
@@ -156,6 +157,13 @@ impl Recording {
 
     pub(crate) fn chunks(&self) -> Chunks {
         Chunks(Arc::clone(&self.source))
+    }
+
+    /// The row groups of `kind`, decoded by hand.
+    pub(crate) fn decoded(&self, kind: Kind) -> impl Iterator<Item = Result<Decoded>> + '_ {
+        let groups = self.row_groups.iter().zip(self.parquet().row_groups());
+        let own = groups.filter(move |(described, _)| described.kind == Some(kind));
+        own.map(move |(_, group)| Decoded::of(kind, group, &self.source, &self.path))
     }
 
     /// Where it is.
@@ -351,14 +359,15 @@ fn complete_metadata(recording: &mut Recording) -> Result<()> {
         last_ns = group.ts_ns.map_or(last_ns, |(_, max)| max.max(last_ns));
     }
     let mut losses: BTreeMap<(String, String), u64> = BTreeMap::new();
-    for batch in recording.read(&Query::kind(Kind::Loss))? {
-        let batch = batch?;
-        let columns = Columns::of(&batch, &recording.path);
-        let (stream, reason, count) = (columns.text("stream")?, columns.text("reason")?, columns.u64("count")?);
-        for row in 0..columns.len() {
-            if let (Some(stream), Some(reason)) = (stream.at(row), reason.at(row)) {
+    for rows in recording.decoded(Kind::Loss) {
+        let rows = rows?;
+        let [stream, reason, count] = ["stream", "reason", "count"].map(|name| rows.column(name));
+        let (Some(stream), Some(reason), Some(count)) = (stream, reason, count) else { continue };
+        for row in 0..rows.len() {
+            if let (Value::Text(stream), Value::Text(reason)) = (rows.at(stream, row), rows.at(reason, row)) {
                 let total = losses.entry((stream.to_owned(), reason.to_owned())).or_default();
-                *total = total.saturating_add(count.at(row).unwrap_or(0));
+                let Value::Number(count) = rows.at(count, row) else { continue };
+                *total = total.saturating_add(count);
             }
         }
     }

@@ -5,8 +5,7 @@ use super::writer::Writer;
 use crate::disk::reserve;
 use crate::error::Result;
 use crate::group::Rows;
-use crate::kind::{Kind, Layout};
-use arrow_array::RecordBatch;
+use crate::kind::{Kind, Layout, Values};
 use parquet::file::metadata::RowGroupMetaData;
 
 impl Writer {
@@ -32,26 +31,27 @@ impl Writer {
         Ok(())
     }
 
-    /// Puts `batch`, or the rows that wait, into the row group of `kind` and into its journal.
-    pub(super) fn gather(&mut self, kind: Kind, batch: Option<&RecordBatch>) -> Result<()> {
-        let n = self.waiting.of(kind).len();
-        if n == 0 && batch.is_none() {
+    /// Puts `given` rows, or those that wait, into the row group of `kind` and into its journal.
+    pub(super) fn gather(&mut self, kind: Kind, given: Option<(&dyn Values, usize)>) -> Result<()> {
+        let n_waiting = self.waiting.of(kind).len();
+        if given.map_or(n_waiting, |(_, n)| n) == 0 {
             return Ok(());
         }
         self.grow(kind)?;
-        let waiting = self.waiting.of(kind);
         let Some(Growing { rows: Rows::Gathered(group), journal, .. }) = &mut self.kinds[kind as usize].growing else {
             unreachable!("grown above, and not by pages")
         };
         self.frame.clear();
         let frame = journal.is_some().then_some(&mut self.frame);
+        let arch = self.options.arch;
         // Encoded first: if the journal then finds the disk full, the rows are in memory and only the net is gone.
-        let encoded = match batch {
-            Some(batch) => group.add(batch, frame),
+        let encoded = match given {
+            Some((rows, n)) => group.add(rows, n, arch, frame),
             None => {
+                let waiting = self.waiting.of(kind);
                 waiting.sort();
                 let Layout::Rows(rows) = waiting.layout() else { unreachable!("not by pages") };
-                let encoded = group.add_rows(rows, n, self.options.arch, frame);
+                let encoded = group.add(rows, n_waiting, arch, frame);
                 waiting.clear();
                 encoded
             }

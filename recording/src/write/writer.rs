@@ -10,13 +10,12 @@ use super::sync::SyncList;
 use crate::about::{ClockPoint, FORMAT_VERSION, Metadata};
 use crate::disk::output;
 use crate::error::{Error, Result};
-use crate::kind::{Calls, Kind, Row, Waiting, schema};
+use crate::kind::{Calls, Kind, Row, Values, Waiting, schema};
 use crate::parquet_file::DataFile;
 use crate::parquet_file::footer::Groups;
 use crate::parquet_file::sums::Summed;
 use crate::syscall::Arch;
 use crate::unfinished::{self, Partial, Taken};
-use arrow_array::RecordBatch;
 use parquet::column::writer::ColumnCloseResult;
 use parquet::file::metadata::RowGroupMetaData;
 use parquet::file::reader::ChunkReader;
@@ -185,10 +184,10 @@ impl Writer {
         self.note_sealed(kind, copied)
     }
 
-    /// Adds rows that are laid out already, in the columns of `kind`.
-    pub(crate) fn add_batch(&mut self, kind: Kind, batch: &RecordBatch) -> Result<()> {
-        self.kinds[kind as usize].n_rows += batch.num_rows() as u64;
-        self.gather(kind, Some(batch))
+    /// Adds `n` rows of `kind` that never waited.
+    pub(crate) fn add_rows(&mut self, kind: Kind, rows: &dyn Values, n: usize) -> Result<()> {
+        self.kinds[kind as usize].n_rows += n as u64;
+        self.gather(kind, Some((rows, n)))
     }
 
     /// Rows of `kind` so far.

@@ -1,8 +1,8 @@
 //! Unfinished recordings in which every frame has the checksum it should have and says what no recorder would say.
 
 use super::*;
-use crate::about::{ClockPoint, Metadata};
-use crate::kind::{Loss, Sample, Syscall};
+use crate::about::{ClockPoint, Metadata, ProcId};
+use crate::kind::{Loss, Owner, Process, ProcessEvent, Sample, Syscall};
 use crate::read::Query;
 use crate::unfinished::frame::{FrameFile, Frames};
 use crate::unfinished::index::{self, Sealed};
@@ -24,6 +24,27 @@ static SOUND: LazyLock<Folder> = LazyLock::new(|| {
     for i in 0..150_i64 {
         writer.push(Syscall { ts_ns: i, path: Some("/etc/passwd".into()), ..Syscall::default() }).unwrap();
         writer.push(Sample { ts_ns: i, cpu_ns: 5, ..Sample::default() }).unwrap();
+        let owner = Owner { proc: ProcId(1 + i as u64 % 3), pid: 1, cgroup_id: 0 };
+        let event = if i % 2 == 0 { ProcessEvent::Running } else { ProcessEvent::Exit };
+        let (comm, exe, argv) = (format!("c{}", i % 7), Some("/bin/c".to_owned()), None);
+        let process = Process {
+            ts_ns: i,
+            owner,
+            tid: 1,
+            event,
+            ppid: 1,
+            parent: None,
+            comm,
+            exe,
+            argv,
+            uid: 0,
+            exit_code: Some(1),
+            exit_signal: None,
+            start_ts_ns: i,
+            ns_pid: None,
+            pid_ns: None,
+        };
+        writer.push(process).unwrap();
         writer.push(Loss { ts_ns: i, dur_ns: 1, stream: "a".into(), reason: "b".into(), count: 1 }).unwrap();
         if i % 20 == 0 {
             writer.checkpoint().unwrap();
@@ -155,4 +176,91 @@ fn files(wanted: impl Fn(&str) -> bool) -> Vec<usize> {
 
 fn the_index() -> usize {
     files(|name| name == "index")[0]
+}
+
+/// Pages that say what cannot be, under sums that fit all the same. In the small recorder a panic is the end, so it does not help that
+/// one could be caught.
+mod lies {
+    use super::*;
+    use crate::parquet_file::sums::BLOCK;
+    use crate::{flight_folder, recover_flight};
+    use std::cell::Cell;
+
+    thread_local! {
+        static PANICS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    /// Counts the panics of this thread, caught or not.
+    fn count_panics() {
+        static HOOK: LazyLock<()> = LazyLock::new(|| {
+            let before = std::panic::take_hook();
+            std::panic::set_hook(Box::new(move |info| {
+                PANICS.set(PANICS.get() + 1);
+                before(info);
+            }));
+        });
+        LazyLock::force(&HOOK);
+        PANICS.set(0);
+    }
+
+    /// Writes the folder for `path` with these bytes of its data changed, and the index's sums of them made to fit.
+    fn write_lying(path: &Path, edits: &[(usize, u8)]) {
+        let mut data = SOUND.data.clone();
+        edits.iter().for_each(|(at, byte)| data[*at] = *byte);
+        write_changed(path, the_index(), |frames| {
+            for body in frames.iter_mut().filter(|frame| frame.first() == Some(&index::SEALED)) {
+                let length = u32::from_le_bytes(body[1..5].try_into().unwrap()) as usize;
+                let mut entry: Sealed = serde_json::from_slice(&body[5..5 + length]).unwrap();
+                for (i, sum) in entry.blocks.iter_mut().enumerate() {
+                    let from = (entry.from_block + i) * BLOCK as usize;
+                    *sum = crc32fast::hash(&data[from..(from + BLOCK as usize).min(entry.end as usize)]);
+                }
+                let json = serde_json::to_vec(&entry).unwrap();
+                let thrift = body.split_off(5 + length);
+                *body = [&[index::SEALED], &(json.len() as u32).to_le_bytes()[..], &json, &thrift].concat();
+            }
+        });
+        std::fs::write(unfinished::folder(path).join("data"), data).unwrap();
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
+
+        #[test]
+        fn pages_that_lie_are_refused_without_a_panic(
+            edits in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6), narrow in any::<bool>(), at in any::<prop::sample::Index>(),
+        ) {
+            count_panics();
+            let dir = tempfile::tempdir().unwrap();
+            let path = dir.path().join("r.parquet");
+            // All over the data, or within one page.
+            let n = SOUND.data.len();
+            let base = at.index(n - 64);
+            let edits: Vec<_> = edits.iter().map(|(at, byte)| (if narrow { base + at.index(64) } else { at.index(n) }, *byte)).collect();
+            write_lying(&path, &edits);
+            let opened = Recording::open(&path).is_ok();
+            let recovered = recover(&path, false);
+            prop_assert_eq!(recovered.is_ok(), opened);
+            // As a part of what a flight recorder kept it is joined.
+            if recovered.is_ok() {
+                let whole = dir.path().join("whole.parquet");
+                std::fs::create_dir(flight_folder(&whole)).unwrap();
+                std::fs::write(flight_folder(&whole).join("pid"), "").unwrap();
+                std::fs::rename(&path, flight_folder(&whole).join("0.parquet")).unwrap();
+                let _ = recover_flight(&whole, WriterOptions::default());
+            }
+            prop_assert_eq!(PANICS.get(), 0, "{:?}", edits);
+        }
+    }
+
+    /// `scripts/check-recorder.sh` gives the same to the small recorder. A dictionary says that it has no text, and the library
+    /// divides by their number.
+    #[test]
+    fn a_dictionary_that_claims_to_be_empty_is_refused_without_a_panic() {
+        count_panics();
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../tests/data/lying");
+        let error = Recording::open(folder).unwrap_err().to_string();
+        assert!(error.ends_with("a page of column `kind` says what cannot be"), "{error}");
+        assert_eq!(PANICS.get(), 0);
+    }
 }
