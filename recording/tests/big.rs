@@ -1,4 +1,5 @@
-//! Ten gigabytes: closing and opening must not cost what a recording is long. Minutes, so `make soak` runs it.
+//! Ten gigabytes: closing and opening must not cost what a recording is long. Minutes, so `make
+//! soak` runs it.
 
 use osd_recording::rows::{Owner, Sample, Syscall, Tally};
 use osd_recording::{Calls, Kind, Metadata, ProcId, Recording, Writer, WriterOptions};

@@ -1,4 +1,5 @@
-//! A writer's memory does not grow with the row groups that it has written, and closing does not need them in memory.
+//! A writer's memory does not grow with the row groups that it has written, and closing does not
+//! need them in memory.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

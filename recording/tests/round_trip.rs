@@ -1,4 +1,5 @@
-//! What is written is read: every kind, every column, pruned and restricted as asked; and a file that is not whole is refused.
+//! What is written is read: every kind, every column, pruned and restricted as asked; and a file
+//! that is not whole is refused.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

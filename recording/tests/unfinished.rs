@@ -1,4 +1,5 @@
-//! Recordings whose recorder died: whatever moment it was, they open, hold a prefix of what was handed over, and can be closed.
+//! Recordings whose recorder died: whatever moment it was, they open, hold a prefix of what was
+//! handed over, and can be closed.
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 

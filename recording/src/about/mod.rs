@@ -1,5 +1,5 @@
-//! What a recording says about itself: `metadata.rs` is the JSON of its footer, `clock.rs` how its clocks stood to one
-//! another, `identity.rs` how a process is named in it.
+//! What a recording says about itself: `metadata.rs` is the JSON of its footer, `clock.rs` how its
+//! clocks stood to one another, `identity.rs` how a process is named in it.
 
 mod clock;
 mod identity;

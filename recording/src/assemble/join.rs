@@ -1,4 +1,5 @@
-//! Several recordings of one session to one: row groups are copied as they are, checked against their sums on the way.
+//! Several recordings of one session to one: row groups are copied as they are, checked against
+//! their sums on the way.
 //!
 //! Each part begins by introducing the processes that were running; in the whole only the first introduction of each stays.
 

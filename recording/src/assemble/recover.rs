@@ -1,4 +1,5 @@
-//! Closes what a dead recorder left: the rows of its journals follow the sealed row groups, then come a footer and the name.
+//! Closes what a dead recorder left: the rows of its journals follow the sealed row groups, then
+//! come a footer and the name.
 
 use crate::disk::output::{self, settle};
 use crate::error::{Error, Result};

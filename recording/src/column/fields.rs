@@ -1,5 +1,5 @@
-//! Numbers and texts as bytes: in dictionaries, in plain pages, and in the frames of a journal. Little-endian, a text after its
-//! length.
+//! Numbers and texts as bytes: in dictionaries, in plain pages, and in the frames of a journal.
+//! Little-endian, a text after its length.
 
 pub(crate) fn spell_u64(value: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_le_bytes());

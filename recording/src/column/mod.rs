@@ -1,6 +1,6 @@
-//! From values to the pages of a column: `writer.rs` is a column that grows, its dictionary and its pages, `coding.rs` makes one
-//! page of it, `quick_hash.rs` hashes numbers for the dictionary, `fields.rs` spells numbers and texts, `types.rs` says what a
-//! column is for.
+//! From values to the pages of a column: `writer.rs` is a column that grows, its dictionary and its
+//! pages, `coding.rs` makes one page of it, `quick_hash.rs` hashes numbers for the dictionary,
+//! `fields.rs` spells numbers and texts, `types.rs` says what a column is for.
 
 mod coding;
 mod fields;

@@ -1,4 +1,5 @@
-//! One column of a row group that grows: a dictionary, and the pages that share it. `coding.rs` makes the pages.
+//! One column of a row group that grows: a dictionary, and the pages that share it. `coding.rs`
+//! makes the pages.
 
 use super::fields::{Fields, put, spell_text};
 use super::quick_hash::Seed;

@@ -1,5 +1,5 @@
-//! What osd asks of a disk: `output.rs` decides what may be written at a path and how a finished file gets its name,
-//! `reserve.rs` makes sure that bytes have room.
+//! What osd asks of a disk: `output.rs` decides what may be written at a path and how a finished
+//! file gets its name, `reserve.rs` makes sure that bytes have room.
 
 pub mod output;
 mod reserve;

@@ -1,4 +1,5 @@
-//! What may be written at a path, and how a finished file gets its name. All of osd that writes a file asks here.
+//! What may be written at a path, and how a finished file gets its name. All of osd that writes a
+//! file asks here.
 //!
 //! What the path leads to decides, symbolic links followed:
 //!

@@ -1,5 +1,5 @@
-//! A row group while it grows, of a kind whose rows do not come by the million (`paged.rs`): batches in, pages out, so that what waits for the group to
-//! be full is compressed.
+//! A row group while it grows, of a kind whose rows do not come by the million (`paged.rs`):
+//! batches in, pages out, so that what waits for the group to be full is compressed.
 //!
 //! Rows of these kinds come a few a second. Their values are gathered until they make a page; only then are they looked up in a
 //! dictionary, or found not to repeat.

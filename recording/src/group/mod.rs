@@ -1,5 +1,6 @@
-//! A row group while it grows, and what its journal has of it. `gathered.rs` is one of rows that come a few a second, with
-//! `journal.rs` for its frames; `paged.rs` one of rows that come by the million; `rows.rs` is either.
+//! A row group while it grows, and what its journal has of it. `gathered.rs` is one of rows that
+//! come a few a second, with `journal.rs` for its frames; `paged.rs` one of rows that come by the
+//! million; `rows.rs` is either.
 
 mod gathered;
 mod journal;

@@ -1,4 +1,5 @@
-//! A row group of rows that come by the million, while it grows: pages, and the dictionaries that they share.
+//! A row group of rows that come by the million, while it grows: pages, and the dictionaries that
+//! they share.
 //!
 //! A page is made once: it waits here for its group to be full, and the same bytes go into the group's journal as a frame. So
 //! what protects a row from the death of the recorder costs no more than its bytes in the file, and recovering is putting pages

@@ -1,4 +1,5 @@
-//! A column as one kind fills it: its name, type, unit and meaning, and how its values are taken from rows.
+//! A column as one kind fills it: its name, type, unit and meaning, and how its values are taken
+//! from rows.
 
 use crate::column::{Coding, Encoded, Type};
 use crate::syscall::Arch;

@@ -1,5 +1,6 @@
-//! The kinds of rows. Each has a file: its struct, what it is called, and its columns with name, type, unit, meaning and where their
-//! values come from. A kind is that file, its line in the table below, and its section in `docs/recording-format.md`.
+//! The kinds of rows. Each has a file: its struct, what it is called, and its columns with name,
+//! type, unit, meaning and where their values come from. A kind is that file, its line in the table
+//! below, and its section in `docs/recording-format.md`.
 //!
 //! `field.rs` is a column as one kind fills it, `common.rs` the columns that several kinds have, `waiting.rs` how rows wait to be
 //! written: one by one, or column by column where they come by the million (`parts.rs`). `schema.rs` is the table of all columns,

@@ -1,4 +1,5 @@
-//! Parts of rows that come column by column: whose each row is, texts that few rows have, and the order of time.
+//! Parts of rows that come column by column: whose each row is, texts that few rows have, and the
+//! order of time.
 
 use super::common::Owner;
 use std::collections::HashMap;

@@ -1,5 +1,6 @@
-//! The table of columns: name, type, unit, meaning, and the kinds that fill each. It is put together from what the kinds say of
-//! themselves; `docs/recording-format.md` says the same in prose.
+//! The table of columns: name, type, unit, meaning, and the kinds that fill each. It is put
+//! together from what the kinds say of themselves; `docs/recording-format.md` says the same in
+//! prose.
 //!
 //! A later minor version may add kinds and columns (a reader passes over those it does not know); renaming, removing or changing the
 //! meaning of one takes a new [`crate::FORMAT_VERSION`].

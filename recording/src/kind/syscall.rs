@@ -1,5 +1,6 @@
-//! `syscall`: one system call. They come by the million, so they wait column by column: forty bytes a call instead of a row of
-//! eighty, nothing to free, and each column in one piece for whoever encodes it.
+//! `syscall`: one system call. They come by the million, so they wait column by column: forty bytes
+//! a call instead of a row of eighty, nothing to free, and each column in one piece for whoever
+//! encodes it.
 
 use super::common::{CGROUP_ID, DUR_NS, KIND, Owner, PID, PROC, TID, TS};
 use super::field::{Field, PageField};

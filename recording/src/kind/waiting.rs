@@ -1,4 +1,5 @@
-//! How rows of a kind wait to be written: one by one, or, where they come by the million, column by column.
+//! How rows of a kind wait to be written: one by one, or, where they come by the million, column by
+//! column.
 
 use super::field::{About, Get, PageField, RowField, Value};
 use crate::column::{Coding, Encoded};

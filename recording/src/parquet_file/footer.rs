@@ -1,4 +1,5 @@
-//! The footer: Parquet's own metadata, with osd's JSON, the sums of the data, and a checksum of the footer itself.
+//! The footer: Parquet's own metadata, with osd's JSON, the sums of the data, and a checksum of the
+//! footer itself.
 //!
 //! A checksum cannot cover itself, so it is taken with eight zeros in its place. Readers other than osd see three more keys and pass
 //! over them.

@@ -1,4 +1,5 @@
-//! Numbers of Thrift's compact protocol, which Parquet's own encodings use as well: seven bits a byte, the low ones first.
+//! Numbers of Thrift's compact protocol, which Parquet's own encodings use as well: seven bits a
+//! byte, the low ones first.
 
 /// A number without sign.
 pub(super) fn varint(out: &mut Vec<u8>, mut n: u64) {

@@ -1,5 +1,6 @@
-//! Parquet pages, read by hand: what `page.rs` writes, and the library's writers with it. Every number is somebody's claim until it
-//! has been checked: whatever the bytes are, the answer is values or `None`, and no panic.
+//! Parquet pages, read by hand: what `page.rs` writes, and the library's writers with it. Every
+//! number is somebody's claim until it has been checked: whatever the bytes are, the answer is
+//! values or `None`, and no panic.
 
 use super::page::width_of;
 use super::thrift;

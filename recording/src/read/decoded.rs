@@ -1,5 +1,6 @@
-//! All rows of a row group, decoded by hand: for those who recover and join, whom no lie in a page may end. The library's reader
-//! believes some lies and panics, and in the small recorder a panic is the end.
+//! All rows of a row group, decoded by hand: for those who recover and join, whom no lie in a page
+//! may end. The library's reader believes some lies and panics, and in the small recorder a panic
+//! is the end.
 
 use super::source::Source;
 use crate::column::{Fields, Type};

@@ -1,6 +1,7 @@
-//! From a file to rows: `source.rs` is its bytes, checked, `types.rs` the Arrow types of its columns, `remains.rs` what an unfinished
-//! recording holds, `recording.rs` an open recording and how it is asked,
-//! `columns.rs` the columns of the batches that it gives, `decoded.rs` rows for those who recover and join.
+//! From a file to rows: `source.rs` is its bytes, checked, `types.rs` the Arrow types of its
+//! columns, `remains.rs` what an unfinished recording holds, `recording.rs` an open recording and
+//! how it is asked, `columns.rs` the columns of the batches that it gives, `decoded.rs` rows for
+//! those who recover and join.
 
 mod columns;
 mod decoded;

@@ -1,4 +1,5 @@
-//! What an unfinished recording holds: what its recorder had handed over when it was killed, or has handed over so far.
+//! What an unfinished recording holds: what its recorder had handed over when it was killed, or has
+//! handed over so far.
 //!
 //! The sealed row groups are used where they lie; the journals of those still growing are encoded again, in memory, as a tail that
 //! follows them. [`super::Recording`] reads the two as one file, and [`crate::recover`] writes the tail and a footer, so that they are

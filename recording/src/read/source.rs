@@ -1,4 +1,5 @@
-//! The bytes of a recording, checked: a file, or for one that was never closed the sealed part of a file and a tail made in memory.
+//! The bytes of a recording, checked: a file, or for one that was never closed the sealed part of a
+//! file and a tail made in memory.
 
 use crate::parquet_file::sums::Checker;
 use bytes::Bytes;

@@ -1,4 +1,5 @@
-//! What the number of a system call means: the tables by architecture, and the text that a recording has for a number.
+//! What the number of a system call means: the tables by architecture, and the text that a
+//! recording has for a number.
 
 use super::aarch64::SYSCALLS_AARCH64;
 use super::i386;

@@ -1,5 +1,5 @@
-//! Names of error numbers: `include/uapi/asm-generic/errno.h` of Linux, and of `include/linux/errno.h` the restart codes 512
-//! and up, which only a tracer sees.
+//! Names of error numbers: `include/uapi/asm-generic/errno.h` of Linux, and of
+//! `include/linux/errno.h` the restart codes 512 and up, which only a tracer sees.
 
 use super::table::look_up;
 

@@ -1,4 +1,5 @@
-//! System calls of i386, the 32-bit ABI of x86-64, below 424; from there on every ABI has the same numbers.
+//! System calls of i386, the 32-bit ABI of x86-64, below 424; from there on every ABI has the same
+//! numbers.
 //!
 //! Source: Linux `arch/x86/entry/syscalls/syscall_32.tbl`. Sorted by number.
 

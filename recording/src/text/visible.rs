@@ -1,4 +1,5 @@
-//! Text from outside, made fit to be shown: names, paths and arguments of traced processes, files, labels, models, errors that quote them.
+//! Text from outside, made fit to be shown: names, paths and arguments of traced processes, files,
+//! labels, models, errors that quote them.
 //!
 //! Whatever it holds, it becomes one line of visible characters: each character that would act instead of being seen becomes
 //! [`char::REPLACEMENT_CHARACTER`] (U+FFFD). It is replaced and not escaped, so that a backslash means a backslash and a text

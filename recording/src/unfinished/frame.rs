@@ -1,5 +1,6 @@
-//! Frames: how the files of an unfinished recording grow. Each is its length, its CRC-32 and its bytes, so that a file cut or damaged
-//! anywhere still gives every whole frame before that place, and nothing after it.
+//! Frames: how the files of an unfinished recording grow. Each is its length, its CRC-32 and its
+//! bytes, so that a file cut or damaged anywhere still gives every whole frame before that place,
+//! and nothing after it.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};

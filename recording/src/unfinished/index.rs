@@ -1,4 +1,5 @@
-//! The index of an unfinished recording: what it is about, and which row groups are whole in its data.
+//! The index of an unfinished recording: what it is about, and which row groups are whole in its
+//! data.
 
 use super::frame::{FrameFile, Frames};
 use crate::about::{ClockPoint, FORMAT_VERSION, Metadata};

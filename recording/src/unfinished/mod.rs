@@ -1,5 +1,6 @@
-//! A recording while it is being written, on disk: `folder.rs` says which files there are, `index.rs` what is whole in the data
-//! and `journal.rs` what is still growing; both are made of frames (`frame.rs`), so that they survive being cut.
+//! A recording while it is being written, on disk: `folder.rs` says which files there are,
+//! `index.rs` what is whole in the data and `journal.rs` what is still growing; both are made of
+//! frames (`frame.rs`), so that they survive being cut.
 
 mod folder;
 pub(crate) mod frame;

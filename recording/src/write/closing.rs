@@ -1,4 +1,5 @@
-//! The end of a recording: what is growing is sealed, the footer written, and the file given its name.
+//! The end of a recording: what is growing is sealed, the footer written, and the file given its
+//! name.
 
 use super::writer::Writer;
 use crate::about::{FORMAT_VERSION, Metadata};

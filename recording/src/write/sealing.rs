@@ -1,4 +1,5 @@
-//! From rows that wait to row groups: into the growing one and its journal, and from there into the file.
+//! From rows that wait to row groups: into the growing one and its journal, and from there into the
+//! file.
 
 use super::growing::Growing;
 use super::writer::Writer;

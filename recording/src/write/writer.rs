@@ -1,6 +1,6 @@
-//! Streams rows into a recording. Rows wait in a small buffer a kind, go from there as a batch (or as pages) into the kind's growing
-//! row group and its journal, and are in the file for good when the group is full. Memory stays bounded, and what was handed over
-//! survives a crash.
+//! Streams rows into a recording. Rows wait in a small buffer a kind, go from there as a batch (or
+//! as pages) into the kind's growing row group and its journal, and are in the file for good when
+//! the group is full. Memory stays bounded, and what was handed over survives a crash.
 //!
 //! The file grows in a folder beside its own place (see `unfinished/`), with mode 0600, and gets its name when it is closed; without
 //! [`WriterOptions::force`] an existing file is never replaced, not even one that appeared meanwhile.

@@ -1,4 +1,5 @@
-//! Writes a synthetic recording: `cargo run -p osd-synth --example synth -- out.parquet [seconds] [calls/s]`.
+//! Writes a synthetic recording: `cargo run -p osd-synth --example synth -- out.parquet [seconds]
+//! [calls/s]`.
 
 #![allow(clippy::print_stderr, reason = "an example talks to people")]
 

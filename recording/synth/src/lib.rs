@@ -1,4 +1,5 @@
-//! Seeded synthetic recordings for tests: a small server with a daily-life pattern, one fault, one gap of losses.
+//! Seeded synthetic recordings for tests: a small server with a daily-life pattern, one fault, one
+//! gap of losses.
 //!
 //! What is in one is known exactly, so a test can assert on it; it stands in for nothing that only a live process can show.
 

@@ -1,4 +1,5 @@
-//! Unfinished recordings in which every frame has the checksum it should have and says what no recorder would say.
+//! Unfinished recordings in which every frame has the checksum it should have and says what no
+//! recorder would say.
 
 use super::*;
 use crate::about::{ClockPoint, Metadata, ProcId};

@@ -1,4 +1,5 @@
-//! Whatever is added to a row group, the library reads from the file, with statistics that are true.
+//! Whatever is added to a row group, the library reads from the file, with statistics that are
+//! true.
 
 use super::*;
 use crate::parquet_file::footer::Groups;

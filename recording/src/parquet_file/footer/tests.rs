@@ -1,4 +1,5 @@
-//! Footers as a damaged disk or a hostile hand leaves them: refused, or read without a panic and within bounds.
+//! Footers as a damaged disk or a hostile hand leaves them: refused, or read without a panic and
+//! within bounds.
 
 use super::*;
 use crate::{Query, Recording};
