@@ -46,7 +46,7 @@ impl Forecasting {
     }
 }
 
-/// Least spread of a metric whose unit is not known, as a share of its range in training.
+/// Least spread of a metric whose unit is not known, as a share of its range in training. By hand.
 const FLOOR: f64 = 1e-3;
 
 fn scaler(train: &Table) -> Scaler {
