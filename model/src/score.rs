@@ -1,6 +1,6 @@
 //! Scores: how strange each moment of a recording is to a model, and which metric says so.
 //!
-//! Residuals ([`crate::residuals`]) become one score by what they are on normal data, and a score becomes an alarm by the
+//! Residuals (`residuals.rs`) become one score by what they are on normal data, and a score becomes an alarm by the
 //! rate of false alarms that normal data give ([`osd_detect::alarm_rate`]).
 //!
 //! The model's state begins at zero. Until [`crate::Config::window`] rows have passed nothing is judged: at the beginning,

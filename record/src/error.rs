@@ -88,7 +88,7 @@ pub enum Error {
         source: osd_bpf::libbpf_rs::Error,
     },
     /// There is no way to record something on this kernel.
-    #[error("cannot record {family}: no road to {probe}: {why}")]
+    #[error("cannot record {family}: {probe} cannot be attached: {why}")]
     NoAttachPoint {
         /// What is to be recorded.
         family: &'static str,
@@ -203,7 +203,7 @@ impl Error {
             Self::Bpf { source, .. } if source.kind() == osd_bpf::libbpf_rs::ErrorKind::PermissionDenied => {
                 Some("run `osd doctor`: it shows what this host refuses and how to allow it".into())
             }
-            Self::NoAttachPoint { .. } => Some("record what there is a road for: osd record --best-effort".into()),
+            Self::NoAttachPoint { .. } => Some("record what can be attached: osd record --best-effort".into()),
             Self::Bpf { .. } | Self::Program { .. } => Some("run `osd doctor`: it shows what this kernel lacks".into()),
             Self::EndedEarly { .. } => Some("what was recorded until then is safe: `osd recover` closes it".into()),
             Self::Labels { .. } => Some(

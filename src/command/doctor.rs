@@ -101,7 +101,7 @@ fn table(checks: &[Check], families: &[Family], measured: Option<&Cost>) -> Vec<
     for f in families {
         match f.attach.as_str() {
             "off" => line("limited", "probes", &format!("{}: no tracepoint for it; fix: {NEWER}", f.name)),
-            road => line("ok", "probes", &format!("{} by {road}{tried}: {}", f.name, f.probes.join(", "))),
+            mode => line("ok", "probes", &format!("{} by {mode}{tried}: {}", f.name, f.probes.join(", "))),
         }
     }
     let Some(cost) = measured else { return out };

@@ -52,9 +52,9 @@ fn a_series_of_files_and_a_size_limit_need_no_bpf() {
     let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
     let path = dir.path().join("r.parquet");
     let load = Load::start(&["wait", "1"]);
-    let road = ["--backend", "proc", "-p", &load.pid()];
+    let backend = ["--backend", "proc", "-p", &load.pid()];
     let record = |options: &[&str]| {
-        let (code, said) = finish(recorder(&path, &[&road, options].concat()));
+        let (code, said) = finish(recorder(&path, &[&backend, options].concat()));
         assert_eq!(code, Some(0), "{said}");
     };
     record(&["--rotate", "1s", "--keep", "2", "--duration", "4500ms"]);
@@ -109,10 +109,10 @@ fn a_flight_recorder_without_bpf_does_so_too() {
     last_moments_and_what_follows(dir.path(), "proc", "");
 }
 
-fn last_moments_and_what_follows(dir: &Path, road: &str, signal: &str) {
+fn last_moments_and_what_follows(dir: &Path, backend: &str, signal: &str) {
     let path = dir.join("r.parquet");
     let mut load = Load::start(&["wait", "1"]);
-    let child = recorder(&path, &["--backend", road, "-p", &load.pid(), "--last", "2s", "--after", "1s"]);
+    let child = recorder(&path, &["--backend", backend, "-p", &load.pid(), "--last", "2s", "--after", "1s"]);
     wait_for("the flight folder", || dir.join("r.parquet.flight/pid").exists());
     std::thread::sleep(Duration::from_secs(4));
     assert!(!path.exists(), "nobody asked yet");
@@ -144,13 +144,13 @@ fn last_moments_and_what_follows(dir: &Path, road: &str, signal: &str) {
 fn a_flight_recorder_of_a_command_that_ends_well_writes_nothing() {
     let Some(place) = Place::new("a_flight_recorder_of_a_command_that_ends_well_writes_nothing") else { return };
     let path = place.path();
-    for road in ["bpf", "proc"] {
-        let (code, said) = finish(recorder(&path, &["--backend", road, "--last", "10s", "--", "true"]));
+    for backend in ["bpf", "proc"] {
+        let (code, said) = finish(recorder(&path, &["--backend", backend, "--last", "10s", "--", "true"]));
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("nothing was written"), "{said}");
         assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 0);
         let (code, said) =
-            finish(recorder(&path, &["--backend", road, "--last", "10s", "--propagate-status=never", "--", "false"]));
+            finish(recorder(&path, &["--backend", backend, "--last", "10s", "--propagate-status=never", "--", "false"]));
         assert_eq!(code, Some(0), "{said}");
         assert!(Recording::open(&path).unwrap().metadata().rows["process"] > 0);
         std::fs::remove_file(&path).unwrap();
@@ -161,14 +161,14 @@ fn a_flight_recorder_of_a_command_that_ends_well_writes_nothing() {
 fn a_flight_recorder_that_cannot_begin_leaves_nothing() {
     let Some(place) = Place::new("a_flight_recorder_that_cannot_begin_leaves_nothing") else { return };
     let path = place.path();
-    for road in ["bpf", "proc"] {
+    for backend in ["bpf", "proc"] {
         let (code, said) = finish(recorder(
             &path,
-            &["--backend", road, "--last", "10s", "--propagate-status=never", "--", "/no/such/program"],
+            &["--backend", backend, "--last", "10s", "--propagate-status=never", "--", "/no/such/program"],
         ));
         assert_eq!(code, Some(2), "{said}");
         assert!(said.contains("error: ") && said.contains("/no/such/program") && said.contains("hint: "), "{said}");
-        assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 0, "{road}");
+        assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 0, "{backend}");
     }
 }
 

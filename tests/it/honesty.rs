@@ -34,7 +34,7 @@ fn lost(path: &Path, stream: &str, reason: &str) -> u64 {
 /// Nothing was lost, and the books agree: tallies, events and samples; beginnings, ends and identities.
 fn assert_whole(path: &Path) -> Rows {
     let mut lost = losses(path);
-    // By the lesser roads: the kernel may forget a thread without a word.
+    // By the other attach modes: the kernel may forget a thread without a word.
     if !options_of_all().is_empty() {
         lost.remove(&("sample".to_owned(), "end_unseen".to_owned()));
     }

@@ -193,8 +193,8 @@ fn without_privilege_proc_is_recorded_and_what_is_missing_is_said() {
     let path = nobody.path("r.parquet");
     let recording = Recording::open(&path).unwrap();
     let m = recording.metadata();
-    let road = |name: &str| m.families.iter().find(|f| f.name == name).map(|f| f.attach.as_str());
-    assert_eq!((road("usage"), road("life"), road("syscalls")), (Some("/proc"), Some("/proc"), Some("off")));
+    let attach = |name: &str| m.families.iter().find(|f| f.name == name).map(|f| f.attach.as_str());
+    assert_eq!((attach("usage"), attach("life"), attach("syscalls")), (Some("/proc"), Some("/proc"), Some("off")));
     assert!(m.blind_spots[0].starts_with("recorded from /proc without BPF"), "{:?}", m.blind_spots);
     assert_eq!((m.complete, m.target.exit_code, m.rows["syscall"], m.rows["tally"]), (true, Some(0), 0, 0));
     assert!(m.rows["system"] > 10);
@@ -240,7 +240,7 @@ fn what_this_kernel_lacks_is_named_and_left_out_by_request_only() {
         command.args(["record", "--force", "-o"]).arg(&path).args(options).arg("--").args([targets()]);
         command.args(["loop", "1000"]).output().unwrap()
     };
-    let road = |name: &str| {
+    let attach = |name: &str| {
         let recording = Recording::open(&path).unwrap();
         let families = &recording.metadata().families;
         families.iter().find(|f| f.name == name).map(|f| f.attach.clone()).unwrap_or_default()
@@ -248,26 +248,26 @@ fn what_this_kernel_lacks_is_named_and_left_out_by_request_only() {
     for (family, probe) in [("syscalls", "sys_enter"), ("life", "task_newtask"), ("usage", "iter/task")] {
         let out = record(&["--pretend-missing", family]);
         assert_eq!(out.status.code(), Some(2), "{}", text(&out.stderr));
-        let wanted = format!("error: cannot record {family}: no road to {probe}: this kernel does not have it\n");
+        let wanted = format!("error: cannot record {family}: {probe} cannot be attached: this kernel does not have it\n");
         assert!(text(&out.stderr).starts_with(&wanted), "{}", text(&out.stderr));
-        assert!(text(&out.stderr).contains("hint: record what there is a road for: osd record --best-effort"));
+        assert!(text(&out.stderr).contains("hint: record what can be attached: osd record --best-effort"));
         assert!(!path.exists());
     }
     let out = record(&["--pretend-missing", "syscalls", "--best-effort"]);
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
     assert!(text(&out.stderr).starts_with("warning: system calls are not recorded: "), "{}", text(&out.stderr));
-    assert_eq!((road("syscalls").as_str(), road("usage").as_str()), ("off", "iter/task"));
+    assert_eq!((attach("syscalls").as_str(), attach("usage").as_str()), ("off", "iter/task"));
     assert!(rows(&path, Kind::Sample).iter().all(|r| r["n_syscalls"].is_empty() && !r["net_rx_bytes"].is_empty()));
     // Before Linux 6.3: no request is needed, and nothing else is missing.
     let out = record(&["--pretend-missing", "network"]);
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
     assert!(text(&out.stderr).starts_with("warning: network bytes are not recorded: "), "{}", text(&out.stderr));
-    assert_eq!((road("network"), road("syscalls") != "off"), ("off".into(), true));
+    assert_eq!((attach("network"), attach("syscalls") != "off"), ("off".into(), true));
     assert!(rows(&path, Kind::Sample).iter().all(|r| r["net_rx_bytes"].is_empty() && !r["n_syscalls"].is_empty()));
     // Nobody to follow, nothing to sample with: what is left is /proc.
     let out = record(&["--pretend-missing", "life", "--best-effort"]);
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stderr));
-    assert_eq!((road("usage").as_str(), road("life").as_str()), ("/proc", "/proc"));
+    assert_eq!((attach("usage").as_str(), attach("life").as_str()), ("/proc", "/proc"));
 }
 
 #[test]
@@ -348,8 +348,8 @@ fn doctor_says_what_attaches_by_which_road_and_what_it_costs() {
     assert_eq!(out.status.code(), Some(0), "{}", text(&out.stdout));
     let doctor: serde_json::Value = serde_json::from_slice(&out.stdout).unwrap();
     assert_eq!(doctor["able"], true);
-    let roads: Vec<_> = doctor["families"].as_array().unwrap().iter().map(|f| f["attach"].as_str().unwrap()).collect();
-    assert!(roads.contains(&"iter/task") && roads.len() >= 5, "{roads:?}");
+    let modes: Vec<_> = doctor["families"].as_array().unwrap().iter().map(|f| f["attach"].as_str().unwrap()).collect();
+    assert!(modes.contains(&"iter/task") && modes.len() >= 5, "{modes:?}");
     let ns = |name: &str| doctor["cost"][name].as_f64().unwrap();
     assert!(ns("call_ns") > 0.0 && ns("call_of_bystander_ns") > 0.0);
     assert!(ns("call_recorded_ns") > ns("call_ns"), "{doctor}");

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
 mod analyze;
+mod attach_modes;
 mod bad_input;
 mod bounded;
 mod budget;
@@ -24,7 +25,6 @@ mod losses;
 mod outputs;
 mod record;
 mod report;
-mod roads;
 mod score;
 mod script;
 mod sentences;
@@ -34,3 +34,4 @@ mod stdout;
 mod structure;
 mod support;
 mod train;
+

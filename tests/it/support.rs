@@ -18,7 +18,7 @@ pub(crate) fn osd<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) 
     command.output().unwrap()
 }
 
-/// Options that every recorder is given: see `roads.rs`.
+/// Options that every recorder is given: see `attach_modes.rs`.
 pub(crate) fn options_of_all() -> Vec<String> {
     let options = std::env::var("OSD_TEST_OPTIONS").unwrap_or_default();
     options.split_whitespace().map(str::to_owned).collect()

@@ -35,7 +35,7 @@ pub struct Metadata {
     /// How long calls took was not recorded: `dur_ns` of `syscall` rows (whose `ts` is then when they returned), `total_ns`,
     /// `latency_log2` and `syscall_ns` are null.
     pub no_latency: bool,
-    /// Probe families and by which road each was attached.
+    /// Probe families and how each was attached.
     pub families: Vec<Family>,
     /// Clock readings at start, every few seconds, and at the end.
     pub clock: ClockTable,
@@ -95,7 +95,7 @@ pub struct Target {
 pub struct Family {
     /// `syscalls`, `network`, `lifecycle`, `usage` ...
     pub name: String,
-    /// The road taken: `tp_btf`, `raw_tp`, `iter/task`, `/proc` or `off`.
+    /// How: `tp_btf`, `raw_tp`, `iter/task`, `/proc` or `off`.
     pub attach: String,
     /// Kernel objects it is attached to.
     pub probes: Vec<String>,

@@ -7,7 +7,7 @@ use osd_recording::{Kind, Recording};
 use std::collections::HashSet;
 use std::process::Command;
 
-/// What a recorder of processes must get right, and does by the first road: tests of the other files, by name.
+/// What a recorder of processes must get right, and does by the first attach mode: tests of the other files, by name.
 const SAME: [&str; 13] = [
     "record::a_million_calls_are_counted_to_the_last_one",
     "record::counts_hold_when_the_ring_overflows",
@@ -38,7 +38,7 @@ fn same_tests_with(options: &str, tests: &[&str]) {
 }
 
 /// Attach points by family.
-fn road(path: &std::path::Path, name: &str) -> String {
+fn mode(path: &std::path::Path, name: &str) -> String {
     let recording = Recording::open(path).unwrap();
     recording.metadata().families.iter().find(|f| f.name == name).map(|f| f.attach.clone()).unwrap_or_default()
 }
@@ -51,8 +51,8 @@ fn a_kernel_without_types_of_its_own_is_recorded_by_a_file_of_them() {
     let btf = btf.to_str().unwrap();
     let options = ["--pretend-missing", "btf", "--btf", btf];
     record(&path, &options, &["true"]);
-    let roads = ["syscalls", "network", "life", "usage"].map(|name| road(&path, name));
-    assert_eq!(roads, ["raw_tp", "raw_tp", "raw_tp", "/proc"]);
+    let modes = ["syscalls", "network", "life", "usage"].map(|name| mode(&path, name));
+    assert_eq!(modes, ["raw_tp", "raw_tp", "raw_tp", "/proc"]);
     same_tests_with(&options.join(" "), &SAME);
     let out = record(&path, &options, &[targets().to_str().unwrap(), "burn", "2", "in-child"]);
     let truth: f64 = text(&out.stdout).trim().parse().unwrap();
@@ -93,7 +93,7 @@ fn typed_tracepoints_that_are_refused_are_replaced_by_plain_ones() {
     let Some(place) = Place::new("typed_tracepoints_that_are_refused_are_replaced_by_plain_ones") else { return };
     let path = place.path();
     record(&path, &["--pretend-missing", "tp_btf"], &["true"]);
-    assert_eq!([road(&path, "syscalls"), road(&path, "life")], ["raw_tp", "raw_tp"]);
+    assert_eq!([mode(&path, "syscalls"), mode(&path, "life")], ["raw_tp", "raw_tp"]);
     same_tests_with("--pretend-missing tp_btf", &SAME[..1]);
 }
 
@@ -109,7 +109,7 @@ fn threads_without_a_slot_are_counted_in_task_storage_or_by_tid() {
         let tids: HashSet<_> = getppid.iter().map(|r| &r["tid"]).collect();
         assert_eq!((getppid.len(), tids.len()), (43_000, 4300), "{options:?}");
         assert_eq!(sum(&rows(&path, Kind::Sample), "n_syscalls"), all.len() as u64);
-        assert_eq!(road(&path, "syscalls"), "tp_btf");
+        assert_eq!(mode(&path, "syscalls"), "tp_btf");
     }
     same_tests_with("--pretend-missing task_storage", &SAME[7..8]);
 }
