@@ -149,8 +149,10 @@ fn a_flight_recorder_of_a_command_that_ends_well_writes_nothing() {
         assert_eq!(code, Some(0), "{said}");
         assert!(said.contains("nothing was written"), "{said}");
         assert_eq!(std::fs::read_dir(place.dir.path()).unwrap().count(), 0);
-        let (code, said) =
-            finish(recorder(&path, &["--backend", backend, "--last", "10s", "--propagate-status=never", "--", "false"]));
+        let (code, said) = finish(recorder(
+            &path,
+            &["--backend", backend, "--last", "10s", "--propagate-status=never", "--", "false"],
+        ));
         assert_eq!(code, Some(0), "{said}");
         assert!(Recording::open(&path).unwrap().metadata().rows["process"] > 0);
         std::fs::remove_file(&path).unwrap();

@@ -248,7 +248,8 @@ fn what_this_kernel_lacks_is_named_and_left_out_by_request_only() {
     for (family, probe) in [("syscalls", "sys_enter"), ("life", "task_newtask"), ("usage", "iter/task")] {
         let out = record(&["--pretend-missing", family]);
         assert_eq!(out.status.code(), Some(2), "{}", text(&out.stderr));
-        let wanted = format!("error: cannot record {family}: {probe} cannot be attached: this kernel does not have it\n");
+        let wanted =
+            format!("error: cannot record {family}: {probe} cannot be attached: this kernel does not have it\n");
         assert!(text(&out.stderr).starts_with(&wanted), "{}", text(&out.stderr));
         assert!(text(&out.stderr).contains("hint: record what can be attached: osd record --best-effort"));
         assert!(!path.exists());

@@ -34,4 +34,3 @@ mod stdout;
 mod structure;
 mod support;
 mod train;
-

@@ -166,7 +166,10 @@ mod tests {
     #[test]
     fn what_is_not_there_is_an_error_that_names_it_or_is_left_out_by_request() {
         let error = find(&["syscalls"], false).unwrap_err();
-        assert_eq!(error.to_string(), "cannot record syscalls: sys_enter cannot be attached: this kernel does not have it");
+        assert_eq!(
+            error.to_string(),
+            "cannot record syscalls: sys_enter cannot be attached: this kernel does not have it"
+        );
         assert!(error.hint().is_some_and(|h| h.contains("--best-effort")));
         let plan = find(&["syscalls"], true).unwrap();
         assert!(!plan.has(&SYSCALLS) && plan.left_out[0].starts_with("system calls are not recorded: "));
