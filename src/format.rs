@@ -76,23 +76,12 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     }
 }
 
-/// A span as a person writes it: `10s`, `100ms`, `5m`, `1h`, or bare seconds; in nanoseconds.
+/// A length of time as a person writes it: `10s`, `100ms`, `1h30m`, or bare seconds; in nanoseconds, and not none.
 pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let scale = match unit.trim() {
-        "ns" => 1.0,
-        "us" => 1e3,
-        "ms" => 1e6,
-        "" | "s" => 1e9,
-        "m" | "min" => 60e9,
-        "h" => 3600e9,
-        _ => return Err(format!("`{unit}` is not a unit of time; write 100ms, 10s, 5m or 1h")),
-    };
-    match number.parse::<f64>() {
-        Ok(n) if n.is_finite() && n * scale >= 1.0 && n * scale < u64::MAX as f64 => Ok((n * scale) as u64),
-        _ => Err("write a positive time such as 100ms, 10s, 5m or 1h".to_owned()),
-    }
+    let seconds = || osd_recording::parse_span(&format!("{text}s"));
+    let is_bare = text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let ns = if is_bare { seconds() } else { osd_recording::parse_span(text) };
+    ns.filter(|ns| *ns > 0).ok_or_else(|| "write a positive time such as 100ms, 10s, 5m or 1h".to_owned())
 }
 
 /// `1/h`, `2/d`, `0.5/min`; per hour.

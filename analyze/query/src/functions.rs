@@ -145,23 +145,9 @@ fn positive(width: i64) -> Result<i64> {
 
 /// `100ms`, `5 seconds`, `1 minute`; nanoseconds.
 fn parse_width(text: &str) -> Result<i64> {
-    let text = text.trim();
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let scale = match unit.trim().trim_end_matches('s') {
-        "n" | "nanosecond" => 1.0,
-        "u" | "microsecond" => 1e3,
-        "m" if unit.trim() == "ms" => 1e6,
-        "millisecond" => 1e6,
-        "" if unit.trim() == "s" => 1e9,
-        "second" | "sec" => 1e9,
-        "m" | "min" | "minute" => 60e9,
-        "h" | "hour" => 3_600e9,
-        "d" | "day" => 86_400e9,
-        _ => return Err(misuse(format!("time_bucket: `{text}` is not a width; write '100ms', '1s', '5m' or '1h'"))),
-    };
-    let width = number.parse::<f64>().ok().map(|n| n * scale).filter(|w| *w < 9e18);
-    positive(width.map_or(0, |w| w.round() as i64))
+    let wrong = || misuse(format!("time_bucket: `{text}` is not a width; write '100ms', '1s', '5m' or '1h'"));
+    let width = osd_recording::parse_span(text).ok_or_else(wrong)?;
+    positive(i64::try_from(width).map_err(|_| wrong())?)
 }
 
 /// `errno_name(2)` is `ENOENT`; null for a number without a name.

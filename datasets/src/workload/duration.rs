@@ -7,21 +7,10 @@ use std::time::Duration;
 /// # Errors
 /// A sentence that says what was wanted.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
-    const DAY_S: f64 = 86_400.0;
-    let wanted = || format!("`{text}` is not a time: want a number and ms, s, m or h, e.g. 10s");
-    let (number, unit) = text.split_at(text.find(|c: char| c.is_ascii_alphabetic()).ok_or_else(wanted)?);
-    let unit_s = match unit {
-        "ms" => 1e-3,
-        "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(wanted()),
-    };
-    let seconds = number.parse::<f64>().map_err(|_| wanted())? * unit_s;
-    if !(0.0..=365.0 * DAY_S).contains(&seconds) {
-        return Err(wanted());
-    }
-    Ok(Duration::from_secs_f64(seconds))
+    const MOST_S: u64 = 365 * 86_400;
+    let length = text.parse::<jiff::SignedDuration>().ok().and_then(|length| length.try_into().ok());
+    let fits = |length: &Duration| length.as_secs() <= MOST_S;
+    length.filter(fits).ok_or_else(|| format!("`{text}` is not a time: want a number and ms, s, m or h, e.g. 10s"))
 }
 
 #[cfg(test)]
