@@ -6,7 +6,9 @@
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Int32Type, Int64Type, TimestampNanosecondType, UInt64Type};
 use osd_recording::rows::{Label, Loss, Owner, Sample, Syscall, Tally};
-use osd_recording::{Calls, Error, Kind, Metadata, ProcId, Query, Recording, Writer, WriterOptions, join};
+use osd_recording::{
+    Batches, Calls, Columns, Error, Kind, Metadata, ProcId, Query, Recording, Writer, WriterOptions, join,
+};
 use osd_synth::{START_NS, Synth};
 use parquet::file::statistics::Statistics;
 use proptest::prelude::*;
@@ -241,5 +243,25 @@ fn parts_joined_hold_the_rows_of_all_and_introduce_each_process_once() {
         wanted.sort();
         found.sort();
         assert_eq!(found, wanted);
+    });
+}
+
+#[test]
+fn parts_read_side_by_side_are_the_whole_in_its_order() {
+    in_temp(|path| {
+        let mut writer = Writer::create(&path, options()).unwrap();
+        (0..1_234).for_each(|ts_ns| writer.push(Sample { ts_ns, ..Sample::default() }).unwrap());
+        writer.close(Metadata::default()).unwrap();
+        let recording = Recording::open(&path).unwrap();
+        let query = Query::kind(Kind::Sample).during(7..1_200);
+        let times = |batches: Batches| -> Vec<i64> {
+            batches.flat_map(|batch| Columns::of(&batch.unwrap(), &path).ts().unwrap().to_vec()).collect()
+        };
+        assert!(recording.row_groups().len() > 10);
+        for parts in [1, 2, 3, 7, 1_000] {
+            let read = recording.read_parts(&query, parts).unwrap();
+            assert!((parts.min(10)..=parts).contains(&read.len()), "{parts}");
+            assert_eq!(read.into_iter().flat_map(times).collect::<Vec<_>>(), (7..1_200).collect::<Vec<_>>(), "{parts}");
+        }
     });
 }

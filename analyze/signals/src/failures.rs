@@ -11,12 +11,14 @@
 //!
 //! `ECHILD` stays an error: a shell gets one for each child, among dozens of calls, and more than that is a loop gone wrong.
 
-use crate::Table;
 use crate::grid::query;
 use crate::metric::MetricId;
-use osd_recording::{Columns, Kind, Recording, Result};
+use crate::{Table, parallel};
+use osd_detect::grid::Grid;
+use osd_recording::{Batches, Columns, Kind, Recording, Result};
 use std::collections::HashMap;
 use std::ops::Range;
+use std::path::Path;
 
 const EINTR: i64 = 4;
 const EAGAIN: i64 = 11;
@@ -78,6 +80,61 @@ pub fn spins(retries: f64, calls: f64) -> bool {
     retries > 0.9 * calls
 }
 
+/// Calls by bin that ended with an error number, from event rows.
+struct Ended {
+    /// All of them.
+    errors: Vec<u32>,
+    /// Those that are answers.
+    answers: Vec<u32>,
+    /// Those that mean "ask again", by call.
+    retries: HashMap<String, Vec<u32>>,
+}
+
+impl Ended {
+    fn read(batches: Batches, path: &Path, grid: Grid) -> Result<Self> {
+        let zeros = || vec![0_u32; grid.len];
+        let mut out = Self { errors: zeros(), answers: zeros(), retries: HashMap::new() };
+        for batch in batches {
+            let batch = batch?;
+            let columns = Columns::of(&batch, path);
+            let (errno, dur) = (columns.i64("errno")?, columns.u64("dur_ns")?);
+            if errno.is_null() {
+                continue;
+            }
+            let names = columns.text("syscall")?;
+            for (row, ts) in columns.ts()?.iter().enumerate() {
+                let Some(errno) = errno.at(row) else { continue };
+                // Samples count a call when it returns.
+                let Some(bin) = grid.bin(ts.saturating_add_unsigned(dur.at(row).unwrap_or(0))) else { continue };
+                let Some(name) = names.at(row) else { continue };
+                out.errors[bin] = out.errors[bin].saturating_add(1);
+                if is_answer(name, errno) {
+                    out.answers[bin] = out.answers[bin].saturating_add(1);
+                } else if is_retry(name, errno) {
+                    if !out.retries.contains_key(name) {
+                        out.retries.insert(name.to_owned(), zeros());
+                    }
+                    if let Some(of) = out.retries.get_mut(name) {
+                        of[bin] = of[bin].saturating_add(1);
+                    }
+                }
+            }
+        }
+        Ok(out)
+    }
+
+    fn add(&mut self, other: Self) {
+        let add = |to: &mut Vec<u32>, from: Vec<u32>| {
+            to.iter_mut().zip(from).for_each(|(to, from)| *to = to.saturating_add(from));
+        };
+        add(&mut self.errors, other.errors);
+        add(&mut self.answers, other.answers);
+        for (name, of) in other.retries {
+            add(self.retries.entry(name).or_insert_with(|| vec![0; of.len()]), of);
+        }
+    }
+}
+
 /// Leaves in the metric of failed calls those that have failed.
 ///
 /// Samples count every call that ended with an error number; which number it was, only event rows say. So each bin keeps
@@ -90,36 +147,11 @@ pub fn keep_failures(recording: &Recording, table: &mut Table, range: Option<&Ra
     if table.metric(MetricId::Errors).is_none() {
         return Ok(());
     }
-    let mut errors = vec![0_u32; grid.len];
-    let mut answers = vec![0_u32; grid.len];
-    let mut retries: HashMap<String, Vec<u32>> = HashMap::new();
-    let columns = ["ts", "dur_ns", "syscall", "errno"];
-    for batch in recording.read(&query(Kind::Syscall, &columns, range))? {
-        let batch = batch?;
-        let columns = Columns::of(&batch, recording.path());
-        let (errno, dur) = (columns.i64("errno")?, columns.u64("dur_ns")?);
-        if errno.is_null() {
-            continue;
-        }
-        let names = columns.text("syscall")?;
-        for (row, ts) in columns.ts()?.iter().enumerate() {
-            let Some(errno) = errno.at(row) else { continue };
-            // Samples count a call when it returns.
-            let Some(bin) = grid.bin(ts.saturating_add_unsigned(dur.at(row).unwrap_or(0))) else { continue };
-            let Some(name) = names.at(row) else { continue };
-            errors[bin] = errors[bin].saturating_add(1);
-            if is_answer(name, errno) {
-                answers[bin] = answers[bin].saturating_add(1);
-            } else if is_retry(name, errno) {
-                if !retries.contains_key(name) {
-                    retries.insert(name.to_owned(), vec![0; grid.len]);
-                }
-                if let Some(of) = retries.get_mut(name) {
-                    of[bin] = of[bin].saturating_add(1);
-                }
-            }
-        }
-    }
+    let query = query(Kind::Syscall, &["ts", "dur_ns", "syscall", "errno"], range);
+    let mut parts = parallel::read(recording, &query, |rows| Ended::read(rows, recording.path(), grid))?.into_iter();
+    let Some(mut ended) = parts.next() else { return Ok(()) };
+    parts.for_each(|part| ended.add(part));
+    let Ended { errors, mut answers, retries } = ended;
     for (name, of) in &retries {
         let calls = table.calls.iter().find(|c| c.name == *name);
         for (bin, n) in of.iter().enumerate().filter(|(_, n)| **n > 0) {

@@ -5,7 +5,7 @@
 //! for each metric and each interval, and a gap where nothing was recorded. [`Table::read`] makes them, [`losses`] says
 //! what is missing from them, [`failures`] which errors are failures.
 //!
-//! The modules from the bottom up: [`metric`] and [`grid`] → [`coverage`] of bins →
+//! The modules from the bottom up: [`metric`], [`grid`] and [`parallel`] → [`coverage`] of bins →
 //! [`samples`], [`calls`], [`processes`] → [`table`] → [`failures`] and [`losses`].
 
 pub mod calls;
@@ -15,6 +15,7 @@ pub mod failures;
 pub mod grid;
 pub mod losses;
 pub mod metric;
+pub mod parallel;
 pub mod processes;
 pub mod samples;
 pub mod table;

@@ -201,6 +201,32 @@ impl Recording {
     /// # Errors
     /// If the file cannot be read.
     pub fn read(&self, query: &Query) -> Result<Batches> {
+        self.batches(query, self.wanted(query))
+    }
+
+    /// The same in `parts` iterators at most, each over row groups that follow one another and about as many rows: for threads
+    /// that read side by side. One after the other they give what [`Recording::read`] gives.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_parts(&self, query: &Query, parts: usize) -> Result<Vec<Batches>> {
+        let wanted = self.wanted(query);
+        let rows: u64 = wanted.iter().map(|g| self.row_groups[*g].rows).sum();
+        let each = rows.div_ceil(parts.max(1) as u64).max(1);
+        let mut cut: Vec<Vec<usize>> = vec![vec![]];
+        let mut rows_before = 0;
+        for group in wanted {
+            if rows_before >= each * cut.len() as u64 {
+                cut.push(vec![]);
+            }
+            rows_before += self.row_groups[group].rows;
+            cut.last_mut().into_iter().for_each(|part| part.push(group));
+        }
+        cut.into_iter().map(|groups| self.batches(query, groups)).collect()
+    }
+
+    /// The row groups that may hold rows of `query`.
+    fn wanted(&self, query: &Query) -> Vec<usize> {
         let wanted = |g: &RowGroup| {
             let kind = query.kinds.as_ref().is_none_or(|kinds| g.kind.is_some_and(|k| kinds.contains(&k)));
             let time = match (&query.ts_ns, g.ts_ns) {
@@ -209,7 +235,10 @@ impl Recording {
             };
             kind && time
         };
-        let groups = (0..self.row_groups.len()).filter(|i| wanted(&self.row_groups[*i])).collect();
+        (0..self.row_groups.len()).filter(|i| wanted(&self.row_groups[*i])).collect()
+    }
+
+    fn batches(&self, query: &Query, groups: Vec<usize>) -> Result<Batches> {
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.chunks(), self.parquet.clone())
             .with_row_groups(groups)
             .with_batch_size(64 * 1024);
