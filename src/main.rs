@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A file-size limit (`ulimit -f`) becomes an error of the write, told like any other, and does not kill. By a handler, which a command that
+/// A file-size limit (`ulimit -f`) becomes an error of the write, reported like any other, and does not kill. By a handler, which a command that
 /// is recorded does not inherit; who ignores the signal goes on ignoring it.
 fn mind_file_size_limit() {
     extern "C" fn on_nothing(_: libc::c_int) {}

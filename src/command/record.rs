@@ -241,7 +241,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     // Before osd has any disposition of its own.
     let ignored_signals = interrupt::ignored_signals();
     let propagate = args.propagate_status.wanted();
-    // What can never be a recording is told before this host is looked at.
+    // What can never be a recording is refused before this host is looked at.
     osd_recording::output::recording_place(&args.output, true)?;
     let what = match (args.pids.is_empty(), args.command.is_empty()) {
         (false, true) => {

@@ -101,7 +101,7 @@ fn parse_step(text: &str) -> std::result::Result<f64, String> {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    // Before anything is read: a name that is wrong is told at once.
+    // Before anything is read: a wrong name is an error at once.
     let mut features = if args.features.is_empty() { vec![] } else { features::named(&args.features)? };
     // Minutes of training must not end in a folder that cannot be written.
     Model::may_save(&args.output, args.force)?;

@@ -61,6 +61,33 @@ fn crates_form_a_star_and_heavy_ones_stay_where_they_belong() {
     }
 }
 
+/// A feature alone brings no heavy crate that it does not need: `osd analyze` is built in minutes without DataFusion, and the recorder
+/// without either.
+#[test]
+fn each_feature_alone_brings_only_what_it_needs() {
+    let heavy = ["burn", "datafusion", "libbpf-rs", "plotters"];
+    for (feature, needs) in [
+        ("record", &["libbpf-rs"][..]),
+        ("analyze", &["plotters"]),
+        ("sql", &["datafusion"]),
+        ("model", &[]),
+        ("eval", &[]),
+        ("train", &["burn", "plotters"]),
+    ] {
+        let out = Command::new(env!("CARGO"))
+            .args(["tree", "--offline", "--locked", "-p", "osd", "--no-default-features", "--features", feature])
+            .args(["--edges", "normal", "--prefix", "none", "--format", "{p}"])
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{}", String::from_utf8_lossy(&out.stderr));
+        let tree = String::from_utf8(out.stdout).unwrap();
+        let names: Vec<&str> = tree.lines().filter_map(|line| line.split(' ').next()).collect();
+        let brought: Vec<&str> = heavy.into_iter().filter(|name| names.contains(name)).collect();
+        assert_eq!(brought, needs, "{feature}");
+    }
+}
+
 pub(crate) fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).unwrap().flatten() {
         let path = entry.path();

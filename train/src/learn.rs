@@ -139,27 +139,27 @@ pub struct Outcome {
     pub stopped: bool,
 }
 
-type Told = Box<dyn FnMut(Progress<'_>) + Send>;
+type Report = Box<dyn FnMut(Progress<'_>) + Send>;
 
 /// A [`Learner`] by Burn.
 pub struct Trainer {
     config: Config,
     chosen: Chosen,
     stop: Arc<AtomicBool>,
-    told: Mutex<Option<Told>>,
+    report: Mutex<Option<Report>>,
     outcome: Mutex<Option<Outcome>>,
 }
 
 impl Trainer {
     /// Trains on `chosen`; see [`crate::choose`].
     pub fn new(config: Config, chosen: Chosen) -> Self {
-        Self { config, chosen, stop: Arc::default(), told: Mutex::default(), outcome: Mutex::default() }
+        Self { config, chosen, stop: Arc::default(), report: Mutex::default(), outcome: Mutex::default() }
     }
 
-    /// Calls `told` some times a second.
+    /// Calls `report` some times a second.
     #[must_use]
-    pub fn on_progress(mut self, told: impl FnMut(Progress<'_>) + Send + 'static) -> Self {
-        self.told = Mutex::new(Some(Box::new(told)));
+    pub fn on_progress(mut self, report: impl FnMut(Progress<'_>) + Send + 'static) -> Self {
+        self.report = Mutex::new(Some(Box::new(report)));
         self
     }
 
@@ -218,7 +218,7 @@ impl Trainer {
                     if self.stop.load(Ordering::Relaxed) {
                         break;
                     }
-                    pace.tell(&self.told, &epochs, c.epochs, done, each, begun);
+                    pace.report(&self.report, &epochs, c.epochs, done, each, begun);
                 }
                 Ok(())
             })?;
@@ -305,12 +305,12 @@ fn diverged(epoch: usize) -> NotLearnt {
     }
 }
 
-/// How fast it goes, and when that was last told.
+/// How fast it goes, and when that was last reported.
 #[derive(Default)]
 struct Pace {
     windows: usize,
     seconds: f64,
-    told: Option<Instant>,
+    reported: Option<Instant>,
 }
 
 impl Pace {
@@ -319,25 +319,26 @@ impl Pace {
         self.seconds += begun.elapsed().as_secs_f64();
     }
 
-    fn tell(
+    fn report(
         &mut self,
-        told: &Mutex<Option<Told>>,
+        report: &Mutex<Option<Report>>,
         epochs: &[Epoch],
         of: usize,
         done: usize,
         each: usize,
         begun: Instant,
     ) {
-        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(tell) = told.as_mut().filter(|_| self.told.is_none_or(|t| t.elapsed().as_millis() >= 200)) else {
+        let mut report = report.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(report) = report.as_mut().filter(|_| self.reported.is_none_or(|t| t.elapsed().as_millis() >= 200))
+        else {
             return;
         };
-        self.told = Some(Instant::now());
+        self.reported = Some(Instant::now());
         let windows_per_s = done as f64 / begun.elapsed().as_secs_f64().max(1e-9);
         let pass = epochs.last().map_or(each as f64 / windows_per_s, |e| e.seconds);
         let share = done as f64 / each as f64;
         let eta_s = pass * ((of - epochs.len()) as f64 - share);
-        tell(Progress { epochs, of, share, windows_per_s, eta_s });
+        report(Progress { epochs, of, share, windows_per_s, eta_s });
     }
 }
 
