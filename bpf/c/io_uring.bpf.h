@@ -10,7 +10,7 @@ static __always_inline int count_sqe(const bool typed)
 	struct thread *t = this_thread(typed);
 
 	if (t)
-		t->n_io_uring_sqes += 1;
+		t->counted.n_io_uring_sqes += 1;
 	return 0;
 }
 

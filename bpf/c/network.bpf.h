@@ -16,8 +16,8 @@ TRACED(socket_sent, "sock_send_length")
 
 	if (!t || ret <= 0 || !is_internet((void *)ctx[0], typed))
 		return 0;
-	t->net_tx_bytes += ret;
-	t->net_tx_msgs += 1;
+	t->counted.net_tx_bytes += ret;
+	t->counted.net_tx_msgs += 1;
 	return 0;
 }
 
@@ -29,7 +29,7 @@ TRACED(socket_received, "sock_recv_length")
 	/* A peek leaves the bytes to be received again; the error queue holds our own packets. */
 	if (!t || ret <= 0 || flags & (MSG_PEEK | MSG_ERRQUEUE) || !is_internet((void *)ctx[0], typed))
 		return 0;
-	t->net_rx_bytes += ret;
-	t->net_rx_msgs += 1;
+	t->counted.net_rx_bytes += ret;
+	t->counted.net_rx_msgs += 1;
 	return 0;
 }

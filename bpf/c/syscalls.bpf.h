@@ -219,7 +219,7 @@ static __noinline int take_refused_call(struct thread *t, struct pt_regs *regs, 
 {
 	if (!t)
 		return 0;
-	if (!t->n_syscalls && !t->begun) {
+	if (!t->counted.n_syscalls && !t->begun) {
 		t->begun = 1;
 		return 0;
 	}
@@ -245,7 +245,7 @@ TRACED(call_returned, "sys_exit")
 	if (latency && t->enter_ns) {
 		dur_ns = now - t->enter_ns;
 		t->enter_ns = 0;
-		t->syscall_ns += dur_ns;
+		t->counted.syscall_ns += dur_ns;
 	} else if (!latency) {
 		/* A new thread returns from the call that made it, which it did not make. */
 		if (t->enter_ns) {
@@ -255,8 +255,8 @@ TRACED(call_returned, "sys_exit")
 		take_call(t, (void *)ctx[0], typed);
 	}
 	failed = ret < 0 && ret >= -4095 && !(ret <= -RESTART_FIRST && ret >= -RESTART_LAST);
-	t->n_syscalls += 1;
-	t->n_syscall_errors += failed;
+	t->counted.n_syscalls += 1;
+	t->counted.n_syscall_errors += failed;
 	if (!record_calls)
 		return tally_call(t, dur_ns, failed);
 	level = shed_level;

@@ -12,14 +12,7 @@ struct thread {
 	__u32 begun; /* a return without an entry has been seen: that of the call under way when it became a target */
 	__u32 pad;
 	__u64 thread_seq;
-	__u64 n_syscalls;
-	__u64 n_syscall_errors;
-	__u64 syscall_ns;
-	__u64 net_rx_bytes;
-	__u64 net_tx_bytes;
-	__u64 net_rx_msgs;
-	__u64 net_tx_msgs;
-	__u64 n_io_uring_sqes;
+	struct counted counted;
 };
 
 /*
@@ -128,8 +121,8 @@ static __always_inline void free_thread(__u32 tid, const bool typed)
 		return;
 	}
 	t->begun = 0;
-	t->enter_ns = t->path = t->thread_seq = t->n_syscalls = t->n_syscall_errors = t->syscall_ns = 0;
-	t->net_rx_bytes = t->net_tx_bytes = t->net_rx_msgs = t->net_tx_msgs = t->n_io_uring_sqes = 0;
+	t->enter_ns = t->path = t->thread_seq = 0;
+	t->counted = (struct counted){};
 	/* Last, and after the others: from here on it may be another's. */
 	if (typed)
 		__sync_val_compare_and_swap(&t->tid, tid, 0);
@@ -163,14 +156,7 @@ static __always_inline struct thread *move_thread(struct task_struct *task, __u3
 		t->begun = from->begun;
 		t->nr = from->nr;
 		t->fd = from->fd;
-		t->n_syscalls = from->n_syscalls;
-		t->n_syscall_errors = from->n_syscall_errors;
-		t->syscall_ns = from->syscall_ns;
-		t->net_rx_bytes = from->net_rx_bytes;
-		t->net_tx_bytes = from->net_tx_bytes;
-		t->net_rx_msgs = from->net_rx_msgs;
-		t->net_tx_msgs = from->net_tx_msgs;
-		t->n_io_uring_sqes = from->n_io_uring_sqes;
+		t->counted = from->counted;
 	} else {
 		count_lost(LOSS_FOLLOW_FAILED);
 	}

@@ -37,14 +37,7 @@ static __always_inline void fill_usage(struct usage *u, struct task_struct *task
 	u->process_seq = t->process_seq;
 	u->tid = GET(task, pid);
 	fill_totals(&u->totals, task, typed);
-	u->n_syscalls = t->n_syscalls;
-	u->n_syscall_errors = t->n_syscall_errors;
-	u->syscall_ns = t->syscall_ns;
-	u->net_rx_bytes = t->net_rx_bytes;
-	u->net_tx_bytes = t->net_tx_bytes;
-	u->net_rx_msgs = t->net_rx_msgs;
-	u->net_tx_msgs = t->net_tx_msgs;
-	u->n_io_uring_sqes = t->n_io_uring_sqes;
+	u->counted = t->counted;
 	u->start_boottime_ns = GET(leader, start_boottime);
 	u->rss_file_pages = mm ? PAGES(mm, 0) : 0;
 	u->rss_anon_pages = mm ? PAGES(mm, 1) : 0;

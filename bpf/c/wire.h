@@ -32,12 +32,8 @@ struct totals {
 	__u64 write_bytes;
 };
 
-/* What a thread used so far, from its birth or (the counts of calls and sockets) from the start of the recording. */
-struct usage {
-	__u64 thread_seq;
-	__u32 process_seq;
-	__u32 tid;
-	struct totals totals;
+/* What the programs count of a thread, from the start of the recording. A family that counts by thread has its counters here. */
+struct counted {
 	__u64 n_syscalls;
 	__u64 n_syscall_errors;
 	__u64 syscall_ns;
@@ -46,6 +42,15 @@ struct usage {
 	__u64 net_rx_msgs;
 	__u64 net_tx_msgs;
 	__u64 n_io_uring_sqes;
+};
+
+/* What a thread used so far. */
+struct usage {
+	__u64 thread_seq;
+	__u32 process_seq;
+	__u32 tid;
+	struct totals totals;
+	struct counted counted;
 	__u64 start_boottime_ns; /* of its process */
 	/* of its process, in pages; 0 when it has let go of its memory */
 	__s64 rss_file_pages;

@@ -232,8 +232,9 @@ impl Ledger {
             process.after_exit_ns +=
                 grown(now.totals.cpu_ns, last.totals.cpu_ns) + grown(now.totals.runq_ns, last.totals.runq_ns);
         }
-        process.n_io_uring_sqes += now.n_io_uring_sqes.saturating_sub(last.n_io_uring_sqes);
-        last.n_io_uring_sqes = last.n_io_uring_sqes.max(now.n_io_uring_sqes);
+        let (sqes, last_sqes) = (now.counted.n_io_uring_sqes, &mut last.counted.n_io_uring_sqes);
+        process.n_io_uring_sqes += sqes.saturating_sub(*last_sqes);
+        *last_sqes = sqes.max(*last_sqes);
         let used = &mut process.used;
         let mut grew = process.n_io_uring_sqes > 0;
         macro_rules! grow {
@@ -245,7 +246,7 @@ impl Ledger {
         }
         grow!(now.totals, last.totals; cpu_ns, runq_ns, ctx_voluntary, ctx_involuntary, minor_faults, major_faults,
             read_chars, write_chars, read_bytes, write_bytes);
-        grow!(now, last; n_syscalls, n_syscall_errors, syscall_ns, net_rx_bytes, net_tx_bytes, net_rx_msgs, net_tx_msgs);
+        grow!(now.counted, last.counted; n_syscalls, n_syscall_errors, syscall_ns, net_rx_bytes, net_tx_bytes, net_rx_msgs, net_tx_msgs);
         process.grew |= grew;
         let bytes = |pages: i64| u64::try_from(pages).unwrap_or(0) * self.page_bytes;
         // Levels of the whole process, the same in each of its threads; an exiting thread may have let go of its memory.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::host::proc::ProcInfo;
-use osd_bpf::wire::{LIFE_EXEC, ended_thread, totals};
+use osd_bpf::wire::{LIFE_EXEC, counted, ended_thread, totals};
 
 fn forked(ledger: &mut Ledger, seq: u32, pid: u32, at_ns: u64) -> Process {
     let l =
@@ -278,7 +278,7 @@ fn the_last_totals_may_come_before_the_end_has_begun_or_twice() {
     for twice in [false, true] {
         let mut ledger = Ledger::new("boot", 4096, true);
         forked(&mut ledger, 9, 100, 0);
-        let begun = usage { n_syscalls: 7, ..used(1, 9, 30) };
+        let begun = usage { counted: counted { n_syscalls: 7, ..counted::default() }, ..used(1, 9, 30) };
         if twice {
             // First from its zombie, then when the kernel forgets it.
             thread_exited(&mut ledger, &begun);

@@ -134,14 +134,7 @@ fn usage_of(t: &thread, page_bytes: u64, starts: &mut HashMap<u32, u64>) -> Opti
             read_bytes: io.read_bytes,
             write_bytes: io.write_bytes,
         },
-        n_syscalls: t.n_syscalls,
-        n_syscall_errors: t.n_syscall_errors,
-        syscall_ns: t.syscall_ns,
-        net_rx_bytes: t.net_rx_bytes,
-        net_tx_bytes: t.net_tx_bytes,
-        net_rx_msgs: t.net_rx_msgs,
-        net_tx_msgs: t.net_tx_msgs,
-        n_io_uring_sqes: t.n_io_uring_sqes,
+        counted: t.counted,
         start_boottime_ns,
         rss_file_pages: pages(status.rss_file_bytes),
         rss_anon_pages: pages(status.rss_anon_bytes),
@@ -155,6 +148,7 @@ fn usage_of(t: &thread, page_bytes: u64, starts: &mut HashMap<u32, u64>) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+    use osd_bpf::wire::counted;
 
     #[test]
     fn proc_describes_this_process_and_its_threads() {
@@ -163,9 +157,15 @@ mod tests {
         assert_eq!((l.pid, l.tid, l.process_seq, l.ppid), (pid, pid, 7, std::os::unix::process::parent_id()));
         assert!(l.start_boottime_ns > 0 && l.ns_pid > 0 && l.pid_ns > 0);
         assert!(threads_of(pid).any(|tid| tid == pid));
-        let counted = thread { tid: pid, thread_seq: 3, process_seq: 7, n_syscalls: 5, ..thread::default() };
-        let u = usage_of(&counted, 4096, &mut HashMap::new()).unwrap();
-        assert_eq!((u.pid, u.thread_seq, u.n_syscalls, u.exiting), (pid, 3, 5, 0));
+        let entry = thread {
+            tid: pid,
+            thread_seq: 3,
+            process_seq: 7,
+            counted: counted { n_syscalls: 5, ..counted::default() },
+            ..thread::default()
+        };
+        let u = usage_of(&entry, 4096, &mut HashMap::new()).unwrap();
+        assert_eq!((u.pid, u.thread_seq, u.counted.n_syscalls, u.exiting), (pid, 3, 5, 0));
         assert!(u.rss_anon_pages > 0 && u.totals.minor_faults > 0 && u.start_boottime_ns == l.start_boottime_ns);
         assert!(running(u32::MAX, 1).is_none());
     }
