@@ -15,6 +15,7 @@ use crate::data::metric::{Form, Metric};
 use crate::data::series::Table;
 use crate::detector::{Batch, Entry, Error, Make, Online, Scores, Setting, Sight};
 use crate::stats::robust;
+use std::borrow::Cow;
 use std::ops::Range;
 
 /// One metric of a recording.
@@ -122,6 +123,7 @@ fn one_by_one(
             out.scores[at] = Some((value / threshold).min(f64::MAX).max(before));
         }
         let alarmed: Vec<bool> = values.iter().enumerate().map(|(at, v)| at >= warm_up && *v >= threshold).collect();
+        let watched = Watched::new(*column, warm_up);
         for run in alarms::alarms(&alarmed) {
             let peak = run.clone().max_by(|a, b| values[*a].total_cmp(&values[*b])).unwrap_or(run.start);
             let first = scores[run.start];
@@ -129,7 +131,7 @@ fn one_by_one(
             let tail = rate.as_ref().map_or(0.0, |r| (r.per_hour(values[peak], setting.interval_s) / share).min(1.0));
             let severity = (values[peak] / threshold).min(f64::MAX);
             let hit = Hit { metric, start, end: run.end, severity, tail, rising: scores[peak].rising };
-            out.hits.extend(column.sharp(hit, warm_up).filter(|h| column.matters(h, warm_up)));
+            out.hits.extend(watched.sharp(hit).filter(|h| watched.matters(h)));
         }
     }
 }
@@ -144,7 +146,8 @@ fn together(
 ) -> Result<(), Error> {
     let Wanted { interval_s, false_alarms_per_hour, sight } = wanted;
     let (fit, learn) = (out.warm_up / 2, out.warm_up);
-    let table = table(columns);
+    let watched: Vec<Watched<'_>> = columns.iter().map(|column| Watched::new(*column, learn)).collect();
+    let table = table(&watched);
     detector.fit(&table.slice(0..fit))?;
     let Scores { total, parts } = detector.score(&table, sight)?;
     let rate = calibration(&total, fit, learn);
@@ -164,8 +167,8 @@ fn together(
         let tail = rate.as_ref().map_or(0.0, |r| (r.per_hour(peak, interval_s) / false_alarms_per_hour).min(1.0));
         let severity = peak / out.threshold.max(f64::MIN_POSITIVE);
         let mut own: Vec<(f64, Hit)> = vec![];
-        for (metric, column) in columns.iter().enumerate() {
-            let of = |at: usize| column.values[at].map(|_| parts.row(at)[metric]);
+        for (metric, watched) in watched.iter().enumerate() {
+            let of = |at: usize| watched.column.values[at].map(|_| parts.row(at)[metric]);
             let (middle, most) = usual[metric];
             if !run.clone().filter_map(of).any(|part| part > most) {
                 continue;
@@ -175,14 +178,14 @@ fn together(
             // The kernel widens an alarm. Its edges are where the values change, or, where they do not, where the parts do, which the
             // kernel leaves alone.
             let hit = |start, end| {
-                let rising = column.mean(start..end) >= column.median(learn);
+                let rising = watched.mean(start..end) >= watched.usual;
                 Hit { metric, start, end, severity, tail, rising }
             };
             let by_parts = || {
                 let (from, to) = windows::sharpen(&inside, middle, true, 0, inside.len(), 0);
-                Some(hit(run.start + from, run.start + to)).filter(|hit| column.matters(hit, learn))
+                Some(hit(run.start + from, run.start + to)).filter(|hit| watched.matters(hit))
             };
-            let by_values = column.sharp(hit(run.start, run.end), learn).filter(|hit| column.matters(hit, learn));
+            let by_values = watched.sharp(hit(run.start, run.end)).filter(|hit| watched.matters(hit));
             own.extend(by_values.or_else(by_parts).map(|hit| (beyond, hit)));
         }
         // The metric that is farthest off is as strong as the alarm, the others in proportion.
@@ -192,12 +195,11 @@ fn together(
     Ok(())
 }
 
-/// All columns as detectors of many metrics take them. Of a level that may drift they are given the growth.
-fn table(columns: &[Column<'_>]) -> Table {
-    let all: Vec<Vec<Option<f64>>> = columns.iter().map(Column::watched).collect();
+/// All columns as detectors of many metrics take them.
+fn table(columns: &[Watched<'_>]) -> Table {
     let mut out = Table::new(columns.len());
-    for at in 0..all.iter().map(Vec::len).max().unwrap_or(0) {
-        let row: Vec<f64> = all.iter().map(|c| c[at].unwrap_or(f64::NAN)).collect();
+    for at in 0..columns.iter().map(|c| c.values.len()).max().unwrap_or(0) {
+        let row: Vec<f64> = columns.iter().map(|c| c.values[at].unwrap_or(f64::NAN)).collect();
         out.push(&row);
     }
     out
@@ -216,43 +218,47 @@ fn limit(rate: Option<&AlarmRate>, scores: &[f64], normal: Range<usize>, per_hou
     )
 }
 
-impl Column<'_> {
+/// A column with what of it is watched, and what that usually is.
+struct Watched<'a> {
+    column: Column<'a>,
     /// A rate as it is; of a level its growth from one interval to the next.
-    fn watched(&self) -> Vec<Option<f64>> {
-        match self.metric.form {
-            Form::Rate => self.values.to_vec(),
-            Form::Level => std::iter::once(None).chain(self.values.windows(2).map(|w| Some(w[1]? - w[0]?))).collect(),
-        }
-    }
-
+    values: Cow<'a, [Option<f64>]>,
     /// Middle of what was learnt from.
-    fn median(&self, learnt: usize) -> f64 {
-        let known: Vec<f64> = self.watched().into_iter().take(learnt).flatten().collect();
-        robust::median(&known).unwrap_or(0.0)
+    usual: f64,
+}
+
+impl<'a> Watched<'a> {
+    /// Learns from the first `learnt` values.
+    fn new(column: Column<'a>, learnt: usize) -> Self {
+        let values = match column.metric.form {
+            Form::Rate => Cow::Borrowed(column.values),
+            Form::Level => std::iter::once(None).chain(column.values.windows(2).map(|w| Some(w[1]? - w[0]?))).collect(),
+        };
+        let known: Vec<f64> = values.iter().take(learnt).copied().flatten().collect();
+        Self { column, values, usual: robust::median(&known).unwrap_or(0.0) }
     }
 
     fn mean(&self, span: Range<usize>) -> f64 {
-        let known: Vec<f64> = self.watched()[span].iter().flatten().copied().collect();
+        let known: Vec<f64> = self.values[span].iter().flatten().copied().collect();
         known.iter().sum::<f64>() / known.len().max(1) as f64
     }
 
     /// The hit with its edges where the values change.
-    fn sharp(&self, hit: Hit, learnt: usize) -> Option<Hit> {
-        let normal = self.median(learnt);
-        let (start, end) = windows::sharpen(&self.watched(), normal, hit.rising, hit.start, hit.end, JOIN);
+    fn sharp(&self, hit: Hit) -> Option<Hit> {
+        let (start, end) = windows::sharpen(&self.values, self.usual, hit.rising, hit.start, hit.end, JOIN);
         (start < end).then_some(Hit { start, end, ..hit })
     }
 
     /// Whether the values inside of a hit are as far off as matters.
-    fn matters(&self, hit: &Hit, learnt: usize) -> bool {
-        let Metric { form, floor, relative_floor, fall } = self.metric;
-        let usual = self.median(learnt);
+    fn matters(&self, hit: &Hit) -> bool {
+        let Metric { form, floor, relative_floor, fall } = self.column.metric;
+        let usual = self.usual;
         let off = self.mean(hit.start..hit.end) - usual;
         match (form, hit.rising) {
             (Form::Rate, true) => off >= floor.max(relative_floor * usual.abs()),
             (Form::Rate, false) => fall.is_some_and(|fall| -off >= fall * usual.abs() && -off > 0.0),
             (Form::Level, true) => {
-                let level = self.values[hit.start..hit.end].iter().flatten().next().copied().unwrap_or(0.0);
+                let level = self.column.values[hit.start..hit.end].iter().flatten().next().copied().unwrap_or(0.0);
                 off * (hit.end - hit.start) as f64 >= floor.max(relative_floor * level.abs())
             }
             (Form::Level, false) => false,

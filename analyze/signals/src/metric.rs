@@ -8,7 +8,7 @@
 //! quiet minutes stay quiet and each fault is found (`tests/it/live.rs`). `model_floor` is what quiet recordings vary by
 //! without a cause: a scaler that believed in less would make a model shout at a trifle.
 
-use osd_detect::stream::Form;
+use osd_detect::metric::Form;
 use std::ops::{Index, IndexMut};
 
 /// Which metric; its place in [`METRICS`].
@@ -82,12 +82,8 @@ pub struct Metric {
     pub unit: &'static str,
     /// What it is made of.
     pub source: Source,
-    /// Least rise that matters, in the unit; see [`osd_detect::stream::Config`].
-    pub floor: f64,
-    /// Least rise that matters, as a share of what is usual.
-    pub relative_floor: f64,
-    /// Share of what is usual that a fall must lose to matter; `None`: falls do not.
-    pub fall: Option<f64>,
+    /// Whether it is a level or a rate, and which changes of it matter.
+    pub matters: osd_detect::metric::Metric,
     /// May open a window. The others only describe one: they follow what the rest of the host does.
     pub opens_windows: bool,
     /// Least spread that a model's scaler believes, in the unit; `None`: models do not see it.
@@ -101,12 +97,13 @@ impl Metric {
         source: Source,
         (floor, relative_floor): (f64, f64),
     ) -> Self {
-        let (fall, opens_windows, model_floor) = (None, true, None);
-        Self { id, name, title, noun, unit, source, floor, relative_floor, fall, opens_windows, model_floor }
+        let form = if let Source::Level(_) = source { Form::Level } else { Form::Rate };
+        let matters = osd_detect::metric::Metric { form, floor, relative_floor, fall: None };
+        Self { id, name, title, noun, unit, source, matters, opens_windows: true, model_floor: None }
     }
 
     const fn falls(mut self, share: f64) -> Self {
-        self.fall = Some(share);
+        self.matters.fall = Some(share);
         self
     }
 
@@ -122,12 +119,7 @@ impl Metric {
 
     /// Whether it is a level; else it is a rate.
     pub fn is_level(&self) -> bool {
-        matches!(self.source, Source::Level(_))
-    }
-
-    /// How the streaming detector watches it.
-    pub fn form(&self) -> Form {
-        if self.is_level() { Form::Level } else { Form::Rate }
+        self.matters.form == Form::Level
     }
 
     /// The columns of `sample` rows that it is made of.
@@ -318,6 +310,16 @@ pub static METRICS: [Metric; 19] = {
     ]
 };
 
+/// How many of them are levels.
+pub(crate) const N_LEVELS: usize = {
+    let (mut n, mut i) = (0, 0);
+    while i < METRICS.len() {
+        n += matches!(METRICS[i].source, Source::Level(_)) as usize;
+        i += 1;
+    }
+    n
+};
+
 impl MetricId {
     /// Its entry.
     pub fn metric(self) -> &'static Metric {
@@ -362,6 +364,12 @@ impl<T> PerMetric<T> {
     /// The value of each by `value`.
     pub fn from_fn(value: impl Fn(&'static Metric) -> T) -> Self {
         Self(std::array::from_fn(|i| value(&METRICS[i])))
+    }
+
+    /// The same of each, made into something else.
+    pub fn map<U>(self, mut change: impl FnMut(&'static Metric, T) -> U) -> PerMetric<U> {
+        let mut metrics = METRICS.iter();
+        PerMetric(self.0.map(|value| change(metrics.next().expect("as many as values"), value)))
     }
 
     /// With the metrics, in their order.

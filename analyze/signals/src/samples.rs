@@ -8,7 +8,7 @@
 
 use crate::coverage::Coverage;
 use crate::grid::query;
-use crate::metric::{Metric, MetricId, PerMetric, Source};
+use crate::metric::{METRICS, Metric, MetricId, N_LEVELS, PerMetric, Source};
 use osd_detect::grid::Grid;
 use osd_recording::{Columns, Kind, Recording, Result, U64s};
 use std::collections::{BTreeMap, HashMap};
@@ -90,12 +90,9 @@ pub struct Sums {
 struct Held {
     /// The first bin that they do not fill yet.
     next: usize,
-    /// By metric.
-    values: [f64; LEVELS_MAX],
+    /// Of the metrics that are levels, in their order.
+    values: [f64; N_LEVELS],
 }
-
-/// As many metrics may be levels.
-const LEVELS_MAX: usize = 8;
 
 impl Sums {
     /// Adds up the samples that begin in `range`.
@@ -106,7 +103,7 @@ impl Sums {
         let mut columns = vec!["net_rx_msgs", "net_tx_msgs", "cpu_ns"];
         let mut counters: Vec<(MetricId, f64, Range<usize>)> = vec![];
         let mut levels: Vec<(MetricId, Range<usize>)> = vec![];
-        for metric in &crate::metric::METRICS {
+        for metric in &METRICS {
             let own = columns.len()..columns.len() + metric.columns().len();
             columns.extend(metric.columns());
             match metric.source {
@@ -115,7 +112,6 @@ impl Sums {
                 Source::Calls(_) | Source::Starts => {}
             }
         }
-        debug_assert!(levels.len() <= LEVELS_MAX);
         let zeros = || vec![0.0; grid.len];
         let mut sums = PerMetric::from_fn(|m: &Metric| if m.columns().is_empty() { vec![] } else { zeros() });
         let mut seen = PerMetric::from_fn(|_| false);
@@ -149,7 +145,7 @@ impl Sums {
                 }
             }
             let (Some((first, _)), Some((last, _))) = (sample.shares.first(), sample.shares.last()) else { return };
-            let mut values = [0.0; LEVELS_MAX];
+            let mut values = [0.0; N_LEVELS];
             for ((id, own), value) in levels.iter().zip(&mut values) {
                 for level in own.clone().filter_map(|c| sample.value(c)) {
                     seen[*id] = true;
@@ -165,7 +161,7 @@ impl Sums {
             }
             held.insert(sample.proc, Held { next: (*last + 1).max(before.next), values });
         })?;
-        let metrics = PerMetric::from_fn(|m: &Metric| seen[m.id].then(|| sums[m.id].clone()));
+        let metrics = sums.map(|metric, sum| seen[metric.id].then_some(sum));
         Ok(Self { metrics, coverage, cpu_of, messages })
     }
 }

@@ -4,6 +4,7 @@
 //! model does not see (open files, threads, classes of calls ...) are watched as without a model. Each of the two has half
 //! of the false alarms allowed.
 
+use super::judge::{self, Judge};
 use crate::{Config, Result};
 use osd_detect::grid::Grid;
 use osd_detect::windows::{self, Hit};
@@ -18,56 +19,23 @@ use osd_signals::metric::MetricId;
 const DEVIATES: f64 = 3.0;
 
 /// The scores of a recording by a model.
-pub(crate) struct Judge {
+pub(super) struct ByModel {
     scored: Scored,
     /// False alarms an hour that it may raise.
     rate: f64,
 }
 
-impl Judge {
+impl ByModel {
     /// Scores all of the recording, so that a window at the beginning of a range has a past.
-    pub(crate) fn new(model: &Model, recording: &Recording, config: &Config) -> Result<Self> {
+    pub(super) fn new(model: &Model, recording: &Recording, config: &Config) -> Result<Self> {
         let rate = config.false_alarms_per_hour / 2.0;
         let options = Options { false_alarms_per_hour: rate, ..Options::default() };
         Ok(Self { scored: model.score(recording, options)?, rate })
     }
 
-    /// False alarms an hour that are left for the metrics it does not see.
-    pub(crate) fn rate_of_others(&self) -> f64 {
-        self.rate
-    }
-
-    /// Whether it judges `metric`.
-    pub(crate) fn sees(&self, metric: MetricId) -> bool {
-        self.scored.features.iter().any(|f| f.name == metric.name())
-    }
-
-    pub(crate) fn name(&self) -> String {
-        let features: Vec<&str> = self.scored.features.iter().map(|f| f.name).collect();
-        format!("LSTM forecast ({}); robust streaming on the rest", features.join(", "))
-    }
-
-    pub(crate) fn notes(&self, grid: Grid) -> Vec<String> {
-        let scored = &self.scored;
-        let mut notes = vec![format!(
-            "the model needs {:.1} s to warm up, at the beginning and after a gap as long as that, and says nothing there",
-            grid.seconds(scored.warm_up.min(scored.judged.len()))
-        )];
-        let masked = scored.series.valid.iter().filter(|v| !**v).count();
-        if masked > 0 {
-            notes.push(format!("not judged by the model: {} with gaps or losses", plural(masked, "interval")));
-        }
-        notes
-    }
-
     /// The bin of the analysis that a row of the model is.
     fn bin(&self, row: usize, grid: Grid) -> Option<usize> {
         grid.bin(self.scored.series.grid.time(row))
-    }
-
-    /// The metrics that deviate in each alarm.
-    pub(crate) fn hits(&self, grid: Grid) -> Vec<Hit> {
-        self.scored.alarms().iter().flat_map(|alarm| self.hits_of(alarm, grid)).collect()
     }
 
     /// With sharp edges. The kernel widens an alarm; the parts, which it leaves alone, do not.
@@ -104,9 +72,50 @@ impl Judge {
         }
         out
     }
+}
 
-    /// Score and threshold over time, to be drawn as any metric.
-    pub(crate) fn series(&self, grid: Grid) -> [Series; 2] {
+impl Judge for ByModel {
+    fn name(&self) -> String {
+        let features: Vec<&str> = self.scored.features.iter().map(|f| f.name).collect();
+        format!("LSTM forecast ({}); robust streaming on the rest", features.join(", "))
+    }
+
+    fn sees(&self, metric: MetricId) -> bool {
+        self.scored.features.iter().any(|f| f.name == metric.name())
+    }
+
+    fn left_of(&self, allowed: f64) -> f64 {
+        allowed - self.rate
+    }
+
+    /// The metrics that deviate in each alarm. A forecast follows a change that lasts: where the model saw it begin, the
+    /// streaming detector knows how long it went on.
+    fn hits(&self, grid: Grid, describing: &mut Vec<Hit>) -> Vec<Hit> {
+        let mut own: Vec<Hit> = self.scored.alarms().iter().flat_map(|alarm| self.hits_of(alarm, grid)).collect();
+        let near = |h: &Hit| own.iter().any(|o| h.start < o.end + 1 && h.end + 1 > o.start);
+        let of_alarm = |h: &mut Hit| {
+            let metric = MetricId::at(h.metric);
+            metric.metric().opens_windows && self.sees(metric) && near(h)
+        };
+        let with: Vec<Hit> = describing.extract_if(.., of_alarm).collect();
+        own.extend(with);
+        own
+    }
+
+    fn notes(&self, grid: Grid) -> Option<Vec<String>> {
+        let scored = &self.scored;
+        let mut notes = vec![format!(
+            "the model needs {:.1} s to warm up, at the beginning and after a gap as long as that, and says nothing there",
+            grid.seconds(scored.warm_up.min(scored.judged.len()))
+        )];
+        let masked = scored.series.valid.iter().filter(|v| !**v).count();
+        if masked > 0 {
+            notes.push(format!("not judged by the model: {} with gaps or losses", plural(masked, "interval")));
+        }
+        Some(notes)
+    }
+
+    fn series(&self, grid: Grid) -> [Series; 2] {
         let scored = &self.scored;
         let mut score = vec![None; grid.len];
         for row in (0..scored.total.len()).filter(|r| scored.judged[*r]) {
@@ -114,15 +123,6 @@ impl Judge {
                 score[bin] = Some(scored.total[row]);
             }
         }
-        let threshold = score.iter().map(|s| s.map(|_| scored.threshold)).collect();
-        let ts_ns: Vec<i64> = (0..grid.len).map(|b| grid.time(b)).collect();
-        let series = |metric: &str, title: &str, values| Series {
-            metric: metric.into(),
-            title: title.into(),
-            unit: "score".into(),
-            ts_ns: ts_ns.clone(),
-            values,
-        };
-        [series("model_score", "Model score", score), series("model_threshold", "Model threshold", threshold)]
+        judge::series("model", grid, score, scored.threshold)
     }
 }

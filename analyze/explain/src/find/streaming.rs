@@ -42,14 +42,8 @@ impl Streaming {
     /// What is unusual in each metric of `table`, which may alarm `false_alarms_per_hour` times by chance.
     pub(crate) fn hits(&self, table: &Table, false_alarms_per_hour: f64) -> Vec<Hit> {
         let of_metric = |(metric, values): (&Metric, &Vec<Option<f64>>)| {
-            let mut detector = Detector::new(stream::Config {
-                false_alarms_per_hour,
-                form: metric.form(),
-                floor: metric.floor,
-                relative_floor: metric.relative_floor,
-                fall: metric.fall,
-                ..self.config.clone()
-            });
+            let mut detector =
+                Detector::new(stream::Config { false_alarms_per_hour, metric: metric.matters, ..self.config.clone() });
             hits_of(metric, values, &mut detector, self.grid)
         };
         table.present().flat_map(of_metric).collect()

@@ -1,7 +1,8 @@
 //! Which spans are windows: hits of the streaming detector on each metric, of a model on the
 //! metrics that it sees, or of the detector that was asked for, joined.
 
-use super::model::Judge;
+use super::judge::Judge;
+use super::model::ByModel;
 use super::registered::Registered;
 use super::streaming::Streaming;
 use crate::words::length;
@@ -32,36 +33,22 @@ pub(crate) struct Found {
 /// Windows of `table`, which was read from `recording`.
 pub(crate) fn find(recording: &Recording, table: &Table, config: &Config) -> Result<Found> {
     let grid = table.grid;
-    let judge = config.model.as_ref().map(|model| Judge::new(model, recording, config)).transpose()?;
     // The bins of a recording that is shorter than half of its interval are shorter too.
     let step_s = (grid::interval_ns(recording) as f64 / 1e9).max(grid.seconds(1));
+    let judge = judge(recording, table, step_s, config)?;
     let seen = |id: MetricId| judge.as_ref().is_some_and(|j| j.sees(id));
-    let opens = |id: MetricId| id.metric().opens_windows;
-    let n_watched = table.present().filter(|(m, _)| m.opens_windows && !seen(m.id)).count().max(1);
-    let rate = judge.as_ref().map_or(config.false_alarms_per_hour, Judge::rate_of_others);
+    let watched = || table.present().filter(|(m, _)| m.opens_windows);
+    let allowed = config.false_alarms_per_hour;
+    let rate = judge.as_ref().map_or(allowed, |j| j.left_of(allowed));
+    // Where a judge sees all of them they only describe, at the rates that they would have without it.
+    let n_unseen = watched().filter(|(m, _)| !seen(m.id)).count();
+    let n_watched = if n_unseen > 0 { n_unseen } else { watched().count().max(1) };
     let streaming = Streaming::new(grid, step_s);
-    let (mut opening, mut describing): (Vec<Hit>, Vec<Hit>) = streaming
-        .hits(table, rate / n_watched as f64)
-        .into_iter()
-        .partition(|h| opens(MetricId::at(h.metric)) && !seen(MetricId::at(h.metric)));
+    let opens = |h: &Hit| MetricId::at(h.metric).metric().opens_windows && !seen(MetricId::at(h.metric));
+    let (mut opening, mut describing): (Vec<Hit>, Vec<Hit>) =
+        streaming.hits(table, rate / n_watched as f64).into_iter().partition(opens);
     if let Some(judge) = &judge {
-        let mut own = judge.hits(grid);
-        // A forecast follows a change that lasts: where the model saw it begin, the streaming detector knows how long it
-        // went on.
-        let near = |h: &Hit| own.iter().any(|o| h.start < o.end + 1 && h.end + 1 > o.start);
-        let of_alarm = |h: &Hit| opens(MetricId::at(h.metric)) && seen(MetricId::at(h.metric)) && near(h);
-        let (with, without): (Vec<Hit>, Vec<Hit>) = describing.into_iter().partition(of_alarm);
-        describing = without;
-        own.extend(with);
-        opening.extend(own);
-    }
-    let registered = config
-        .detector
-        .filter(|entry| entry.name != registry::DEFAULT)
-        .map(|entry| Registered::new(entry, table, step_s, config.false_alarms_per_hour))
-        .transpose()?;
-    if let Some(registered) = &registered {
-        describing.extend(std::mem::replace(&mut opening, registered.hits()));
+        opening.extend(judge.hits(grid, &mut describing));
     }
     let mut groups = windows::merge(opening, grid.bins(JOIN_S));
     let closing = grid.len.saturating_sub(grid.bins(CLOSING_S));
@@ -75,24 +62,27 @@ pub(crate) fn find(recording: &Recording, table: &Table, config: &Config) -> Res
         let near = describing.iter().filter(|h| h.start < group.end && h.end > group.start);
         group.hits.extend(near.cloned());
     }
-    let warm_up_s = registered.as_ref().map_or_else(|| streaming.warm_up_s(), |r| r.warm_up() as f64 * step_s);
+    let warm_up_s = judge.as_ref().and_then(|j| j.warm_up_s()).unwrap_or_else(|| streaming.warm_up_s());
     let summary = DetectorSummary {
-        name: match (&registered, &judge) {
-            (Some(registered), _) => registered.name(),
-            (None, Some(judge)) => judge.name(),
-            (None, None) => "robust streaming".into(),
-        },
-        false_alarms_per_hour: config.false_alarms_per_hour,
+        name: judge.as_ref().map_or_else(|| "robust streaming".into(), |j| j.name()),
+        false_alarms_per_hour: allowed,
         warm_up_s,
-        metrics: table.present().filter(|(m, _)| m.opens_windows).map(|(m, _)| m.name.to_owned()).collect(),
-        notes: judge.as_ref().map_or_else(|| notes(table, step_s, warm_up_s), |judge| judge.notes(grid)),
+        metrics: watched().map(|(m, _)| m.name.to_owned()).collect(),
+        notes: judge.as_ref().and_then(|j| j.notes(grid)).unwrap_or_else(|| notes(table, step_s, warm_up_s)),
     };
-    let series = match (registered, judge) {
-        (Some(registered), _) => Vec::from(registered.series(grid)),
-        (None, Some(judge)) => Vec::from(judge.series(grid)),
-        (None, None) => vec![],
-    };
+    let series = judge.map(|j| Vec::from(j.series(grid))).unwrap_or_default();
     Ok(Found { groups, summary, series })
+}
+
+/// Who judges instead of the streaming detector, if somebody was asked for.
+fn judge(recording: &Recording, table: &Table, step_s: f64, config: &Config) -> Result<Option<Box<dyn Judge>>> {
+    Ok(match (&config.model, config.detector) {
+        (Some(model), _) => Some(Box::new(ByModel::new(model, recording, config)?)),
+        (None, Some(entry)) if entry.name != registry::DEFAULT => {
+            Some(Box::new(Registered::new(entry, table, step_s, config.false_alarms_per_hour)?))
+        }
+        _ => None,
+    })
 }
 
 /// What could not be judged, and what would have to be so that it can.

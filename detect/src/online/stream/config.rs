@@ -1,6 +1,6 @@
 //! What the streaming detector knows before it begins, and what it says of a point.
 
-use crate::data::metric::{Form, Metric};
+use crate::data::metric::Metric;
 use crate::detector::Setting;
 
 /// How one metric is watched.
@@ -10,14 +10,8 @@ pub struct Config {
     pub interval_s: f64,
     /// False alarms allowed on this metric per hour.
     pub false_alarms_per_hour: f64,
-    /// What the values are.
-    pub form: Form,
-    /// Least rise over the median that matters, in the metric's unit (for a level: growth over the scale).
-    pub floor: f64,
-    /// Least rise that matters as a share of the median (for a level: of the level itself).
-    pub relative_floor: f64,
-    /// Least fall that matters as a share of the median, below 1; `None` watches rises only. Rates only.
-    pub fall: Option<f64>,
+    /// What is known of the metric, and what of it matters.
+    pub metric: Metric,
     /// Nothing of this first time is learnt: starting up is not normal.
     pub settle_s: f64,
     /// No alarm before this time.
@@ -31,9 +25,8 @@ pub struct Config {
 impl Config {
     /// What a registered detector is made of.
     pub fn of(setting: &Setting) -> Self {
-        let Metric { form, floor, relative_floor, fall } = setting.metric;
-        let Setting { interval_s, false_alarms_per_hour, .. } = *setting;
-        Self { interval_s, false_alarms_per_hour, form, floor, relative_floor, fall, ..Self::default() }
+        let Setting { interval_s, false_alarms_per_hour, metric, .. } = *setting;
+        Self { interval_s, false_alarms_per_hour, metric, ..Self::default() }
     }
 }
 
@@ -42,10 +35,7 @@ impl Default for Config {
         Self {
             interval_s: 0.1,
             false_alarms_per_hour: 1.0,
-            form: Form::Rate,
-            floor: 0.0,
-            relative_floor: 0.5,
-            fall: None,
+            metric: Metric { relative_floor: 0.5, fall: None, ..Metric::UNKNOWN },
             settle_s: 1.0,
             warm_up_s: 8.0,
             adapt_s: 45.0,

@@ -58,7 +58,7 @@ impl Detector {
         let mut verdict = Verdict::default();
         let mut statistics = Vec::with_capacity(self.scales.len());
         for scale in &mut self.scales {
-            let statistic = scale.take(value, self.config.form);
+            let statistic = scale.take(value, self.config.metric.form);
             statistics.push(statistic);
             if let (Some(y), true) = (statistic, warm) {
                 scale.refit(&self.config, &self.spans, now);

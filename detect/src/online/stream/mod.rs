@@ -26,7 +26,6 @@ mod detector;
 mod scale;
 mod spans;
 
-pub use crate::data::metric::Form;
 pub use config::{Config, Verdict};
 pub use detector::Detector;
 pub(crate) use detector::ENTRY;

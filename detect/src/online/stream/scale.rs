@@ -100,7 +100,7 @@ impl Scale {
             self.limits = None;
             return;
         };
-        let directions = if config.fall.is_some() && config.form == Form::Rate { 2.0 } else { 1.0 };
+        let directions = if config.metric.fall.is_some() && config.metric.form == Form::Rate { 2.0 } else { 1.0 };
         // Overlapping means count for about three independent ones a width.
         let tests_per_hour = 3.0 * 3_600.0 / (self.width as f64 * config.interval_s);
         let share = config.false_alarms_per_hour / (spans.widths.len() as f64 * directions);
@@ -111,19 +111,19 @@ impl Scale {
         let largest = sorted[sorted.len() - 1];
         let reported = self.reported.iter().map(|(_, y)| *y).fold(largest, f64::max);
         let high = (median + (high_tail.level(allowed) - median) * stretch).max(median + BEYOND * (reported - median));
-        let low = config.fall.and_then(|fall| {
+        let low = config.metric.fall.and_then(|fall| {
             let tail = median - (median + low_tail.level(allowed)) * stretch;
             let seen = median - BEYOND * (median - sorted[0]);
             let low = tail.min(seen).min(median * (1.0 - fall));
-            (config.form == Form::Rate && low >= 0.0 && median > config.floor).then_some(low)
+            (config.metric.form == Form::Rate && low >= 0.0 && median > config.metric.floor).then_some(low)
         });
         self.limits = Some(Limits { median, high, low, high_tail, low_tail, allowed, stretch });
     }
 
     pub(super) fn judge(&self, y: f64, level: f64, config: &Config) -> Verdict {
         let Some(l) = self.limits else { return Verdict::default() };
-        let base = if config.form == Form::Level { level } else { l.median.abs() };
-        let limit = l.high.max(l.median + config.floor.max(config.relative_floor * base));
+        let base = if config.metric.form == Form::Level { level } else { l.median.abs() };
+        let limit = l.high.max(l.median + config.metric.floor.max(config.metric.relative_floor * base));
         // Undo the stretch, so that the tail speaks of noise and not of how little is known.
         let tail = |fit: &Tail, y: f64, m: f64| (fit.exceedance(m + (y - m) / l.stretch) / l.allowed).min(1.0);
         let reach = self.width;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::data::metric::{Form, Metric};
 use crate::data::rng::Rng;
 use proptest::prelude::*;
 
@@ -17,9 +18,16 @@ fn alarms(config: &Config, values: impl IntoIterator<Item = f64>) -> Vec<(usize,
     spans
 }
 
+/// What the default watches, changed.
+fn metric(change: impl FnOnce(&mut Metric)) -> Metric {
+    let mut metric = Config::default().metric;
+    change(&mut metric);
+    metric
+}
+
 /// No floors: what is left is the threshold's own rate.
 fn bare() -> Config {
-    Config { relative_floor: 0.0, ..Config::default() }
+    Config { metric: metric(|m| m.relative_floor = 0.0), ..Config::default() }
 }
 
 fn noise(n: usize, seed: u64, memory: f64) -> impl Iterator<Item = f64> {
@@ -60,7 +68,7 @@ fn a_short_burst_is_reported_once() {
 
 #[test]
 fn a_repeated_stall_is_reported_once_and_a_longer_one_again() {
-    let config = Config { fall: Some(0.75), ..Config::default() };
+    let config = Config { metric: metric(|m| m.fall = Some(0.75)), ..Config::default() };
     for length in [6, 12, 20] {
         let stalls = |i: usize| i > 500 && i % 600 < length;
         let values = || noise(6_000, 3, 0.0).enumerate();
@@ -145,8 +153,8 @@ fn a_level_shift_becomes_normal() {
 
 #[test]
 fn growth_is_found_and_height_is_not() {
-    let config =
-        Config { form: Form::Level, floor: 2e6, relative_floor: 0.02, scales_s: vec![1.0, 3.0], ..Config::default() };
+    let growth = Metric { form: Form::Level, floor: 2e6, relative_floor: 0.02, fall: None };
+    let config = Config { metric: growth, scales_s: vec![1.0, 3.0], ..Config::default() };
     let memory = |from: usize, per_point: f64| {
         let mut rng = Rng(9);
         (0..2_000_usize).map(move |i| {
@@ -163,7 +171,7 @@ fn growth_is_found_and_height_is_not() {
 
 #[test]
 fn a_stall_is_found() {
-    let config = Config { fall: Some(0.6), ..Config::default() };
+    let config = Config { metric: metric(|m| m.fall = Some(0.6)), ..Config::default() };
     let values = noise(2_000, 5, 0.0).enumerate().map(|(i, v)| if (900..930).contains(&i) { v * 0.02 } else { v });
     let found = alarms(&config, values);
     assert_eq!(found.len(), 1, "{found:?}");
@@ -172,7 +180,7 @@ fn a_stall_is_found() {
 
 #[test]
 fn trifles_on_a_constant_metric_do_not_alarm() {
-    let config = Config { floor: 50.0, ..Config::default() };
+    let config = Config { metric: metric(|m| m.floor = 50.0), ..Config::default() };
     let values = (0..2_000).map(|i| if i % 331 == 330 { 20.0 } else { 0.0 });
     assert_eq!(alarms(&config, values), []);
 }
@@ -202,7 +210,11 @@ proptest! {
     #[test]
     fn any_input_is_survived(values in prop::collection::vec(prop::option::of(prop::num::f64::ANY), 0..400), level: bool) {
         let form = if level { Form::Level } else { Form::Rate };
-        let mut detector = Detector::new(Config { form, fall: Some(0.5), warm_up_s: 2.0, ..Config::default() });
+        let mut detector = Detector::new(Config {
+            metric: Metric { form, fall: Some(0.5), ..Config::default().metric },
+            warm_up_s: 2.0,
+            ..Config::default()
+        });
         for value in values {
             let verdict = detector.push(value);
             prop_assert!((verdict.severity >= 0.0 || verdict.severity.is_nan()) && (0.0..=1.0).contains(&verdict.tail) || verdict.tail.is_nan());
