@@ -3,6 +3,7 @@
 #![cfg(feature = "analyze")]
 #![allow(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
+use osd_findings::{Findings, Window};
 use osd_report::{Options, html, sample, write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -102,16 +103,7 @@ fn address_zooms_the_time_axis() {
 }
 
 /// A page that holds the report in frames of several widths, uses it as a reader would and writes down what it sees.
-const READER: &str = r##"<!doctype html><meta charset="utf-8"><pre id="seen"></pre><script>
-const page = DATA;
-const seen = {};
-const frame = (width) => new Promise((ready) => {
-  const frame = document.createElement("iframe");
-  frame.style.cssText = `width:${width}px;height:900px;border:0`;
-  frame.onload = () => setTimeout(() => ready(frame.contentWindow), 300);
-  frame.srcdoc = page;
-  document.body.append(frame);
-});
+const READER: &str = r##"const seen = {};
 (async () => {
   const phone = await frame(390);
   const root = phone.document.documentElement;
@@ -141,17 +133,10 @@ const frame = (width) => new Promise((ready) => {
   seen.reset = zoom();
   document.getElementById("seen").textContent = JSON.stringify(seen);
 })();
-</script>"##;
+"##;
 
-/// The text in `<pre id="seen">` of a page that wrote down what it saw, as JSON.
-fn seen(browser: &Path, dir: &Path, page: &str) -> serde_json::Value {
-    let dom = dom(browser, dir, &file(dir, page));
-    let seen = dom.split_once("id=\"seen\">").unwrap().1.split_once("</pre>").unwrap().0;
-    serde_json::from_str(&seen.replace("&nbsp;", " ")).unwrap()
-}
-
-/// The numbers of the windows above the charts of a phone, with where they end; and where each card of a desk begins.
-const PLACES: &str = r##"<!doctype html><meta charset="utf-8"><pre id="seen"></pre><script>
+/// A page that holds the report in frames of a width, for a script that writes down what it sees.
+const FRAMES: &str = r##"<!doctype html><meta charset="utf-8"><pre id="seen"></pre><script>
 const page = DATA;
 const frame = (width) => new Promise((ready) => {
   const frame = document.createElement("iframe");
@@ -160,7 +145,19 @@ const frame = (width) => new Promise((ready) => {
   frame.srcdoc = page;
   document.body.append(frame);
 });
-(async () => {
+"##;
+
+/// What `script` sees of the report of `findings`, as JSON.
+fn seen(browser: &Path, dir: &Path, findings: &Findings, script: &str) -> serde_json::Value {
+    let page = serde_json::to_string(&html(findings)).unwrap().replace('<', "\\u003c");
+    std::fs::write(dir.join("seen.html"), FRAMES.replace("DATA", &page) + script + "</script>").unwrap();
+    let dom = dom(browser, dir, &file(dir, "seen.html"));
+    let seen = dom.split_once("id=\"seen\">").unwrap().1.split_once("</pre>").unwrap().0;
+    serde_json::from_str(&seen.replace("&nbsp;", " ")).unwrap()
+}
+
+/// The numbers of the windows above the charts of a phone, with where they end; and where each card of a desk begins.
+const PLACES: &str = r##"(async () => {
   const [phone, desk] = [await frame(390), await frame(1400)];
   const lane = phone.document.getElementById("lane").getBoundingClientRect();
   const chips = [...phone.document.querySelectorAll("#lane .chip")];
@@ -168,7 +165,7 @@ const frame = (width) => new Promise((ready) => {
   const cards = [...desk.document.querySelectorAll("article")].map((card) => [card.getBoundingClientRect().left, card.getBoundingClientRect().top]);
   document.getElementById("seen").textContent = JSON.stringify({ numbers, cards });
 })();
-</script>"##;
+"##;
 
 #[test]
 fn every_window_has_its_number_on_a_phone_and_cards_are_read_across() {
@@ -181,12 +178,10 @@ fn every_window_has_its_number_on_a_phone_and_cards_are_read_across() {
     let window = findings.windows[0].clone();
     let windows = (0..10_u32).map(|i| {
         let start_ns = start_ns + 20_000_000_000 + i64::from(i) * 14_000_000_000;
-        osd_findings::Window { id: i + 1, start_ns, end_ns: start_ns + 5_000_000_000, ..window.clone() }
+        Window { id: i + 1, start_ns, end_ns: start_ns + 5_000_000_000, ..window.clone() }
     });
     findings.windows = windows.collect();
-    let page = serde_json::to_string(&html(&findings)).unwrap().replace('<', "\\u003c");
-    std::fs::write(dir.path().join("places.html"), PLACES.replace("DATA", &page)).unwrap();
-    let seen = seen(&browser, dir.path(), "places.html");
+    let seen = seen(&browser, dir.path(), &findings, PLACES);
     let wanted: Vec<(u32, bool)> = (1..=10).map(|id| (id, true)).collect();
     assert_eq!(seen["numbers"], serde_json::json!(wanted), "{seen}");
     let cards: Vec<(f64, f64)> = serde_json::from_value(seen["cards"].clone()).unwrap();
@@ -200,9 +195,7 @@ fn every_window_has_its_number_on_a_phone_and_cards_are_read_across() {
 fn reader_points_drags_and_chooses_on_any_width() {
     let Some(browser) = chromium() else { return };
     let dir = tempfile::tempdir().unwrap();
-    let page = serde_json::to_string(&html(&sample::incident())).unwrap().replace('<', "\\u003c");
-    std::fs::write(dir.path().join("reader.html"), READER.replace("DATA", &page)).unwrap();
-    let seen = seen(&browser, dir.path(), "reader.html");
+    let seen = seen(&browser, dir.path(), &sample::incident(), READER);
     let text = |key: &str| seen[key].as_str().unwrap_or_default().replace('\u{a0}', " ");
     assert_eq!(text("overflow"), "false", "{seen}");
     assert!(seen["width"].as_u64().is_some_and(|width| width <= 390), "{seen}");
