@@ -2,11 +2,11 @@
 //! scripts in `assets/` from the data embedded beside them. Every string is escaped here and
 //! nowhere else.
 
-use crate::cards::{CALL_COLUMNS, Card};
-use crate::decimate::thin;
-use crate::text::escape;
-use crate::view::{Panel, View};
-use crate::{layout, paint, picture, units};
+use crate::draw::paint;
+use crate::picture;
+use crate::view::{CALL_COLUMNS, Card, Panel, View, thin};
+use crate::words::escape;
+use crate::words::units;
 use osd_findings::Findings;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -35,7 +35,7 @@ pub(crate) fn page(view: &View, findings: &Findings) -> String {
         "tiles" => tiles(view),
         "chips" => chips(view),
         "figures" => figures(view),
-        "static" => paint::svg(&charts.scene, layout::WIDTH as u32, charts.height as u32, &title),
+        "static" => paint::svg(&charts.scene, picture::WIDTH as u32, charts.height as u32, &title),
         "windows_note" => escape(note),
         "windows" => windows(view),
         "notes" => notes(view),
@@ -74,7 +74,7 @@ fn tiles(view: &View) -> String {
 
 fn chips(view: &View) -> String {
     view.cards.iter().fold(String::new(), |mut out, card| {
-        let (id, pattern) = (card.id, escape(&crate::text::clean(&card.pattern, 28)));
+        let (id, pattern) = (card.id, escape(&crate::words::clean(&card.pattern, 28)));
         let _ = write!(
             out,
             "<button type=\"button\" data-window=\"{id}\" aria-label=\"Zoom to window {id}: {pattern}\">\

@@ -1,29 +1,20 @@
 //! From findings to one incident page: PNG, SVG and self-contained HTML.
 //!
-//! Findings become a `View` (every word and number of the page, decided once), which becomes a `Scene` (shapes) painted as
-//! PNG and SVG, and an HTML page with the same content as tables and live charts. The same findings give the same bytes.
+//! Findings become a `View` (every word and number of the page, decided once: `view/`, by `words/`), which becomes a `Scene`
+//! (shapes: `picture/`) painted as PNG and SVG (`draw/`), and an HTML page (`html.rs`) with the same content as tables and
+//! live charts. The same findings give the same bytes.
 
-mod boxes;
-mod cards;
-mod chart;
-mod decimate;
-mod heatmap;
+mod draw;
 mod html;
-mod layout;
-mod learning;
-mod paint;
 mod picture;
 #[doc(hidden)]
 pub mod sample;
-mod scene;
-mod style;
 #[cfg(test)]
 mod tests;
-mod text;
-mod units;
 mod view;
+mod words;
 
-pub use learning::{Learning, learning_png};
+pub use picture::{Learning, learning_png};
 
 use osd_findings::Findings;
 use osd_recording::output::{self, OutputFile};
@@ -117,14 +108,19 @@ pub fn write(dir: &Path, findings: &Findings, options: &Options) -> Result<Vec<P
 /// The page as a PNG, 1600 px wide.
 pub fn png(findings: &Findings) -> Vec<u8> {
     let page = picture::page(&view::View::new(findings));
-    paint::png(&page.scene, layout::WIDTH as u32, page.height as u32)
+    draw::paint::png(&page.scene, picture::WIDTH as u32, page.height as u32)
 }
 
 /// The same picture as SVG text.
 pub fn svg(findings: &Findings) -> String {
     let view = view::View::new(findings);
     let page = picture::page(&view);
-    paint::svg(&page.scene, layout::WIDTH as u32, page.height as u32, &format!("{}. {}", view.title, view.verdict))
+    draw::paint::svg(
+        &page.scene,
+        picture::WIDTH as u32,
+        page.height as u32,
+        &format!("{}. {}", view.title, view.verdict),
+    )
 }
 
 /// The page as one HTML file that needs nothing else: live charts, and a picture where scripts are off.

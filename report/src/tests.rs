@@ -1,10 +1,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
-use crate::decimate::{runs, thin};
+use crate::draw::Font;
 use crate::sample;
-use crate::text::{Font, clean, escape};
-use crate::units::*;
 use crate::view::{MAX_WINDOWS, View};
+use crate::view::{runs, thin};
+use crate::words::units::*;
+use crate::words::{clean, escape};
 use crate::{Error, Options, html, png, svg, write};
 use osd_findings::{Findings, LabelSpan, MetricShift, Series};
 use std::path::PathBuf;

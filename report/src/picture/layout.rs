@@ -1,6 +1,6 @@
 //! The measures of the picture that its parts share: width, margins, and where on it a time is.
 
-use crate::units;
+use crate::words::units;
 
 /// Width of the picture, px.
 pub(crate) const WIDTH: f64 = 1600.0;

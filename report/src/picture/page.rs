@@ -1,11 +1,11 @@
 //! The picture: what stands where on the page.
 
-use crate::layout::{LEFT, MARGIN, RIGHT, TimeAxis, WIDTH};
-use crate::scene::Scene;
-use crate::style::{INK, MUTED, PURPLE, RULE, WASH, WINDOW, faded};
-use crate::text::Font;
+use super::layout::{LEFT, MARGIN, RIGHT, TimeAxis, WIDTH};
+use super::{boxes, chart, heatmap};
+use crate::draw::Font;
+use crate::draw::Scene;
+use crate::draw::style::{INK, MUTED, PURPLE, RULE, WASH, WINDOW, faded};
 use crate::view::View;
-use crate::{boxes, chart, heatmap};
 
 const TITLE: Font = Font::bold(28.0);
 const TEXT: Font = Font::sans(14.0);

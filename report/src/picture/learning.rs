@@ -1,10 +1,10 @@
 //! The curve of a training run: loss by pass, on training and validation data, and which pass was
 //! kept.
 
-use crate::paint;
-use crate::scene::Scene;
-use crate::style::{BLUE, GRID, INK, MUTED, RULE, VERMILLION, WINDOW};
-use crate::text::Font;
+use crate::draw::Font;
+use crate::draw::Scene;
+use crate::draw::paint;
+use crate::draw::style::{BLUE, GRID, INK, MUTED, RULE, VERMILLION, WINDOW};
 
 /// What a training run did.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ fn draw(learning: &Learning) -> Scene {
     let x = |pass: usize| LEFT + (pass as f64 + 0.5) / passes as f64 * (RIGHT - LEFT);
     for tick in &ticks {
         scene.rect(LEFT, y(*tick) - 0.5, RIGHT - LEFT, 1.0, GRID);
-        scene.text_end(LEFT - 10.0, y(*tick) + 4.0, crate::units::digits(*tick), SMALL, MUTED);
+        scene.text_end(LEFT - 10.0, y(*tick) + 4.0, crate::words::units::digits(*tick), SMALL, MUTED);
     }
     scene.rect(LEFT, BOTTOM - 0.5, RIGHT - LEFT, 1.0, RULE);
     let every = passes.div_ceil(12);

@@ -1,10 +1,6 @@
-//! Text from hostile processes: made printable, escaped, measured, shortened and wrapped.
-//!
-//! Names, paths and arguments come from the recorded processes. Whatever they hold, they leave here as one line of visible
-//! characters; the page formats escape them once more when they write.
+//! The fonts of the picture, compiled in: text measured, drawn, shortened and wrapped.
 
 use ab_glyph::{Font as _, FontRef, PxScale, ScaleFont as _, point};
-use osd_recording::visible::visible;
 use std::sync::LazyLock;
 
 /// The family of a vector picture.
@@ -15,9 +11,9 @@ pub(crate) const MONO: &str = "DejaVu Sans Mono, Menlo, Consolas, monospace";
 static FONTS: LazyLock<Option<[FontRef<'static>; 3]>> = LazyLock::new(|| {
     // Compiled in: one that did not parse would show as a page without text in the first test.
     Some([
-        FontRef::try_from_slice(include_bytes!("../assets/DejaVuSans.ttf")).ok()?,
-        FontRef::try_from_slice(include_bytes!("../assets/DejaVuSans-Bold.ttf")).ok()?,
-        FontRef::try_from_slice(include_bytes!("../assets/DejaVuSansMono.ttf")).ok()?,
+        FontRef::try_from_slice(include_bytes!("../../assets/DejaVuSans.ttf")).ok()?,
+        FontRef::try_from_slice(include_bytes!("../../assets/DejaVuSans-Bold.ttf")).ok()?,
+        FontRef::try_from_slice(include_bytes!("../../assets/DejaVuSansMono.ttf")).ok()?,
     ])
 });
 
@@ -130,32 +126,4 @@ impl Font {
         }
         lines
     }
-}
-
-/// One line of at most `max` visible characters.
-pub(crate) fn clean(text: &str, max: usize) -> String {
-    let text = visible(text);
-    let mut chars = text.chars();
-    let mut line: String = chars.by_ref().take(max).collect();
-    if chars.next().is_some() {
-        line.pop();
-        line.push('…');
-    }
-    line
-}
-
-/// `text` for an HTML text node or a quoted attribute.
-pub(crate) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

@@ -1,12 +1,12 @@
 //! Charts on the shared time axis: panels of lines, the coverage strip, the axis itself.
 
-use crate::decimate::runs;
-use crate::layout::{LEFT, MARGIN, RIGHT, TimeAxis, WIDTH};
-use crate::scene::Scene;
-use crate::style::{GREEN, GRID, INK, LINES, MUTED, PURPLE, RULE, VERMILLION, WASH, WINDOW, WINDOW_TINT, faded};
-use crate::text::Font;
-use crate::units;
+use super::layout::{LEFT, MARGIN, RIGHT, TimeAxis, WIDTH};
+use crate::draw::Font;
+use crate::draw::Scene;
+use crate::draw::style::{GREEN, GRID, INK, LINES, MUTED, PURPLE, RULE, VERMILLION, WASH, WINDOW, WINDOW_TINT, faded};
+use crate::view::runs;
 use crate::view::{Panel, View};
+use crate::words::units;
 
 const HEAD: Font = Font::bold(13.0);
 const SMALL: Font = Font::sans(12.0);
@@ -76,7 +76,7 @@ fn summary(
     scene: &mut Scene,
     line: &crate::view::Line,
     unit: &str,
-    color: crate::style::Color,
+    color: crate::draw::style::Color,
     y: f64,
     small: bool,
     span_s: f64,

@@ -1,8 +1,8 @@
 //! A drawing as a list of shapes, so that layout knows no file format and a picture's height is
 //! known before its canvas is made.
 
-use crate::style::Color;
-use crate::text::Font;
+use super::font::Font;
+use super::style::Color;
 
 /// Where a text sits relative to its point.
 #[derive(Clone, Copy, Debug, PartialEq)]

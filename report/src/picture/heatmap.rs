@@ -1,11 +1,11 @@
 //! Syscall rates over time: a row a call, colour by the logarithm of its rate.
 
-use crate::layout::{LEFT, RIGHT, TimeAxis};
-use crate::scene::Scene;
-use crate::style::{INK, MUTED, RULE, STEPS, WASH, WINDOW, rate_color};
-use crate::text::Font;
-use crate::units;
+use super::layout::{LEFT, RIGHT, TimeAxis};
+use crate::draw::Font;
+use crate::draw::Scene;
+use crate::draw::style::{INK, MUTED, RULE, STEPS, WASH, WINDOW, rate_color};
 use crate::view::{Heat, View};
+use crate::words::units;
 
 const ROW: f64 = 19.0;
 const MONO: Font = Font::mono(11.5);

@@ -1,7 +1,7 @@
 //! A window as words and tables: one card of the page.
 
-use crate::text::clean;
-use crate::units;
+use crate::words::clean;
+use crate::words::units;
 use osd_findings::{ErrorShift, Findings, Ratio, SequenceCall, SyscallShift, Window};
 use osd_recording::words::plural;
 

@@ -1,8 +1,8 @@
 //! Paints a [`Scene`] on plotters' back ends: bitmap and SVG of the same shapes.
 
-use crate::scene::{Anchor, Scene, Shape};
-use crate::style::{Color, PAPER};
-use crate::text::{MONO, SANS};
+use super::font::{MONO, SANS};
+use super::scene::{Anchor, Scene, Shape};
+use super::style::{Color, PAPER};
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color as _, FontDesc, FontFamily, FontStyle, RGBAColor, RGBColor, ShapeStyle, TextStyle};
@@ -63,7 +63,7 @@ pub(crate) fn svg(scene: &Scene, width: u32, height: u32, title: &str) -> String
     }
     // The page's size is in px, its coordinates in units.
     let body = text.split_once('>').map_or("", |(_, body)| body);
-    let title = crate::text::escape(title);
+    let title = crate::words::escape(title);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" viewBox=\"0 0 {} {}\" role=\"img\" \
          aria-label=\"{title}\"><title>{title}</title>{body}",

@@ -1,11 +1,11 @@
 //! A box for each window: its sentence, its tables, its first calls.
 
-use crate::cards::{CALL_COLUMNS, Card};
-use crate::layout::{MARGIN, WIDTH};
-use crate::scene::Scene;
-use crate::style::{BLUE, GRID, INK, MUTED, RULE, VERMILLION, WASH, WINDOW, faded};
-use crate::text::Font;
+use super::layout::{MARGIN, WIDTH};
+use crate::draw::Font;
+use crate::draw::Scene;
+use crate::draw::style::{BLUE, GRID, INK, MUTED, RULE, VERMILLION, WASH, WINDOW, faded};
 use crate::view::View;
+use crate::view::{CALL_COLUMNS, Card};
 
 const GAP: f64 = 20.0;
 const PAD: f64 = 20.0;
@@ -187,7 +187,7 @@ fn sequence(scene: &mut Scene, card: &Card, x: f64, top: f64, width: f64) -> f64
     let shown = card.sequence.len();
     scene.rect(x, y, width, shown as f64 * ROW + 10.0, WASH);
     y += 5.0;
-    let wide = |text: fn(&crate::cards::SequenceRow) -> &str, most: f64| {
+    let wide = |text: fn(&crate::view::SequenceRow) -> &str, most: f64| {
         card.sequence.iter().map(|row| MONO.width(text(row))).fold(0.0, f64::max).min(most)
     };
     let offset = wide(|r| &r.offset, 80.0);

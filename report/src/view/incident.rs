@@ -1,12 +1,12 @@
 //! What the page shows, decided once for all formats: which panels, which windows, every word and
 //! every number as text.
 //!
-//! All strings are clean (see [`crate::text::clean`]) and not yet escaped.
+//! All strings are clean (see [`crate::words::clean`]) and not yet escaped.
 
-use crate::cards::Card;
-use crate::decimate::Point;
-use crate::text::clean;
-use crate::units;
+use super::cards::Card;
+use super::decimate::Point;
+use crate::words::clean;
+use crate::words::units;
 use osd_findings::{Findings, Series};
 use osd_recording::words::plural;
 
