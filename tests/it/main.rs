@@ -23,6 +23,7 @@ mod interop;
 mod live;
 mod losses;
 mod outputs;
+mod overflow;
 mod record;
 mod report;
 mod score;

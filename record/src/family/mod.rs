@@ -1,8 +1,11 @@
 //! The families of probes: what is recorded together, and can be left out together.
 //!
-//! A file each says all there is to say of one: its programs and what they attach to, what a recording is without it, the losses it counts,
-//! what it cannot see, what `osd doctor` looks for. The other half, the programs themselves, is the `.bpf.h` of that name in `bpf/c`.
-//! `call_table` says of each system call what of it is recorded, and what it is worth. `definition` says what a family is, `table` is the list of them, `plan` says which of them this kernel lets us attach, and how.
+//! Each has a file that says all there is to say of it: its programs and what they attach to, what a recording is without
+//! it, the losses it counts, what it cannot see, what `osd doctor` looks for. The other half, the programs themselves, is
+//! the `.bpf.h` of that name in `bpf/c`.
+//!
+//! `definition` says what a family is, `table` is the list of them, and `plan` says which of them this kernel lets us
+//! attach, and how. `call_table` says of each system call what of it is recorded, and what it is worth.
 
 pub(crate) mod call_table;
 mod definition;
