@@ -2,6 +2,7 @@
 //! found, how late, and how often there was an alarm for nothing.
 
 use super::incidents::{self, Span};
+use super::metrics::events::always_alarms;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -96,6 +97,11 @@ impl Judge {
         *self.quiet_share_in_alarm.get_or_insert_default() += seen.quiet_in_alarm_ns as f64 / 3.6e12;
     }
 
+    /// Whether it is in alarm whatever happens.
+    pub fn fails(&self) -> bool {
+        always_alarms(self.quiet_share_in_alarm)
+    }
+
     /// Rates, medians and shares, when all recordings are in.
     pub fn close(&mut self) {
         let known = Some(self.quiet_hours).filter(|hours| *hours > 0.0);
@@ -108,5 +114,30 @@ impl Judge {
             score.delay_median_s = delays.get(delays.len() / 2).map(seconds);
             score.delay_max_s = delays.last().map(seconds);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_judge_in_alarm_all_the_time_finds_everything_and_fails() {
+        let labels = [Incident { kind: "fsync_storm".into(), span: 100_000_000_000..105_000_000_000 }];
+        let judged = |alarm: Span| {
+            let mut judge = Judge::default();
+            judge.add(
+                &Judgement { judge: "x", watched: 0..200_000_000_000, alarms: Vec::from([alarm]), called: vec![] },
+                &labels,
+            );
+            judge.close();
+            judge
+        };
+        let always = judged(0..200_000_000_000);
+        // It touches an incident, so by the number of false alarms it is perfect.
+        assert!(always.all.found == 1 && always.false_alarms == 0 && always.fails());
+        assert_eq!(always.quiet_share_in_alarm, Some(1.0));
+        let exact = judged(100_000_000_000..105_000_000_000);
+        assert!(exact.all.found == 1 && !exact.fails() && exact.quiet_share_in_alarm == Some(0.0));
     }
 }

@@ -6,7 +6,7 @@ use crate::failure::{Failure, Result};
 use crate::output::Output;
 use osd_datasets::corpus::{Corpus, Known};
 use osd_datasets::evaluate::metrics::Evaluation;
-use osd_datasets::evaluate::metrics::events::ALWAYS;
+use osd_datasets::evaluate::metrics::events::{ALWAYS, always_alarms};
 use osd_datasets::evaluate::{self, NabRow, Row};
 use osd_detect::detector::Sight;
 #[cfg(feature = "train")]
@@ -46,8 +46,7 @@ pub(super) fn run(args: &Args, corpus: &Path) -> Result<ExitCode> {
 
 /// Whether these measures are of a detector that is in alarm whatever happens: what else they say at its threshold is void.
 fn fails(measures: &[(&str, Option<f64>)]) -> bool {
-    let rate = measures.iter().find(|(name, _)| *name == "false_positive_rate").and_then(|(_, rate)| *rate);
-    rate.is_some_and(|rate| rate >= ALWAYS)
+    always_alarms(measures.iter().find(|(name, _)| *name == "false_positive_rate").and_then(|(_, rate)| *rate))
 }
 
 /// The LSTM as a stream, window by window, and as one more member of the ensemble; trained once for all three.

@@ -11,7 +11,6 @@ use crate::failure::{Failure, Result};
 use crate::format;
 use crate::output::Output;
 use osd_datasets::evaluate::live::{Incident, Judge, Judgement, SLACK_NS, Score, kind};
-use osd_datasets::evaluate::metrics::events::ALWAYS;
 use osd_detect::detector::Sight;
 use osd_explain::Config;
 use osd_findings::{Findings, LabelSpan};
@@ -67,7 +66,7 @@ pub(super) fn run(args: &Args, recordings: &[Recording]) -> Result<ExitCode> {
         Format::Table => table(&answer, &mut out)?,
     }
     out.finish()?;
-    Ok(ExitCode::from(u8::from(answer.judges.iter().any(fails))))
+    Ok(ExitCode::from(u8::from(answer.judges.iter().any(Judge::fails))))
 }
 
 fn windows(judge: &'static str, findings: &Findings) -> Judgement {
@@ -98,24 +97,29 @@ fn incident(label: &LabelSpan) -> Incident {
     Incident { kind: kind(&label.name, &label.note), span }
 }
 
-/// Whether it is in alarm whatever happens.
-fn fails(judge: &Judge) -> bool {
-    judge.quiet_share_in_alarm.is_some_and(|share| share >= ALWAYS)
-}
-
 fn csv(answer: &Answer) -> Result<String> {
-    const HEADER: [&str; 8] =
-        ["judge", "label", "n", "found", "delay_median_s", "delay_max_s", "false_alarms", "quiet_hours"];
+    const HEADER: [&str; 9] = [
+        "judge",
+        "label",
+        "n",
+        "found",
+        "delay_median_s",
+        "delay_max_s",
+        "false_alarms",
+        "quiet_hours",
+        "quiet_share_in_alarm",
+    ];
     let cell = |v: Option<f64>| v.map_or_else(String::new, |v| v.to_string());
     let mut rows: Vec<Vec<Cow<'_, str>>> = vec![HEADER.map(Cow::from).to_vec()];
     for judge in &answer.judges {
-        let mut row = |label: &str, s: &Score, of_all: [String; 2]| {
+        let mut row = |label: &str, s: &Score, of_all: [String; 3]| {
             let own = [judge.judge.to_owned(), label.to_owned(), s.n.to_string(), s.found.to_string()];
             let delays = [cell(s.delay_median_s), cell(s.delay_max_s)];
             rows.push(own.into_iter().chain(delays).chain(of_all).map(Cow::from).collect());
         };
         judge.labels.iter().for_each(|(label, s)| row(label, s, Default::default()));
-        row("", &judge.all, [judge.false_alarms.to_string(), judge.quiet_hours.to_string()]);
+        let share = cell(judge.quiet_share_in_alarm);
+        row("", &judge.all, [judge.false_alarms.to_string(), judge.quiet_hours.to_string(), share]);
     }
     csv_text(rows)
 }
@@ -152,7 +156,7 @@ fn table(answer: &Answer, out: &mut Output) -> Result<()> {
     line("false alarms an hour (all)", &mut judges.iter().map(rate))?;
     let share = |j: &Judge| {
         let share = j.quiet_share_in_alarm.map_or_else(|| "-".to_owned(), format::percent);
-        if fails(j) { format!("{share} FAILS") } else { share }
+        if j.fails() { format!("{share} FAILS") } else { share }
     };
     line("time in false alarm", &mut judges.iter().map(share))?;
     for judge in judges.iter().filter(|j| !j.all.called.is_empty()) {

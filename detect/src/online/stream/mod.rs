@@ -1,6 +1,6 @@
 //! The training-free detector: one metric, one point at a time, no look-ahead.
 //!
-//! At a short and a long time scale it compares the mean (or, for a [`Form::Level`], the growth) over the scale with that metric's own
+//! At a short and a long time scale it compares the mean (or, for a [`Form::Level`](crate::metric::Form::Level), the growth) over the scale with that metric's own
 //! past. The limit is the largest of
 //! - the level that the past's tail exceeds only as often as the stated false-alarm rate allows ([`crate::stats::tail`]), widened while
 //!   the past is short;
