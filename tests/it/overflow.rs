@@ -1,5 +1,6 @@
-//! Losses that a recorded program brings about by itself: a path, arguments or a program too long or
-//! unreadable, a table of tallies or a ring that is full. What is lost is a row, never a count. Needs root.
+//! Losses that a recorded program brings about by itself: a path, arguments or a program too long
+//! or unreadable, a table of tallies or a ring that is full. What is lost is a row, never a count.
+//! Needs root.
 
 use crate::honesty::{calls, losses, lost, record_honesty};
 use crate::record::{Place, Rows, assert_counts_hold, of};

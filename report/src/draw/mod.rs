@@ -1,4 +1,5 @@
-//! Drawing: colours and fonts, shapes on a scene, and the scene as PNG or SVG. Nothing here knows what is drawn.
+//! Drawing: colours and fonts, shapes on a scene, and the scene as PNG or SVG. Nothing here knows
+//! what is drawn.
 
 mod font;
 pub(crate) mod paint;

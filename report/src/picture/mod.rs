@@ -1,5 +1,5 @@
-//! The pictures: what stands where. [`page`] is the incident page, of charts, a heat map and a box for each window;
-//! [`learning_png`] is how training went.
+//! The pictures: what stands where. [`page`] is the incident page, of charts, a heat map and a box
+//! for each window; [`learning_png`] is how training went.
 
 mod boxes;
 mod chart;

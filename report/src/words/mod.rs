@@ -1,4 +1,5 @@
-//! Words and numbers of the page, whoever shows them: text made printable, numbers with their units.
+//! Words and numbers of the page, whoever shows them: text made printable, numbers with their
+//! units.
 
 mod text;
 pub(crate) mod units;

@@ -1,4 +1,5 @@
-//! What may judge in the place of the streaming detector: a trained model, or a detector of the registry.
+//! What may judge in the place of the streaming detector: a trained model, or a detector of the
+//! registry.
 
 use osd_detect::grid::Grid;
 use osd_detect::windows::Hit;

@@ -77,25 +77,25 @@ const TOUCHED: usize = 64 << 10;
 /// do, it uses memory: in a loop that does not, everything that the programs touch stays in the nearest cache. A real server's calls cost
 /// more still (ADR 6).
 ///
+/// The memory takes several times as long as a call, and now longer, now shorter, by what else the
+/// host's caches hold: each round without the call is followed by one with it, and a call takes
+/// what these differ by.
+///
 /// # Errors
 /// [`crate::Error::Bpf`], naming the program, if the kernel refuses one.
 pub(crate) fn prices(arch: Arch, access: &Access, plan: &AttachPlan, latency: bool) -> Result<Prices> {
     let memory = vec![1_u8; TOUCHED];
-    let cold = |call: fn()| {
-        let memory = &memory;
-        move || {
-            std::hint::black_box(memory.iter().step_by(64).map(|b| u64::from(*b)).sum::<u64>());
-            call();
-        }
+    let touch = || {
+        std::hint::black_box(memory.iter().step_by(64).map(|b| u64::from(*b)).sum::<u64>());
     };
-    let plain = median(cold(get_parent), || ());
-    let plain_path = median(cold(look_at_root), || ());
+    let plain = median_above(&touch, get_parent, || ());
+    let plain_path = median_above(&touch, look_at_root, || ());
     let mut probes = load(arch, access, plan, (true, latency))?.probes;
     probes.seed(std::process::id(), 1)?;
-    let event = median(cold(get_parent), || while probes.drain_calls(|_| ()) {});
-    let path = median(cold(look_at_root), || while probes.drain_calls(|_| ()) {});
+    let event = median_above(&touch, get_parent, || while probes.drain_calls(|_| ()) {});
+    let path = median_above(&touch, look_at_root, || while probes.drain_calls(|_| ()) {});
     probes.shed(1);
-    let tally = median(cold(get_parent), || ());
+    let tally = median_above(&touch, get_parent, || ());
     let above = |plain: f64, ns: f64| (ns - plain).max(0.0);
     Ok(Prices { event_ns: above(plain, event), path_ns: above(plain_path, path), tally_ns: above(plain, tally) })
 }
@@ -114,18 +114,38 @@ fn look_at_root() {
 
 /// Nanoseconds a call, the median of some rounds; `between` runs after each, untimed.
 fn median(call: impl Fn(), mut between: impl FnMut()) -> f64 {
-    let mut rounds: Vec<f64> = (0..ROUNDS)
-        .map(|_| {
-            // Its own time: on a busy machine most slices are interrupted by others.
-            let start = host::thread_cpu_ns();
-            for _ in 0..CALLS {
-                call();
-            }
-            let ns = (host::thread_cpu_ns() - start) as f64 / f64::from(CALLS);
-            between();
-            ns
-        })
-        .collect();
+    middle((0..ROUNDS).map(|_| {
+        let ns = round(CALLS, &call);
+        between();
+        ns
+    }))
+}
+
+/// Nanoseconds that `call` takes beyond `touch`, the median of some pairs of rounds; `between` runs after each, untimed.
+fn median_above(touch: &impl Fn(), call: fn(), mut between: impl FnMut()) -> f64 {
+    middle((0..ROUNDS).map(|_| {
+        let without = round(CALLS / 2, touch);
+        let with = round(CALLS / 2, &|| {
+            touch();
+            call();
+        });
+        between();
+        with - without
+    }))
+}
+
+/// Nanoseconds of one `call` of `n` in a row.
+fn round(n: u32, call: &impl Fn()) -> f64 {
+    // Its own time: on a busy machine most slices are interrupted by others.
+    let start = host::thread_cpu_ns();
+    for _ in 0..n {
+        call();
+    }
+    (host::thread_cpu_ns() - start) as f64 / f64::from(n)
+}
+
+fn middle(rounds: impl Iterator<Item = f64>) -> f64 {
+    let mut rounds: Vec<f64> = rounds.collect();
     rounds.sort_by(f64::total_cmp);
-    rounds[ROUNDS / 2]
+    rounds[rounds.len() / 2]
 }
