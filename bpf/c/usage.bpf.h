@@ -28,6 +28,24 @@ static __always_inline void fill_totals(struct totals *to, struct task_struct *t
 	to->write_bytes = GET(task, ioac.write_bytes);
 }
 
+/* As in include/linux/sched.h, where they have been so since Linux 4.14. */
+#define TASK_UNINTERRUPTIBLE 0x0002
+#define TASK_STOPPED_OR_TRACED 0x000c
+#define TASK_NOLOAD 0x0400 /* sleeps so without waiting for anything, as idle kernel threads do */
+
+static __always_inline __u32 state_of(struct task_struct *task, const bool typed)
+{
+	__u32 state;
+
+	/* Called `state` before Linux 5.14, where it is not told. */
+	if (!bpf_core_field_exists(task->__state))
+		return 0;
+	state = GET(task, __state);
+	if (state & TASK_STOPPED_OR_TRACED)
+		return STATE_STOPPED;
+	return state & TASK_UNINTERRUPTIBLE && !(state & TASK_NOLOAD) ? STATE_UNINTERRUPTIBLE : 0;
+}
+
 static __always_inline void fill_usage(struct usage *u, struct task_struct *task, const struct thread *t, const bool typed)
 {
 	struct task_struct *leader = GET(task, group_leader);
@@ -45,6 +63,8 @@ static __always_inline void fill_usage(struct usage *u, struct task_struct *task
 	u->rss_shmem_pages = mm ? PAGES(mm, 3) : 0;
 	u->pid = GET(task, tgid);
 	u->exiting = !!(GET(task, flags) & PF_EXITING);
+	u->state = state_of(task, typed);
+	bpf_probe_read_kernel_str(u->comm, sizeof(u->comm), task->comm);
 }
 
 /* A pass over all threads of the host; what is not a target costs one look-up. Without the kernel's BTF user space does this. */

@@ -44,6 +44,12 @@ struct counted {
 	__u64 n_io_uring_sqes;
 };
 
+/* What a thread is doing, of what is told; 0: anything else. */
+enum thread_state {
+	STATE_STOPPED = 1, /* by a signal or a debugger */
+	STATE_UNINTERRUPTIBLE = 2,
+};
+
 /* What a thread used so far. */
 struct usage {
 	__u64 thread_seq;
@@ -59,8 +65,11 @@ struct usage {
 	__s64 rss_shmem_pages;
 	__u32 pid;
 	__u32 exiting; /* 1: it is ending */
+	__u32 state; /* STATE_* */
+	__u32 pad;
+	char comm[COMM_BYTES]; /* its own name, which need not be that of its process */
 };
-_Static_assert(sizeof(struct usage) == 208, "wire size");
+_Static_assert(sizeof(struct usage) == 232, "wire size");
 
 /* Of a call whose entry nobody saw, as none is seen with `latency` off. */
 #define NO_DURATION (~0ULL)
@@ -214,6 +223,7 @@ enum loss {
 /* Makes the enums part of an object's BTF. */
 struct wire_numbers {
 	enum wire_size size;
+	enum thread_state state;
 	enum call_args_bits args;
 	enum life_kind life;
 	enum loss loss;

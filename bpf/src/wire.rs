@@ -5,7 +5,7 @@
 
 pub use crate::skeleton::types::{
     call, call_args_bits, call_ring, call_with_path, counted, ended_thread, life, life_exec, life_kind,
-    life_thread_exit, loss, tally, tally_key, tally_slot, thread, totals, usage, wire_size,
+    life_thread_exit, loss, tally, tally_key, tally_slot, thread, thread_state, totals, usage, wire_size,
 };
 
 /// A record of fixed layout made of integers only, so that any bytes of the right length are one.
@@ -35,7 +35,7 @@ macro_rules! wire {
 }
 // SAFETY: as above; without padding. Its fields are the kernel side's own, and its size is of no matter here.
 unsafe impl Wire for thread {}
-wire!(call: 40, counted: 64, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 288, ended_thread: 112, usage: 208, tally_key: 8, tally: 184, tally_slot: 192, totals: 80);
+wire!(call: 40, counted: 64, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 312, ended_thread: 112, usage: 232, tally_key: 8, tally: 184, tally_slot: 192, totals: 80);
 
 /// Bytes of a [`life_exec`] before its text, which is sent only as far as it is filled.
 pub const EXEC_TEXT_OFFSET: usize = std::mem::offset_of!(life_exec, text);

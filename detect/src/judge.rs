@@ -14,6 +14,7 @@ use crate::combine::windows::{self, Group, Hit};
 use crate::data::metric::{Form, Metric};
 use crate::data::series::Table;
 use crate::detector::{Batch, Entry, Error, Make, Online, Scores, Setting, Sight};
+use crate::online::shape::Shape;
 use crate::stats::robust;
 use std::borrow::Cow;
 use std::ops::Range;
@@ -130,7 +131,8 @@ fn one_by_one(
             let start = (run.start + 1).saturating_sub(first.reach);
             let tail = rate.as_ref().map_or(0.0, |r| (r.per_hour(values[peak], setting.interval_s) / share).min(1.0));
             let severity = (values[peak] / threshold).min(f64::MAX);
-            let hit = Hit { metric, start, end: run.end, severity, tail, rising: scores[peak].rising };
+            let hit =
+                Hit { metric, start, end: run.end, severity, tail, rising: scores[peak].rising, shape: Shape::Shift };
             out.hits.extend(watched.sharp(hit).filter(|h| watched.matters(h)));
         }
     }
@@ -179,7 +181,7 @@ fn together(
             // kernel leaves alone.
             let hit = |start, end| {
                 let rising = watched.mean(start..end) >= watched.usual;
-                Hit { metric, start, end, severity, tail, rising }
+                Hit { metric, start, end, severity, tail, rising, shape: Shape::Shift }
             };
             let by_parts = || {
                 let (from, to) = windows::sharpen(&inside, middle, true, 0, inside.len(), 0);

@@ -26,5 +26,6 @@ pub mod stats;
 pub use batch::{plain, residual, scoring};
 pub use combine::{alarm_rate, alarms, ensemble, windows};
 pub use data::{grid, metric, rng, scaler, series};
-pub use online::{novelty, stream};
-pub use stats::{histogram, rates, robust, tail};
+pub use online::shape::Shape;
+pub use online::{novelty, stream, watch};
+pub use stats::{histogram, rates, robust, tail, trend};

@@ -6,7 +6,7 @@ use crate::detector::Entry;
 use crate::{batch, combine, online};
 
 /// What `osd analyze` judges by unless another is asked for.
-pub const DEFAULT: &str = online::stream::ENTRY.name;
+pub const DEFAULT: &str = online::watch::ENTRY.name;
 
 /// All of them, in the order in which tables show them: those of one metric, the baselines, what osd uses on many metrics.
 pub fn all() -> impl Iterator<Item = &'static Entry> {

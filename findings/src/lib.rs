@@ -174,10 +174,36 @@ pub struct Window {
     pub sequence: Vec<SequenceCall>,
     /// That thread, in words: `redis-server/1234`.
     pub sequence_thread: String,
+    /// Of a fall: where the time went instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Reason>,
+    /// It is the first of several alike that come at equal distances; the others have no window of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recurs: Option<Recurrence>,
     /// Rate comparisons made, before correction for their number.
     pub hypotheses: u64,
     /// Seconds of baseline compared with.
     pub baseline_s: f64,
+}
+
+/// Why a metric fell: what those who made it did with the time instead.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reason {
+    /// `stopped`, `throttled`, `not run`, `waiting` or `computing`.
+    pub kind: String,
+    /// Share of the window's time that it explains, 0..=1.
+    pub share: f64,
+    /// In words, with who or what is behind it.
+    pub text: String,
+}
+
+/// Windows alike that come at equal distances.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recurrence {
+    /// Median distance of their beginnings.
+    pub every_ns: i64,
+    /// Beginnings and ends of all of them, the first included.
+    pub spans_ns: Vec<(i64, i64)>,
 }
 
 /// A metric inside a window against its baseline.

@@ -22,6 +22,7 @@ mod inputs;
 mod interop;
 mod live;
 mod losses;
+mod operators;
 mod outputs;
 mod overflow;
 mod record;

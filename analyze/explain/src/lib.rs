@@ -15,6 +15,8 @@ mod error;
 mod evidence;
 mod find;
 mod pattern;
+mod recurring;
+
 mod window;
 mod words;
 

@@ -1,10 +1,12 @@
 //! Patterns: what a window looks like, decided by which metrics and calls have the excess.
 //!
-//! The order is the rule. What names one cause for sure comes first (processes that start, flushes), what many causes
+//! The order is the rule. What fell first or changed slowly is told before what rose; what names one cause for sure comes first (processes
+//! that start, flushes), what many causes
 //! share comes last (calls, CPU). Each share below was set by hand on the ten faults of the labelled workload, so that each gets
 //! its own name and none of the others takes it: test `live::every_fault_of_the_demo_is_found_and_named`.
 
-use osd_detect::windows::Group;
+use osd_detect::Shape;
+use osd_detect::windows::{Group, Hit};
 use osd_findings::{ErrorShift, MetricShift, SyscallShift};
 use osd_signals::metric::MetricId;
 use std::fmt;
@@ -23,11 +25,21 @@ pub(crate) enum Pattern {
     OutgoingTransfer,
     IncomingTransfer,
     MemoryGrowth,
+    MemoryLeak,
+    /// Of CPU, slowly.
+    CpuClimb,
+    /// Of any other metric, slowly.
+    Climb,
+    Decline,
+    /// A job that ran at regular times.
+    MissedRun,
     HeavyWriting,
     HeavyReading,
     ConnectionBurst,
     ThreadBurst,
     MappingChurn,
+    /// Of these calls.
+    SlowCalls(&'static str),
     /// Of this call.
     Surge(String),
     CpuBurn,
@@ -48,11 +60,17 @@ impl fmt::Display for Pattern {
             Self::OutgoingTransfer => "outgoing transfer",
             Self::IncomingTransfer => "incoming transfer",
             Self::MemoryGrowth => "memory growth",
+            Self::MemoryLeak => "memory leak",
+            Self::CpuClimb => "CPU climb",
+            Self::Climb => "slow climb",
+            Self::Decline => "slow decline",
+            Self::MissedRun => "missed run",
             Self::HeavyWriting => "heavy writing",
             Self::HeavyReading => "heavy reading",
             Self::ConnectionBurst => "connection burst",
             Self::ThreadBurst => "thread burst",
             Self::MappingChurn => "mapping churn",
+            Self::SlowCalls(calls) => return write!(f, "slow {calls}"),
             Self::Surge(syscall) => return write!(f, "{syscall} surge"),
             Self::CpuBurn => "CPU burn",
             Self::Stall => "stall",
@@ -63,6 +81,11 @@ impl fmt::Display for Pattern {
 }
 
 impl Pattern {
+    /// Whether it is a change that has been going on.
+    pub(crate) fn is_slow(&self) -> bool {
+        matches!(self, Self::MemoryLeak | Self::FdLeak | Self::CpuClimb | Self::Climb | Self::Decline)
+    }
+
     /// The metrics that may lead a window of this pattern, the best first.
     fn leading(&self) -> &'static [MetricId] {
         use MetricId::{
@@ -78,7 +101,8 @@ impl Pattern {
             Self::FileNameStorm => &[CallsFiles, Syscalls],
             Self::OutgoingTransfer => &[NetTx],
             Self::IncomingTransfer => &[NetRx],
-            Self::MemoryGrowth => &[Rss],
+            Self::MemoryGrowth | Self::MemoryLeak => &[Rss],
+            Self::CpuClimb => &[Cpu],
             Self::HeavyWriting => &[Write],
             Self::HeavyReading => &[Read],
             Self::ConnectionBurst => &[CallsConnections, Syscalls],
@@ -87,7 +111,9 @@ impl Pattern {
             Self::Surge(_) => &[Syscalls],
             Self::CpuBurn => &[Cpu],
             Self::Stall => &[Syscalls, NetTx, NetRx],
-            Self::LargeValues | Self::Unusual => &[],
+            Self::LargeValues | Self::Unusual | Self::SlowCalls(_) | Self::Climb | Self::Decline | Self::MissedRun => {
+                &[]
+            }
         }
     }
 }
@@ -150,6 +176,12 @@ fn pattern(facts: &Facts<'_>) -> (Pattern, &'static [MetricId]) {
         (pattern, leading)
     };
     let rose = |metric| facts.rose(metric);
+    if let Some(pattern) = fallen(facts.group) {
+        return led(pattern);
+    }
+    if let Some((pattern, preferred)) = slow(facts.group) {
+        return (pattern, preferred);
+    }
     if rose(MetricId::ProcessesStarted) && facts.new_processes >= 3 {
         return led(Pattern::ForkBurst);
     }
@@ -193,6 +225,10 @@ fn pattern(facts: &Facts<'_>) -> (Pattern, &'static [MetricId]) {
     if rose(MetricId::CallsMemory) && facts.share(MetricId::CallsMemory) >= 0.3 {
         return led(Pattern::MappingChurn);
     }
+    let strongest = facts.group.hits.iter().find(|h| MetricId::at(h.metric).metric().opens_windows);
+    if let Some(calls) = strongest.filter(|h| h.rising).and_then(|h| slow_calls(MetricId::at(h.metric))) {
+        return led(Pattern::SlowCalls(calls));
+    }
     let surge = facts.syscalls.first().filter(|s| !s.by_time && s.share > 0.0);
     let surge = surge.map(|first| Pattern::Surge(first.syscall.clone()));
     if rose(MetricId::Syscalls)
@@ -209,6 +245,51 @@ fn pattern(facts: &Facts<'_>) -> (Pattern, &'static [MetricId]) {
     }
     // Calls that rose without an alarm of their own lead nothing.
     (surge.unwrap_or(Pattern::Unusual), &[])
+}
+
+/// A fall that came before all that rose in the window and is at least half of it: what rises then is what was held back.
+fn fallen(group: &Group) -> Option<Pattern> {
+    let opens = |h: &&Hit| MetricId::at(h.metric).metric().opens_windows;
+    let is_fall = |h: &&Hit| !h.rising && !matches!(h.shape, Shape::Climb);
+    let first = |rising: bool| group.hits.iter().filter(opens).filter(|h| h.rising == rising).map(|h| h.start).min();
+    let longest = group.hits.iter().filter(opens).filter(is_fall).max_by_key(|h| h.end - h.start)?;
+    let leads = first(true).is_none_or(|rise| longest.start <= rise);
+    let long = 2 * (longest.end - longest.start) >= group.end - group.start;
+    let missed = group.hits.iter().filter(opens).all(|h| matches!(h.shape, Shape::Missed { .. }));
+    (leads && long).then_some(if missed { Pattern::MissedRun } else { Pattern::Stall })
+}
+
+/// What the calls are called whose time this metric is.
+fn slow_calls(metric: MetricId) -> Option<&'static str> {
+    match metric {
+        MetricId::LatencySync => Some("flushes"),
+        MetricId::LatencyReads => Some("reads"),
+        MetricId::LatencyReceives => Some("receives"),
+        MetricId::LatencyWrites => Some("writes"),
+        MetricId::LatencyConnects => Some("connects"),
+        _ => None,
+    }
+}
+
+/// A climb, where nothing sudden of the same metric is as strong: how it is called, and who leads.
+fn slow(group: &Group) -> Option<(Pattern, &'static [MetricId])> {
+    let opens = |h: &&Hit| MetricId::at(h.metric).metric().opens_windows;
+    let climbs = group.hits.iter().filter(opens).filter(|h| h.shape == Shape::Climb);
+    let longest = climbs.max_by_key(|h| (h.end - h.start, h.metric == MetricId::Rss as usize))?;
+    let sudden = group.hits.iter().filter(opens).filter(|h| h.shape != Shape::Climb && h.rising);
+    let sudden_s = sudden.map(|h| h.end - h.start).max().unwrap_or(0);
+    if 2 * sudden_s > longest.end - longest.start {
+        return None;
+    }
+    let pattern = match MetricId::at(longest.metric) {
+        _ if !longest.rising => Pattern::Decline,
+        MetricId::Rss => Pattern::MemoryLeak,
+        MetricId::Fds => Pattern::FdLeak,
+        MetricId::Cpu => Pattern::CpuClimb,
+        _ => Pattern::Climb,
+    };
+    let leading = pattern.leading();
+    Some((pattern, leading))
 }
 
 /// Bytes on the network: which way, and whether there were more messages or larger ones.

@@ -4,7 +4,8 @@
 use crate::compare::Context;
 use crate::evidence::{By, Ranked, Topic, Verbatim};
 use crate::{Config, Result, pattern, words};
-use osd_detect::windows::{self, Group};
+use osd_detect::Shape;
+use osd_detect::windows::{self, Group, Hit};
 use osd_findings::{ErrorShift, SyscallShift, Window};
 use osd_signals::metric::MetricId;
 
@@ -46,6 +47,8 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
         messages: context.messages(&frame),
     };
     let (pattern, primary) = pattern::decide(&facts);
+    let reason = if pattern == pattern::Pattern::Stall { context.reason(&frame)? } else { None };
+    let climb = if pattern.is_slow() { context.climb(&frame, group, primary)? } else { None };
     let mut shifts = shifts.clone();
     if let Some(i) = shifts.iter().position(|s| s.metric == primary.name()) {
         shifts[..=i].rotate_right(1);
@@ -71,6 +74,8 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
         new_processes,
         sequence: verbatim.sequence.clone(),
         sequence_thread: busiest.map_or_else(String::new, |(t, calls)| context.thread(t, calls, &frame)),
+        reason,
+        recurs: None,
         hypotheses,
         baseline_s: frame.outside_s,
     };
@@ -81,10 +86,18 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
         calls_excess,
         n_new_processes,
         objects: verbatim.objects,
+        climb,
+        every_s: every(group).map(|points| grid.seconds(points)),
     };
     window.sentence = words::sentence(&window, &extra);
     window.details = words::details(&window, &extra);
     Ok(window)
+}
+
+/// Points between the runs, of which one was missed.
+fn every(group: &Group) -> Option<usize> {
+    let of = |hit: &Hit| if let Shape::Missed { every } = hit.shape { Some(every) } else { None };
+    group.hits.iter().find_map(of)
 }
 
 /// What the sentences about these calls and errors are about, in this order.

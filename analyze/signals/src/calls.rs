@@ -18,6 +18,10 @@ pub struct CallSeries {
     pub errors: Vec<f64>,
     /// Time in them, ns.
     pub time_ns: Vec<f64>,
+    /// Logarithms to the base 2 of how long each took in ns, added up; of those in `timed`.
+    pub log2_ns: Vec<f64>,
+    /// Calls of which it is known how long they took.
+    pub timed: Vec<f64>,
     /// Calls in all.
     pub total: u64,
 }
@@ -29,7 +33,7 @@ pub struct CallSeries {
 pub fn read(recording: &Recording, grid: Grid, range: Option<&Range<i64>>) -> Result<Vec<CallSeries>> {
     let mut calls: Vec<CallSeries> = vec![];
     let mut index_of: HashMap<String, usize> = HashMap::new();
-    let columns = ["ts", "dur_ns", "syscall", "count", "errors", "total_ns"];
+    let columns = ["ts", "dur_ns", "syscall", "count", "errors", "total_ns", "latency_log2"];
     for batch in recording.read(&query(Kind::Tally, &columns, range))? {
         let batch = batch?;
         let columns = Columns::of(&batch, recording.path());
@@ -40,28 +44,39 @@ pub fn read(recording: &Recording, grid: Grid, range: Option<&Range<i64>>) -> Re
                 *index_of.entry(name.to_owned()).or_insert_with(|| {
                     let zeros = || vec![0.0; grid.len];
                     let (name, count) = (name.to_owned(), zeros());
-                    calls.push(CallSeries { name, count, errors: zeros(), time_ns: zeros(), total: 0 });
+                    let (errors, time_ns, log2_ns, timed) = (zeros(), zeros(), zeros(), zeros());
+                    calls.push(CallSeries { name, count, errors, time_ns, log2_ns, timed, total: 0 });
                     calls.len() - 1
                 })
             })
             .collect();
         let (dur, count) = (columns.u64("dur_ns")?, columns.u64("count")?);
         let (errors, time) = (columns.u64("errors")?, columns.u64("total_ns")?);
+        let histograms = columns.list("latency_log2")?;
         for (row, ts) in columns.ts()?.iter().enumerate() {
             let Some(index) = names.code(row).map(|code| indices[code]) else { continue };
             let get = |numbers: &U64s<'_>| numbers.at(row).unwrap_or(0);
             let call = &mut calls[index];
             let (count, errors, time) = (get(&count), get(&errors), get(&time));
             call.total = call.total.saturating_add(count);
+            let (timed, log2_ns) = histograms.at(row).map_or((0.0, 0.0), logarithms);
             grid.spread(*ts, get(&dur).max(1), |bin, share| {
                 call.count[bin] += count as f64 * share;
                 call.errors[bin] += errors as f64 * share;
                 call.time_ns[bin] += time as f64 * share;
+                call.log2_ns[bin] += log2_ns * share;
+                call.timed[bin] += timed * share;
             });
         }
     }
     calls.sort_by(|a, b| b.total.cmp(&a.total).then_with(|| a.name.cmp(&b.name)));
     Ok(calls)
+}
+
+/// How many calls a histogram of log2(ns) holds, and the sum of their logarithms; a bucket's calls lie at its middle.
+fn logarithms(histogram: &[u64]) -> (f64, f64) {
+    let buckets = histogram.iter().enumerate();
+    buckets.fold((0.0, 0.0), |(n, sum), (i, count)| (n + *count as f64, sum + *count as f64 * (i as f64 + 0.5)))
 }
 
 /// Whether the duration of `syscall` is mostly the caller's choice: time in it says little.

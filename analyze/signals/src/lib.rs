@@ -18,7 +18,9 @@ pub mod metric;
 pub mod parallel;
 pub mod processes;
 pub mod samples;
+mod shared;
 pub mod table;
+pub mod threads;
 
 pub use error::{Error, Result};
 pub use table::Table;

@@ -52,6 +52,16 @@ pub enum MetricId {
     CallsMemory,
     /// Calls that make connections.
     CallsConnections,
+    /// Time of a call that flushes to storage.
+    LatencySync,
+    /// Time of a call that reads.
+    LatencyReads,
+    /// Time of a call that receives.
+    LatencyReceives,
+    /// Time of a call that writes.
+    LatencyWrites,
+    /// Time of a call that connects.
+    LatencyConnects,
 }
 
 /// What a metric is made of.
@@ -65,6 +75,12 @@ pub enum Source {
     Calls(&'static [&'static str]),
     /// Forks and execs, from `process` rows; per second.
     Starts,
+    /// How long a call of these names takes, from the histograms of `tally` rows: the geometric mean, which one call that waited for long
+    /// does not move, seconds.
+    ///
+    /// A call that waits for whoever calls takes longer when there is less to do. So where there are fewer calls than there were so
+    /// far, it counts for as much less: what is judged is what all of them together cost.
+    Latency(&'static [&'static str]),
 }
 
 /// One metric.
@@ -126,7 +142,7 @@ impl Metric {
     pub fn columns(&self) -> &'static [&'static str] {
         match self.source {
             Source::Counter(columns, _) | Source::Level(columns) => columns,
-            Source::Calls(_) | Source::Starts => &[],
+            Source::Calls(_) | Source::Starts | Source::Latency(_) => &[],
         }
     }
 
@@ -141,12 +157,13 @@ const KIB: f64 = 1_024.0;
 const NS: f64 = 1e-9;
 
 /// All metrics, in the order of [`MetricId`]; the first five are the headline.
-pub static METRICS: [Metric; 19] = {
+pub static METRICS: [Metric; 24] = {
     use MetricId::{
-        CallsConnections, CallsFiles, CallsLocks, CallsMemory, CallsSync, Cpu, Ctx, Errors, Faults, Fds, NetRx, NetTx,
-        ProcessesStarted, Read, Rss, Runq, Syscalls, Threads, Write,
+        CallsConnections, CallsFiles, CallsLocks, CallsMemory, CallsSync, Cpu, Ctx, Errors, Faults, Fds,
+        LatencyConnects, LatencyReads, LatencyReceives, LatencySync, LatencyWrites, NetRx, NetTx, ProcessesStarted,
+        Read, Rss, Runq, Syscalls, Threads, Write,
     };
-    use Source::{Calls, Counter, Level, Starts};
+    use Source::{Calls, Counter, Latency, Level, Starts};
     [
         Metric::new((Cpu, "cpu", "cores"), ("CPU", "CPU"), Counter(&["cpu_ns"], NS), (0.2, 0.6)).seen_by_models(0.02),
         Metric::new(
@@ -306,6 +323,37 @@ pub static METRICS: [Metric; 19] = {
             ("Connection calls", "connection calls"),
             Calls(&["socket", "connect", "accept", "accept4"]),
             (50.0, 2.0),
+        ),
+        // Four times as long is news, whatever the device; below these floors a person feels nothing.
+        Metric::new(
+            (LatencySync, "latency_sync", "s"),
+            ("Time of a flush", "the time of a flush to storage"),
+            Latency(&["fsync", "fdatasync", "sync_file_range", "msync"]),
+            (0.02, 3.0),
+        ),
+        Metric::new(
+            (LatencyReads, "latency_reads", "s"),
+            ("Time of a read", "the time of a read"),
+            Latency(&["read", "pread64", "readv", "preadv", "preadv2"]),
+            (0.002, 3.0),
+        ),
+        Metric::new(
+            (LatencyReceives, "latency_receives", "s"),
+            ("Time of a receive", "the time of a receive"),
+            Latency(&["recvfrom", "recvmsg", "recvmmsg"]),
+            (0.002, 3.0),
+        ),
+        Metric::new(
+            (LatencyWrites, "latency_writes", "s"),
+            ("Time of a write", "the time of a write"),
+            Latency(&["write", "pwrite64", "writev", "pwritev", "pwritev2"]),
+            (0.002, 3.0),
+        ),
+        Metric::new(
+            (LatencyConnects, "latency_connects", "s"),
+            ("Time of a connect", "the time of a connect"),
+            Latency(&["connect"]),
+            (0.02, 3.0),
         ),
     ]
 };

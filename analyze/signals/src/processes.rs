@@ -22,11 +22,18 @@ pub struct ProcessLife {
     pub born_ns: Option<i64>,
     /// When it was first met.
     pub met_ns: i64,
+    /// It was forked while recorded, and first executed a program at this time; `i64::MAX`: it did not.
+    copy_until_ns: Option<i64>,
     /// Each time it began to run a program: its fork, its execs. In the order of the rows.
     pub starts_ns: Vec<i64>,
 }
 
 impl ProcessLife {
+    /// Whether it still was what its parent had forked.
+    pub fn is_copy_at(&self, ts_ns: i64) -> bool {
+        self.copy_until_ns.is_some_and(|until| ts_ns < until)
+    }
+
     /// What it was called at that time; before its first row, by that one's name. `None` if no row names it.
     pub fn comm_at(&self, ts_ns: i64) -> Option<&str> {
         let known = self.names.partition_point(|(from, _)| *from <= ts_ns);
@@ -76,6 +83,11 @@ pub fn read(recording: &Recording) -> Result<BTreeMap<u64, ProcessLife>> {
                 if let Some(value) = value.filter(|v| !v.is_empty()) {
                     value.clone_into(field);
                 }
+            }
+            match event {
+                Some("fork") => life.copy_until_ns = Some(life.copy_until_ns.unwrap_or(i64::MAX)),
+                Some("exec") => life.copy_until_ns = life.copy_until_ns.map(|until| until.min(*ts)),
+                _ => {}
             }
             if matches!(event, Some("fork" | "exec")) {
                 life.born_ns.get_or_insert(*ts);

@@ -9,6 +9,8 @@
 use crate::coverage::Coverage;
 use crate::grid::query;
 use crate::metric::{METRICS, Metric, MetricId, N_LEVELS, PerMetric, Source};
+use crate::processes::ProcessLife;
+use crate::shared::Shared;
 use osd_detect::grid::Grid;
 use osd_recording::{Columns, Kind, Recording, Result, U64s};
 use std::collections::{BTreeMap, HashMap};
@@ -92,6 +94,8 @@ struct Held {
     next: usize,
     /// Of the metrics that are levels, in their order.
     values: [f64; N_LEVELS],
+    /// Of memory, what it shares with others of its program.
+    shared: f64,
 }
 
 impl Sums {
@@ -99,8 +103,13 @@ impl Sums {
     ///
     /// # Errors
     /// If the recording cannot be read.
-    pub fn read(recording: &Recording, grid: Grid, range: Option<&Range<i64>>) -> Result<Self> {
-        let mut columns = vec!["net_rx_msgs", "net_tx_msgs", "cpu_ns"];
+    pub fn read(
+        recording: &Recording,
+        grid: Grid,
+        range: Option<&Range<i64>>,
+        processes: &BTreeMap<u64, ProcessLife>,
+    ) -> Result<Self> {
+        let mut columns = vec!["net_rx_msgs", "net_tx_msgs", "cpu_ns", "minor_faults"];
         let mut counters: Vec<(MetricId, f64, Range<usize>)> = vec![];
         let mut levels: Vec<(MetricId, Range<usize>)> = vec![];
         for metric in &METRICS {
@@ -109,7 +118,7 @@ impl Sums {
             match metric.source {
                 Source::Counter(_, factor) => counters.push((metric.id, factor, own)),
                 Source::Level(_) => levels.push((metric.id, own)),
-                Source::Calls(_) | Source::Starts => {}
+                Source::Calls(_) | Source::Starts | Source::Latency(_) => {}
             }
         }
         let zeros = || vec![0.0; grid.len];
@@ -119,6 +128,7 @@ impl Sums {
         let mut cpu_of: BTreeMap<u64, Vec<f32>> = BTreeMap::new();
         let mut messages = [zeros(), zeros()];
         let mut held: HashMap<u64, Held> = HashMap::new();
+        let mut memory = Shared::new(recording.metadata().host.page_bytes, grid.len);
         let per_s = 1e9 / grid.step_ns as f64;
         for_each(recording, grid, range, &columns, |sample| {
             coverage.add(grid, sample.ts_ns, sample.dur_ns);
@@ -145,21 +155,33 @@ impl Sums {
                 }
             }
             let (Some((first, _)), Some((last, _))) = (sample.shares.first(), sample.shares.last()) else { return };
+            let life = processes.get(&sample.proc);
             let mut values = [0.0; N_LEVELS];
+            let mut shared = 0.0;
             for ((id, own), value) in levels.iter().zip(&mut values) {
                 for level in own.clone().filter_map(|c| sample.value(c)) {
                     seen[*id] = true;
                     *value += level as f64;
                 }
-            }
-            let before = held.get(&sample.proc).copied().unwrap_or(Held { next: *first, values });
-            let from = if first.saturating_sub(before.next) > HOLD_BINS { *first } else { before.next };
-            for (i, (id, _)) in levels.iter().enumerate() {
-                for bin in from..=*last {
-                    sums[*id][bin] += if bin < *first { before.values[i] } else { values[i] };
+                if *id == MetricId::Rss {
+                    let anon = own.clone().next().and_then(|c| sample.value(c)).unwrap_or(0) as f64;
+                    shared = *value - anon;
+                    let copied = life.is_some_and(|l| l.is_copy_at(sample.ts_ns));
+                    *value = if copied { memory.own(sample.proc, anon, sample.value(3).unwrap_or(0)) } else { anon };
                 }
             }
-            held.insert(sample.proc, Held { next: (*last + 1).max(before.next), values });
+            let now = Held { next: *first, values, shared };
+            let before = held.get(&sample.proc).copied().unwrap_or(now);
+            let from = if first.saturating_sub(before.next) > HOLD_BINS { *first } else { before.next };
+            let program = life.map_or("", |l| l.exe.as_str());
+            for bin in from..=*last {
+                let held = if bin < *first { &before } else { &now };
+                for ((id, _), value) in levels.iter().zip(held.values) {
+                    sums[*id][bin] += value;
+                }
+                sums[MetricId::Rss][bin] += memory.put(program, bin, held.shared);
+            }
+            held.insert(sample.proc, Held { next: (*last + 1).max(before.next), ..now });
         })?;
         let metrics = sums.map(|metric, sum| seen[metric.id].then_some(sum));
         Ok(Self { metrics, coverage, cpu_of, messages })

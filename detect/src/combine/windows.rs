@@ -1,5 +1,7 @@
 //! From hits on single metrics to windows with sharp edges.
 
+use crate::online::shape::Shape;
+
 /// A span in which one metric alarmed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
@@ -15,6 +17,8 @@ pub struct Hit {
     pub tail: f64,
     /// A rise; else a fall.
     pub rising: bool,
+    /// What it is about.
+    pub shape: Shape,
 }
 
 /// Hits that belong together.
@@ -101,7 +105,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn hit(metric: usize, start: usize, end: usize, severity: f64) -> Hit {
-        Hit { metric, start, end, severity, tail: 0.1, rising: true }
+        Hit { metric, start, end, severity, tail: 0.1, rising: true, shape: Shape::Shift }
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! Statistics that know nothing of detectors: [`robust`] location and scale, the upper [`tail`] of
-//! a distribution, [`rates`] of events compared, [`histogram`]s of durations.
+//! a distribution, [`rates`] of events compared, [`histogram`]s of
+//! durations, [`trend`]s.
 
 pub mod histogram;
 pub mod rates;
 pub mod robust;
 pub(crate) mod special;
 pub mod tail;
+pub mod trend;

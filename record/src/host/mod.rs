@@ -7,17 +7,21 @@
 
 mod about;
 pub(crate) mod capabilities;
+mod cgroups;
 pub(crate) mod checks;
 mod clocks;
 pub(crate) mod command;
 pub(crate) mod kernel;
 pub(crate) mod libbpf_log;
 mod meter;
+mod neighbours;
 pub(crate) mod proc;
 pub(crate) mod text;
 pub(crate) mod threads;
 
 pub(crate) use about::{describe, n_present_cpus, page_bytes, random_id};
+pub(crate) use cgroups::Cgroups;
 pub(crate) use clocks::{boottime_ns, own_cpu_ns, own_usage, read_clocks, thread_cpu_ns};
 pub(crate) use meter::HostMeter;
+pub(crate) use neighbours::Neighbours;
 pub(crate) use proc::{n_fds, read_info, running_text};

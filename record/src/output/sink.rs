@@ -3,11 +3,14 @@
 
 use super::writer_thread::{Batch, WriterHandle};
 use crate::error::Result;
-use crate::host::{self, HostMeter};
+use crate::host::{self, Cgroups, HostMeter, Neighbours};
 use osd_recording::rows::Row;
 use osd_recording::{ClockTable, Metadata, Writer};
 use std::time::{Duration, Instant};
 
+/// How often it is looked which control groups the processes are in, and in how many of these at most.
+const MEETINGS_NS: i64 = 1_000_000_000;
+const MOST_MET: usize = 64;
 /// How often the three clocks are compared.
 const CLOCK_POINTS: Duration = Duration::from_secs(5);
 
@@ -19,13 +22,26 @@ pub(crate) struct Sink {
     /// Start of the interval under way (UTC).
     pub(crate) interval_start_ns: i64,
     host: HostMeter,
+    cgroups: Cgroups,
+    neighbours: Neighbours,
+    next_meeting_ns: i64,
     next_clock: Instant,
 }
 
 impl Sink {
     pub(crate) fn new(writer: WriterHandle, clock: ClockTable, metadata: Metadata) -> Self {
         let next_clock = Instant::now() + CLOCK_POINTS;
-        Self { writer, clock, metadata, interval_start_ns: 0, host: HostMeter::new(), next_clock }
+        Self {
+            writer,
+            clock,
+            metadata,
+            interval_start_ns: 0,
+            host: HostMeter::new(),
+            cgroups: Cgroups::new(),
+            neighbours: Neighbours::default(),
+            next_meeting_ns: 0,
+            next_clock,
+        }
     }
 
     /// UTC now.
@@ -58,10 +74,23 @@ impl Sink {
         (end_ns - self.interval_start_ns).max(0).unsigned_abs()
     }
 
-    /// What the whole host did in the interval, which ends at `end_ns`.
-    pub(crate) fn host_row(&mut self, end_ns: i64) -> Option<Row> {
-        let dur_ns = self.dur_ns(end_ns);
-        self.host.interval(self.interval_start_ns, dur_ns).map(Row::from)
+    /// What surrounds the recorded processes in the interval, which ends at `end_ns`: the host, the groups that they are in, and who
+    /// else ran while they waited for `waited_ns`.
+    pub(crate) fn surroundings<I: Iterator<Item = u32>>(
+        &mut self,
+        end_ns: i64,
+        waited_ns: u64,
+        live: impl Fn() -> I,
+    ) -> Vec<Row> {
+        let (start_ns, dur_ns) = (self.interval_start_ns, self.dur_ns(end_ns));
+        if end_ns >= self.next_meeting_ns {
+            self.next_meeting_ns = end_ns + MEETINGS_NS;
+            self.cgroups.meet(live().take(MOST_MET));
+        }
+        let mut rows: Vec<Row> = self.host.interval(start_ns, dur_ns).into_iter().map(Row::from).collect();
+        rows.extend(self.cgroups.interval(start_ns, dur_ns).into_iter().map(Row::from));
+        rows.extend(self.neighbours.interval(end_ns, dur_ns, waited_ns, live()).into_iter().map(Row::from));
+        rows
     }
 
     /// Compares the clocks, if it is time.

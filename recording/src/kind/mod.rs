@@ -6,10 +6,12 @@
 //! written: one by one, or column by column where they come by the million (`parts.rs`). `schema.rs` is the table of all columns,
 //! derived from the kinds.
 
+mod cgroup;
 mod common;
 mod field;
 mod label;
 mod loss;
+mod neighbour;
 mod parts;
 mod process;
 mod sample;
@@ -17,6 +19,7 @@ pub mod schema;
 mod syscall;
 mod system;
 mod tally;
+mod thread;
 mod waiting;
 
 pub use crate::column::NO_DURATION;
@@ -132,6 +135,12 @@ kinds! {
     Loss in loss;
     /// Ground truth, or a person's mark.
     Label in label;
+    /// The limits of a control group in one interval, and what they came to.
+    Cgroup in cgroup;
+    /// Who else ran while recorded processes waited for a processor.
+    Neighbour in neighbour;
+    /// What a thread is called.
+    Thread in thread;
 }
 
 impl Kind {

@@ -60,6 +60,10 @@ pub struct Sample {
     pub n_threads: u32,
     /// Open file descriptors at the end, where the kernel tells cheaply (6.2 and later).
     pub n_fds: Option<u32>,
+    /// Threads that a signal or a debugger had stopped, at the end, where the kernel tells.
+    pub n_stopped: Option<u32>,
+    /// Threads in uninterruptible sleep, at the end: most wait for storage.
+    pub n_uninterruptible: Option<u32>,
     /// Requests taken from io_uring queues, where the kernel tells.
     pub n_io_uring_sqes: Option<u64>,
     /// Columns that are null, whatever the fields above say.
@@ -120,6 +124,8 @@ impl ByRow for Sample {
         }),
         Field::u32("n_threads", "threads", "at the end", |r| Some(r.n_threads)),
         Field::u32("n_fds", "descriptors", "open files, at the end", |r| r.n_fds),
+        Field::u32("n_stopped", "threads", "stopped by a signal or a debugger, at the end", |r| r.n_stopped),
+        Field::u32("n_uninterruptible", "threads", "in uninterruptible sleep, at the end", |r| r.n_uninterruptible),
         Field::u64("n_io_uring_sqes", "requests", "taken from io_uring queues", |r| r.n_io_uring_sqes),
     ];
 

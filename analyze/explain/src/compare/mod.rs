@@ -8,6 +8,7 @@ mod context;
 mod errors;
 mod metrics;
 mod processes;
+mod reason;
 mod threads;
 
 pub(crate) use context::Context;

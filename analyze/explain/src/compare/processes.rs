@@ -54,7 +54,13 @@ impl Context<'_> {
 
     /// Name and TID of a thread.
     pub(crate) fn thread(&self, thread: Thread, calls: &ThreadCalls, frame: &Frame) -> String {
-        format!("{}/{}", self.comm(thread.proc, calls, frame), thread.tid)
+        format!("{}/{}", self.thread_comm(thread, calls, frame), thread.tid)
+    }
+
+    /// The name of a thread at the end of the window: its own, or that of its process.
+    pub(crate) fn thread_comm(&self, thread: Thread, calls: &ThreadCalls, frame: &Frame) -> String {
+        let own = self.table.thread_names.at(thread.proc, thread.tid, self.table.grid.time(frame.inside.end));
+        own.map_or_else(|| self.comm(thread.proc, calls, frame), str::to_owned)
     }
 
     /// What the process was called when it made most of its calls in the window: before an exec it was another program.

@@ -22,7 +22,7 @@ impl Context<'_> {
                 continue;
             }
             shifts.push(ThreadShift {
-                comm: self.comm(thread.proc, calls, frame),
+                comm: self.thread_comm(*thread, calls, frame),
                 pid: calls.pid,
                 tid: thread.tid,
                 before_per_s: per_s(counts.outside, frame.outside_s),

@@ -8,10 +8,14 @@ mod bins;
 mod events;
 mod latency;
 mod objects;
+mod surroundings;
 mod verbatim;
+mod waits;
 
 pub(crate) use bins::{Bin, Reference};
 pub(crate) use events::{Events, Sparse, Thread, ThreadCalls};
 pub(crate) use latency::Latency;
 pub(crate) use objects::{By, Owned, Ranked, Topic};
+pub(crate) use surroundings::Surroundings;
 pub(crate) use verbatim::Verbatim;
+pub(crate) use waits::{Wait, read as read_waits};

@@ -6,6 +6,7 @@
 
 use super::judge::{self, Judge};
 use crate::{Config, Result};
+use osd_detect::Shape;
 use osd_detect::grid::Grid;
 use osd_detect::windows::{self, Hit};
 use osd_findings::Series;
@@ -68,6 +69,7 @@ impl ByModel {
                 severity: severity * (sum(m) / most).min(1.0),
                 tail,
                 rising,
+                shape: Shape::Shift,
             });
         }
         out

@@ -2,6 +2,8 @@
 
 mod numbers;
 mod sentence;
+mod slow;
 
-pub(crate) use numbers::length;
+pub(crate) use numbers::{length, number, time};
 pub(crate) use sentence::{Extra, details, sentence};
+pub(crate) use slow::Climb;

@@ -65,6 +65,7 @@ pub(crate) fn length(seconds: f64, decimals: usize) -> String {
 pub(crate) fn amount(value: f64, unit: &str) -> String {
     match unit {
         "bytes" => bytes(value),
+        "s" => time(value * 1e9),
         "bytes/s" => format!("{}/s", bytes(value)),
         _ => match unit.strip_suffix("/s") {
             Some("s") => format!("{} s per second", number(value)),

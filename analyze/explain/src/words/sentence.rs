@@ -1,7 +1,8 @@
 //! A window in words. The first sentence says what rose, by how much, for how long, and what to
 //! look at.
 
-use super::numbers::{amount, number, time};
+use super::numbers::{amount, length, number, time};
+use super::slow::{Climb, climbed};
 use crate::evidence::{Owned, Ranked};
 use crate::pattern::Pattern;
 use osd_findings::{ErrorShift, MetricShift, Ratio, SyscallShift, Window};
@@ -22,6 +23,10 @@ pub(crate) struct Extra {
     pub(crate) n_new_processes: u64,
     /// What the calls of the window, then its errors, were about; in their order.
     pub(crate) objects: Vec<Ranked>,
+    /// How the leading metric climbs.
+    pub(crate) climb: Option<Climb>,
+    /// Time between runs, of which one was missed, seconds.
+    pub(crate) every_s: Option<f64>,
 }
 
 impl Extra {
@@ -111,16 +116,42 @@ fn seconds(window: &Window) -> f64 {
 /// The sentence a person can act on.
 pub(crate) fn sentence(window: &Window, extra: &Extra) -> String {
     let head = window.metrics.iter().find(|m| m.metric == window.metric).or(window.metrics.first());
-    let head = head.map_or_else(|| "something changed".to_owned(), |m| moved(m, seconds(window)));
+    let head = match (head, &extra.climb, extra.every_s) {
+        (None, ..) => "something changed".to_owned(),
+        (Some(m), Some(climb), _) => climbed(m, climb, seconds(window)),
+        (Some(m), None, Some(every_s)) if extra.pattern == Pattern::MissedRun => missed(m, every_s, seconds(window)),
+        (Some(m), None, _) => moved(m, seconds(window)),
+    };
     let evidence = evidence(window, extra);
     let text = if evidence.is_empty() { head } else { format!("{head}: {evidence}") };
     capital(&text)
 }
 
+/// What rose at regular times and did not.
+fn missed(shift: &MetricShift, every_s: f64, seconds: f64) -> String {
+    let what = MetricId::from_name(&shift.metric).map_or(shift.metric.as_str(), |id| id.metric().noun);
+    let unit = shift.unit.as_str();
+    format!(
+        "{what} rose to {} every {} and did not for {}, with {} at most",
+        amount(shift.before, unit),
+        length(every_s, 1),
+        length(seconds, 1),
+        amount(shift.peak, unit)
+    )
+}
+
 fn evidence(window: &Window, extra: &Extra) -> String {
+    if let Some(reason) = &window.reason {
+        return reason.text.clone();
+    }
+    if extra.pattern == Pattern::MissedRun {
+        // What is done between the runs goes on, and is not the news.
+        let gone = window.syscalls.iter().find(|s| s.share < 0.0);
+        return gone.map_or_else(String::new, |s| call(s, &extra.on_call(window, s)));
+    }
     let call = |s: &SyscallShift| call(s, &extra.on_call(window, s));
     let first = window.syscalls.first().filter(|s| s.share > 0.0);
-    if extra.pattern == Pattern::CpuBurn {
+    if matches!(extra.pattern, Pattern::CpuBurn | Pattern::CpuClimb) {
         let who = extra
             .cpu_by_process
             .first()
@@ -159,7 +190,7 @@ fn evidence(window: &Window, extra: &Extra) -> String {
         return format!("{} started, {most}", plural(total, "process"));
     }
     let leading = leading(window, &extra.pattern).map(call).unwrap_or_default();
-    if extra.pattern == Pattern::MemoryGrowth {
+    if matches!(extra.pattern, Pattern::MemoryGrowth | Pattern::MemoryLeak) {
         let faults = window.metrics.iter().find(|m| m.metric == "faults");
         let faults = faults.map(|m| format!("page faults {} -> {}/s", number(m.before), number(m.during)));
         return [faults, Some(leading)].into_iter().flatten().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("; ");
@@ -186,7 +217,7 @@ fn leading<'a>(window: &'a Window, pattern: &Pattern) -> Option<&'a SyscallShift
         Pattern::FsyncStorm => &counted_by(MetricId::CallsSync),
         Pattern::FileNameStorm => &counted_by(MetricId::CallsFiles),
         Pattern::LockContention => &counted_by(MetricId::CallsLocks),
-        Pattern::MemoryGrowth | Pattern::MappingChurn => &counted_by(MetricId::CallsMemory),
+        Pattern::MemoryGrowth | Pattern::MemoryLeak | Pattern::MappingChurn => &counted_by(MetricId::CallsMemory),
         Pattern::FdLeak => &opens,
         Pattern::OutgoingTransfer => &sends,
         Pattern::IncomingTransfer => &receives,

@@ -4,21 +4,9 @@
 use super::config::{Config, Verdict};
 use super::scale::Scale;
 use super::spans::Spans;
-use crate::detector::{Entry, Make};
-use crate::detector::{Online, Score};
 
 /// Statistics of the past that are kept: 900 of them are 90 s to 450 s at ten points a second, by the scale.
 const PAST_MAX: usize = 900;
-
-pub(crate) const ENTRY: Entry = Entry {
-    name: "stream",
-    about: "a mean or a growth over half a second and two seconds that leaves the tail of its own past",
-    paper: "peaks over threshold: Siffer et al., KDD 2017",
-    parameters: "scales 0.5 s and 2 s, 8 s to learn, floors of each metric",
-    cost: "O(scales) a point and metric; a sort of at most 900 values each time the past grows by a twentieth",
-    causal: true,
-    make: Make::Online(|setting| Box::new(Detector::new(Config::of(setting)))),
-};
 
 /// The detector of one metric. Feed it with [`Detector::push`].
 #[derive(Clone, Debug)]
@@ -156,21 +144,5 @@ impl Detector {
                 }
             }
         }
-    }
-}
-
-impl Online for Detector {
-    fn push(&mut self, value: Option<f64>) -> Score {
-        let verdict = Self::push(self, value);
-        // Infinity has no order to itself.
-        Score { value: verdict.severity.min(f64::MAX), rising: verdict.rising, reach: verdict.reach.max(1) }
-    }
-
-    fn warm_up(&self) -> usize {
-        Self::warm_up(self)
-    }
-
-    fn limit(&self) -> Option<f64> {
-        Some(1.0)
     }
 }

@@ -28,7 +28,6 @@ mod spans;
 
 pub use config::{Config, Verdict};
 pub use detector::Detector;
-pub(crate) use detector::ENTRY;
 
 #[cfg(test)]
 mod tests;

@@ -6,8 +6,8 @@
 //! `late_processes` is for processes whose first record was lost, `endings` for what threads use while they end.
 
 use crate::host::text::{self, ExecText};
-use osd_bpf::wire::{HIST_BUCKETS, LIFE_THREAD_EXIT, life, tally, tally_key, usage};
-use osd_recording::rows::{Owner, Process, ProcessEvent, Sample, Tally};
+use osd_bpf::wire::{HIST_BUCKETS, LIFE_THREAD_EXIT, life, tally, tally_key, thread_state, usage};
+use osd_recording::rows::{Owner, Process, ProcessEvent, Sample, Tally, Thread as ThreadRow};
 use osd_recording::words::program;
 use osd_recording::{ClockTable, ProcId};
 use std::collections::{HashMap, HashSet};
@@ -37,6 +37,8 @@ pub(crate) struct Ledger {
     unclaimed: HashMap<u64, u64>,
     /// When the last interval ended (UTC).
     end_ns: i64,
+    /// Threads that got a name since: whose they are, TID and name.
+    named: Vec<(Owner, u32, String)>,
 }
 
 /// What closing an interval gives.
@@ -44,6 +46,7 @@ pub(crate) struct Ledger {
 pub(crate) struct Interval {
     pub(crate) samples: Vec<Sample>,
     pub(crate) tallies: Vec<Tally>,
+    pub(crate) threads: Vec<ThreadRow>,
     /// Keys of ended processes, to be deleted in the kernel.
     pub(crate) dead_tallies: Vec<(u32, u32)>,
 }
@@ -68,6 +71,7 @@ impl Ledger {
             given_up: 0,
             unclaimed: HashMap::new(),
             end_ns: 0,
+            named: Vec::new(),
         }
     }
 
@@ -204,7 +208,9 @@ impl Ledger {
     /// Takes these totals as the zero from which a thread that ran before the recording is counted.
     pub(crate) fn baseline(&mut self, usages: &[usage]) {
         for u in usages {
-            self.threads.insert(u.thread_seq, Thread { last: *u, end: End::Not, pass: self.pass });
+            // Its name is told at the end of the first interval.
+            let last = usage { comm: [0; 16], ..*u };
+            self.threads.insert(u.thread_seq, Thread { last, end: End::Not, pass: self.pass });
         }
     }
 
@@ -227,6 +233,13 @@ impl Ledger {
         thread.pass = pass;
         let last = &mut thread.last;
         let Some(process) = self.processes.get_mut(&now.process_seq) else { return };
+        if now.comm[0] != 0 && now.comm != last.comm {
+            let is_first = std::mem::replace(&mut last.comm, now.comm)[0] == 0;
+            let comm = text::comm(&now.comm);
+            if !is_first || comm != process.comm {
+                self.named.push((process.owner, now.tid, comm));
+            }
+        }
         if process.exited_ns.is_some() {
             let grown = |now: u64, last: u64| now.saturating_sub(last);
             process.after_exit_ns +=
@@ -271,6 +284,7 @@ impl Ledger {
         self.pass += 1;
         self.end_ns = end_ns;
         let mut n_threads: HashMap<u32, u32> = HashMap::new();
+        let mut states: HashMap<u32, [u32; 2]> = HashMap::new();
         for u in usages {
             if !self.processes.contains_key(&u.process_seq) {
                 // Its fork record is still in the ring; the next interval charges it.
@@ -279,6 +293,11 @@ impl Ledger {
             self.charge(u);
             if u.exiting == 0 && !self.threads.get(&u.thread_seq).is_some_and(|t| t.end != End::Not) {
                 *n_threads.entry(u.process_seq).or_default() += 1;
+            }
+            match thread_state(u.state) {
+                thread_state::STATE_STOPPED => states.entry(u.process_seq).or_default()[0] += 1,
+                thread_state::STATE_UNINTERRUPTIBLE => states.entry(u.process_seq).or_default()[1] += 1,
+                _ => {}
             }
         }
         let mut interval = Interval { tallies: self.tally_rows(end_ns, totals), ..Interval::default() };
@@ -291,8 +310,13 @@ impl Ledger {
             let mut sample = process.sample(end_ns, self.counts_io_uring);
             sample.n_threads = n_threads.get(seq).copied().unwrap_or(0);
             sample.n_fds = n_fds.get(seq).copied();
+            let [stopped, uninterruptible] = states.get(seq).copied().unwrap_or_default();
+            (sample.n_stopped, sample.n_uninterruptible) = (Some(stopped), Some(uninterruptible));
             interval.samples.push(sample);
         }
+        let named = self.named.drain(..);
+        interval.threads = named.map(|(owner, tid, comm)| ThreadRow { ts_ns: end_ns, owner, tid, comm }).collect();
+        interval.threads.sort_by_key(|t| (t.owner.pid, t.tid));
         self.retire(end_ns, settled, &mut interval.dead_tallies);
         // Maps iterate in any order; a recording should not.
         interval.samples.sort_by_key(|s| (s.ts_ns, s.owner.pid));

@@ -10,7 +10,7 @@ use crate::host;
 use crate::host::proc::{self as process, Io, Stat, Status};
 use crate::host::threads::read_thread;
 use osd_bpf::libbpf_rs::{ErrorKind, MapCore, MapFlags};
-use osd_bpf::wire::{LIFE_RUNNING, Wire, ended_thread, life, thread, totals, usage};
+use osd_bpf::wire::{LIFE_RUNNING, Wire, ended_thread, life, thread, thread_state, totals, usage};
 use osd_recording::ProcId;
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -58,10 +58,7 @@ fn running(pid: u32, process_seq: u32) -> Option<life> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let ns_pid = status.lines().find_map(|l| l.strip_prefix("NSpid:")?.split_ascii_whitespace().last()?.parse().ok());
     let pid_ns = std::fs::metadata(format!("/proc/{pid}/ns/pid")).map_or(0, |m| m.ino());
-    let mut comm = [0; 16];
-    for (to, from) in comm.iter_mut().zip(stat.comm.bytes()).take(15) {
-        *to = from as i8;
-    }
+    let comm = comm_bytes(&stat.comm);
     Some(life {
         ts_ns: host::boottime_ns().unsigned_abs(),
         start_boottime_ns: stat.start_ticks.saturating_mul(ProcId::TICK_NS),
@@ -77,6 +74,15 @@ fn running(pid: u32, process_seq: u32) -> Option<life> {
         comm,
         ..life::default()
     })
+}
+
+/// A name as the kernel holds it.
+fn comm_bytes(name: &str) -> [i8; 16] {
+    let mut comm = [0; 16];
+    for (to, from) in comm.iter_mut().zip(name.bytes()).take(15) {
+        *to = from as i8;
+    }
+    comm
 }
 
 /// What each target has used so far.
@@ -118,7 +124,14 @@ fn usage_of(t: &thread, page_bytes: u64, starts: &mut HashMap<u32, u64>) -> Opti
         None => *starts.entry(pid).or_insert(Stat::read(pid)?.start_ticks.saturating_mul(ProcId::TICK_NS)),
     };
     let pages = |bytes: u64| i64::try_from(bytes / page_bytes).unwrap_or(0);
+    let state = match stat.state {
+        b'T' | b't' => thread_state::STATE_STOPPED,
+        b'D' => thread_state::STATE_UNINTERRUPTIBLE,
+        _ => thread_state(0),
+    };
     Some(usage {
+        state: state.0,
+        pad: 0,
         thread_seq: t.thread_seq,
         process_seq: t.process_seq,
         tid: t.tid,
@@ -142,6 +155,7 @@ fn usage_of(t: &thread, page_bytes: u64, starts: &mut HashMap<u32, u64>) -> Opti
         rss_shmem_pages: pages(status.rss_shmem_bytes),
         pid,
         exiting: stat.ended().into(),
+        comm: comm_bytes(&stat.comm),
     })
 }
 

@@ -325,9 +325,12 @@ impl Source for BpfSource {
             interval.tallies.iter_mut().for_each(|t| t.total_ns = NO_DURATION);
         }
         let unseen = self.unseen;
+        let waited_ns = interval.samples.iter().map(|s| s.runq_ns).sum();
         batch.rows.extend(interval.samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
         batch.rows.extend(interval.tallies.into_iter().map(Row::from));
-        batch.rows.extend(sink.host_row(end_ns));
+        batch.rows.extend(interval.threads.into_iter().map(Row::from));
+        let live = || self.ledger.live_pids().map(|(_, pid)| pid);
+        batch.rows.extend(sink.surroundings(end_ns, waited_ns, live));
         spent.shed = self.note_losses(dur_ns, spent.tallied, &mut batch.rows, sink)?;
         self.hand_over(batch, sink)?;
         if let Some(spending) = &mut self.spending {

@@ -139,8 +139,11 @@ impl Source for ProcSource {
         }
         self.settle_children();
         let named = &sink.metadata.target.pids;
+        let mut waited_ns = 0;
         self.processes.retain(|pid, watched| {
-            rows.push(watched.sample(end_ns).into());
+            let sample = watched.sample(end_ns);
+            waited_ns += sample.runq_ns;
+            rows.push(sample.into());
             if watched.ended() {
                 let how = command.filter(|(command, _)| command == pid).and_then(|(_, how)| how);
                 rows.push(watched.exit(end_ns, how).into());
@@ -148,7 +151,7 @@ impl Source for ProcSource {
             }
             !watched.ended()
         });
-        rows.extend(sink.host_row(end_ns));
+        rows.extend(sink.surroundings(end_ns, waited_ns, || self.processes.keys().copied()));
         sink.interval_start_ns = end_ns;
         sink.send(rows)
     }

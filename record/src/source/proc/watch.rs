@@ -172,6 +172,11 @@ impl Watched {
         Some(self.row(now_ns, ProcessEvent::Exec))
     }
 
+    /// Its threads, if its first is in one of `states`: a stop stops all of them.
+    fn threads_in(&self, states: &[u8]) -> u32 {
+        if states.contains(&self.stat.state) { self.stat.n_threads } else { 0 }
+    }
+
     fn total(&mut self) {
         self.now.scheduling = self.threads.look(self.owner.pid, self.stat.n_threads);
         // Never falls back to "not seen" for the moment of an exec.
@@ -214,6 +219,8 @@ impl Watched {
             read_chars: io.read_chars.saturating_sub(io_before.read_chars),
             write_chars: io.write_chars.saturating_sub(io_before.write_chars),
             n_threads: if self.ended { 0 } else { self.stat.n_threads },
+            n_stopped: (!self.ended).then(|| self.threads_in(b"Tt")),
+            n_uninterruptible: (!self.ended).then(|| self.threads_in(b"D")),
             n_fds: if self.ended { None } else { host::n_fds(self.owner.pid) },
             unseen: Unseen { io: now.io.is_none(), network: true, syscalls: true, ..Unseen::default() },
             ..Sample::default()

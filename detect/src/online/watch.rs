@@ -1,0 +1,76 @@
+//! The detector that `osd analyze` runs: on each metric one for what changes suddenly, one for what
+//! changes slowly, and one for what does not happen, at one stated rate of false alarms.
+
+use super::climb::Climb;
+use super::gaps::Gaps;
+use super::shape::Shape;
+use super::stream::{Config, Detector, Verdict};
+use crate::detector::{Entry, Make, Online, Score, Setting};
+
+/// Share of the false alarms that sudden changes may raise; slow ones and silences have half of the rest each. They are looked for at
+/// fewer independent times, so that a smaller share costs them less.
+const SUDDEN: f64 = 0.6;
+
+pub(crate) const ENTRY: Entry = Entry {
+    name: "stream",
+    about: "sudden changes over half a second and two seconds, steady climbs over 8 s to 9 min, silences and missed runs",
+    paper: "peaks over threshold: Siffer et al., KDD 2017; trends: Mann 1945, Theil 1950, Sen 1968",
+    parameters: "8 s to learn, floors of each metric",
+    cost: "O(scales) a point and metric; a sort of at most 3000 values each time the past grows by a twentieth",
+    causal: true,
+    make: Make::Online(|setting| Box::new(Watch::new(Config::of(setting)))),
+};
+
+/// The three detectors of one metric.
+#[derive(Clone, Debug)]
+pub struct Watch {
+    sudden: Detector,
+    slow: Climb,
+    gaps: Gaps,
+}
+
+impl Watch {
+    /// Three that have seen nothing; `config.false_alarms_per_hour` is for all of them.
+    pub fn new(config: Config) -> Self {
+        let per_hour = config.false_alarms_per_hour;
+        let of = |share: f64| Setting {
+            interval_s: config.interval_s,
+            period: 0,
+            learn: 0,
+            false_alarms_per_hour: per_hour * share,
+            metric: config.metric,
+        };
+        let rest = (1.0 - SUDDEN) / 2.0;
+        let (slow, gaps) = (Climb::new(&of(rest)), Gaps::new(&of(rest)));
+        let sudden = Detector::new(Config { false_alarms_per_hour: per_hour * SUDDEN, ..config });
+        Self { sudden, slow, gaps }
+    }
+
+    /// Points at the start in which it learns and cannot alarm.
+    pub fn warm_up(&self) -> usize {
+        self.sudden.warm_up()
+    }
+
+    /// Takes the next point, `None` if it is missing; what each says of it.
+    pub fn push(&mut self, value: Option<f64>) -> [(Shape, Verdict); 3] {
+        let (gap, verdict) = self.gaps.push(value);
+        [(Shape::Shift, self.sudden.push(value)), (Shape::Climb, self.slow.push(value)), (gap, verdict)]
+    }
+}
+
+impl Online for Watch {
+    fn push(&mut self, value: Option<f64>) -> Score {
+        let said = Self::push(self, value).map(|(_, verdict)| verdict);
+        let verdict = said.into_iter().max_by(|a, b| a.severity.total_cmp(&b.severity)).unwrap_or_default();
+        // Infinity has no order to itself.
+        Score { value: verdict.severity.min(f64::MAX), rising: verdict.rising, reach: verdict.reach.max(1) }
+    }
+
+    fn warm_up(&self) -> usize {
+        Self::warm_up(self)
+    }
+
+    fn limit(&self) -> Option<f64> {
+        Some(1.0)
+    }
+}

@@ -1,0 +1,306 @@
+//! What operators are called about: leaks, climbs, stalls with their reasons, jobs that do not run,
+//! peers that turn slow, what recurs. Each on a live program (`trouble.c`) that nobody tuned
+//! anything to, recorded once for all tests. Needs root; takes two minutes.
+
+use crate::support::{alone, compile, may_record, options_of_all, osd, text};
+use osd_findings::{Findings, Window};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
+use std::thread;
+use std::time::Duration;
+
+/// A kind of trouble, and seconds before, during and after it.
+const TROUBLES: [(&str, [u32; 3]); 11] = [
+    ("leak", [20, 40, 3]),
+    ("fds", [20, 40, 3]),
+    ("climb", [20, 60, 3]),
+    ("waits", [20, 8, 10]),
+    ("stopped", [20, 4, 10]),
+    ("lock", [20, 6, 10]),
+    ("slow-peer", [25, 15, 8]),
+    ("job", [50, 15, 6]),
+    ("cron", [110, 0, 0]),
+    ("refused", [20, 5, 8]),
+    ("quiet", [60, 10, 10]),
+];
+
+/// What was recorded of each, and when its trouble began and ended, UTC ns.
+struct Recorded {
+    folder: tempfile::TempDir,
+    spans: BTreeMap<&'static str, (i64, i64)>,
+}
+
+static PROGRAM: LazyLock<PathBuf> = LazyLock::new(|| compile("trouble"));
+
+static RECORDED: LazyLock<Recorded> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let _alone = alone();
+    // All at once: they sleep nearly all the time.
+    let spans = thread::scope(|scope| {
+        let runs: Vec<_> = TROUBLES
+            .iter()
+            .map(|(kind, seconds)| {
+                let (path, program) = (path_of(folder.path(), kind), PROGRAM.as_path());
+                scope.spawn(move || (*kind, span(start(&path, program, kind, *seconds))))
+            })
+            .collect();
+        runs.into_iter().map(|run| run.join().unwrap()).collect()
+    });
+    Recorded { folder, spans }
+});
+
+fn path_of(folder: &Path, kind: &str) -> PathBuf {
+    folder.join(format!("{kind}.parquet"))
+}
+
+fn start(path: &Path, program: &Path, kind: &str, seconds: [u32; 3]) -> Child {
+    let seconds = seconds.map(|s| s.to_string());
+    let mut command = Command::new(env!("CARGO_BIN_EXE_osd"));
+    command
+        .args(["record", "-q", "-o"])
+        .arg(path)
+        .args(options_of_all())
+        .arg("--")
+        .arg(program)
+        .arg(kind)
+        .args(seconds);
+    command.stdout(Stdio::piped()).spawn().unwrap()
+}
+
+/// When the trouble began and ended, as the program says.
+fn span(child: Child) -> (i64, i64) {
+    let out = child.wait_with_output().unwrap();
+    assert!(out.status.success());
+    let said = |what: &str| text(&out.stdout).lines().find_map(|l| l.strip_prefix(what)?.trim().parse().ok());
+    (said("begin").unwrap_or(0), said("end").unwrap_or(i64::MAX))
+}
+
+fn findings(path: &Path, options: &[&str]) -> Findings {
+    let out = osd(["analyze", path.to_str().unwrap(), "--format", "json"].into_iter().chain(options.iter().copied()));
+    assert!(out.status.code().is_some_and(|c| c < 2), "{}", text(&out.stderr));
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+fn describe(f: &Findings) -> String {
+    let at = |ns: i64| (ns - f.recording.started_ns) as f64 / 1e9;
+    let line =
+        |w: &Window| format!("{:.1}-{:.1} {} [{}]: {}", at(w.start_ns), at(w.end_ns), w.pattern, w.metric, w.sentence);
+    f.windows.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// The recording of a kind, and the only window that overlaps its trouble, begun at most `late_s` after it.
+fn window(test: &str, kind: &'static str, late_s: f64) -> Option<(PathBuf, Window)> {
+    if !may_record(test) {
+        return None;
+    }
+    let (begin, end) = RECORDED.spans[kind];
+    let path = path_of(RECORDED.folder.path(), kind);
+    let f = findings(&path, &[]);
+    let during: Vec<&Window> = f.windows.iter().filter(|w| w.start_ns < end && w.end_ns > begin).collect();
+    assert_eq!(during.len(), 1, "{kind}:\n{}", describe(&f));
+    assert!(f.windows.len() <= 2, "{kind}:\n{}", describe(&f));
+    let late = (during[0].start_ns - begin) as f64 / 1e9;
+    assert!((-1.5..late_s).contains(&late), "{kind}: {late:.1} s late\n{}", describe(&f));
+    Some((path, during[0].clone()))
+}
+
+fn reason(w: &Window, kind: &str, parts: &[&str]) {
+    let reason = w.reason.as_ref().unwrap_or_else(|| panic!("no reason: {}", w.sentence));
+    assert_eq!((w.pattern.as_str(), reason.kind.as_str()), ("stall", kind), "{}", w.sentence);
+    assert!(w.sentence.contains(&reason.text), "it is in the first sentence: {}", w.sentence);
+    for part in parts {
+        assert!(reason.text.contains(part), "`{part}` is missing: {}", reason.text);
+    }
+    assert!((0.3..=1.0).contains(&reason.share), "{reason:?}");
+}
+
+#[test]
+fn a_memory_leak_is_found_within_15_s_with_its_slope_and_the_time_left() {
+    let test = "a_memory_leak_is_found_within_15_s_with_its_slope_and_the_time_left";
+    let Some((path, w)) = window(test, "leak", 1.5) else { return };
+    assert_eq!(w.pattern, "memory leak", "{}", w.sentence);
+    // 20 KiB each 10 ms.
+    assert!(w.sentence.contains("steadily") && w.sentence.contains("by 1.9"), "{}", w.sentence);
+    assert!(w.sentence.contains("MiB/s; at this pace "), "{}", w.sentence);
+    // 15 s after its beginning, knowing nothing of what comes later.
+    let early = findings(&path, &["--to", "35s"]);
+    assert!(early.windows.iter().any(|w| w.pattern.starts_with("memory")), "{}", describe(&early));
+}
+
+#[test]
+fn a_slow_leak_of_descriptors_is_found() {
+    let Some((_, w)) = window("a_slow_leak_of_descriptors_is_found", "fds", 3.0) else { return };
+    // Two a second.
+    assert_eq!(w.pattern, "fd leak", "{}", w.sentence);
+    assert!(
+        w.sentence.contains("by 2/s") || w.sentence.contains("by 1.9") || w.sentence.contains("by 2.0"),
+        "{}",
+        w.sentence
+    );
+}
+
+#[test]
+fn cpu_that_climbs_slowly_is_found() {
+    let Some((_, w)) = window("cpu_that_climbs_slowly_is_found", "climb", 12.0) else { return };
+    assert_eq!((w.pattern.as_str(), w.metric.as_str()), ("CPU climb", "cpu"), "{}", w.sentence);
+    assert!(w.sentence.contains("each minute"), "{}", w.sentence);
+}
+
+#[test]
+fn a_stall_says_that_each_turn_waits_for_longer() {
+    let Some((_, w)) = window("a_stall_says_that_each_turn_waits_for_longer", "waits", 1.0) else { return };
+    reason(&w, "waiting", &["waited in clock_nanosleep", " ms a call instead of 9"]);
+}
+
+#[test]
+fn a_stall_says_that_the_process_was_stopped_and_by_whom() {
+    let Some((_, w)) = window("a_stall_says_that_the_process_was_stopped_and_by_whom", "stopped", 1.0) else { return };
+    reason(&w, "stopped", &["was stopped", "by kill of stopper/"]);
+}
+
+#[test]
+fn a_stall_says_which_lock_it_waits_for() {
+    let Some((_, w)) = window("a_stall_says_which_lock_it_waits_for", "lock", 1.0) else { return };
+    reason(&w, "waiting", &["waited in flock", "one call of 5."]);
+}
+
+#[test]
+fn a_stall_says_that_a_quota_ran_out() {
+    let test = "a_stall_says_that_a_quota_ran_out";
+    if !may_record(test) {
+        return;
+    }
+    let Some(group) = Quota::new() else {
+        eprintln!("SKIPPED: {test}: no control group with a CPU quota can be made here");
+        return;
+    };
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("quota.parquet");
+    let inside = format!("echo $$ > {}/cgroup.procs; exec {} quiet 20 18 0", group.folder.display(), PROGRAM.display());
+    let mut osd = Command::new(env!("CARGO_BIN_EXE_osd"));
+    osd.args(["record", "-q", "-o"]).arg(&path).args(options_of_all()).args(["--", "sh", "-c", &inside]);
+    let mut osd = osd.stdout(Stdio::null()).spawn().unwrap();
+    thread::sleep(Duration::from_secs(20));
+    // A tenth of what it needs is left.
+    group.set(Some(1_500));
+    thread::sleep(Duration::from_secs(8));
+    group.set(None);
+    assert!(osd.wait().unwrap().success());
+    drop(group);
+    let f = findings(&path, &[]);
+    let w = f.windows.iter().find(|w| w.pattern == "stall").unwrap_or_else(|| panic!("{}", describe(&f)));
+    reason(w, "throttled", &["was throttled: /osd-test-", "may have 1.5 ms of each 500 ms", "which ran out in"]);
+}
+
+#[test]
+fn a_stall_says_who_has_the_processors_instead() {
+    let test = "a_stall_says_who_has_the_processors_instead";
+    if !may_record(test) {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("neighbours.parquet");
+    let osd = start(&path, &PROGRAM, "quiet", [20, 18, 0]);
+    thread::sleep(Duration::from_secs(20));
+    // Not recorded, and before all others.
+    let greedy = "read name < /proc/$$/comm; while :; do :; done";
+    let mut neighbours: Vec<Child> = (0..6)
+        .map(|_| Command::new("nice").args(["-n", "-15", "timeout", "8", "sh", "-c", greedy]).spawn().unwrap())
+        .collect();
+    for neighbour in &mut neighbours {
+        neighbour.wait().unwrap();
+    }
+    span(osd);
+    let f = findings(&path, &[]);
+    let w = f.windows.iter().find(|w| w.pattern == "stall").unwrap_or_else(|| panic!("{}", describe(&f)));
+    reason(w, "not run", &["wanted to run and did not", "6 processes named sh had"]);
+}
+
+#[test]
+fn a_slow_peer_is_found_though_the_rate_stays() {
+    let Some((_, w)) = window("a_slow_peer_is_found_though_the_rate_stays", "slow-peer", 2.0) else { return };
+    assert_eq!((w.pattern.as_str(), w.metric.as_str()), ("slow reads", "latency_reads"), "{}", w.sentence);
+}
+
+#[test]
+fn a_job_that_does_not_run_is_missed() {
+    let Some((_, w)) = window("a_job_that_does_not_run_is_missed", "job", 7.0) else { return };
+    assert_eq!(w.pattern, "missed run", "{}", w.sentence);
+    assert!(
+        w.sentence.contains("every 4.8 s and did not") || w.sentence.contains("every 4.9 s and did not"),
+        "{}",
+        w.sentence
+    );
+}
+
+#[test]
+fn a_job_every_twenty_seconds_is_told_once() {
+    if !may_record("a_job_every_twenty_seconds_is_told_once") {
+        return;
+    }
+    LazyLock::force(&RECORDED);
+    let f = findings(&path_of(RECORDED.folder.path(), "cron"), &[]);
+    assert_eq!(f.windows.len(), 1, "{}", describe(&f));
+    let recurs = f.windows[0].recurs.as_ref().unwrap_or_else(|| panic!("{}", describe(&f)));
+    assert!(recurs.spans_ns.len() >= 4 && (19.0..21.0).contains(&(recurs.every_ns as f64 / 1e9)), "{recurs:?}");
+    assert!(f.windows[0].sentence.contains("; it recurs every 19."), "{}", f.windows[0].sentence);
+}
+
+#[test]
+fn connections_that_are_refused_are_a_burst_of_connections() {
+    let test = "connections_that_are_refused_are_a_burst_of_connections";
+    let Some((_, w)) = window(test, "refused", 1.0) else { return };
+    assert_eq!(w.pattern, "connection burst", "{}", w.sentence);
+    assert!(!w.errors.iter().any(|e| e.errno == "EINPROGRESS"), "no failure: {:?}", w.errors);
+}
+
+#[test]
+fn steady_work_raises_nothing() {
+    if !may_record("steady_work_raises_nothing") {
+        return;
+    }
+    LazyLock::force(&RECORDED);
+    let f = findings(&path_of(RECORDED.folder.path(), "quiet"), &[]);
+    assert!(f.windows.is_empty(), "{}", describe(&f));
+}
+
+/// A control group with a CPU quota, of whichever version there is.
+struct Quota {
+    folder: PathBuf,
+    v2: bool,
+}
+
+impl Quota {
+    fn new() -> Option<Self> {
+        let name = format!("osd-test-{}", std::process::id());
+        let group = [("/sys/fs/cgroup/cpu", false), ("/sys/fs/cgroup", true)].into_iter().find_map(|(root, v2)| {
+            let folder = Path::new(root).join(&name);
+            let has = if v2 { "cpu.max" } else { "cpu.cfs_quota_us" };
+            (Path::new(root).exists() && std::fs::create_dir(&folder).is_ok()).then_some(())?;
+            let group = Self { folder, v2 };
+            group.folder.join(has).exists().then_some(group)
+        })?;
+        if !group.v2 {
+            std::fs::write(group.folder.join("cpu.cfs_period_us"), "500000").ok()?;
+        }
+        // A quota that is no limit, so that the recorder knows the group from the beginning.
+        group.set(None);
+        Some(group)
+    }
+
+    /// Microseconds of each half second; `None`: more than there are.
+    fn set(&self, us: Option<u32>) {
+        let us = us.unwrap_or(32_000_000);
+        let (file, value) =
+            if self.v2 { ("cpu.max", format!("{us} 500000")) } else { ("cpu.cfs_quota_us", us.to_string()) };
+        std::fs::write(self.folder.join(file), value).unwrap();
+    }
+}
+
+impl Drop for Quota {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.folder);
+    }
+}
