@@ -1,8 +1,8 @@
 //! `sample`: one process in one interval.
 
 use super::common::{Owner, cgroup_id, dur_ns, kind, pid, proc, ts};
-use super::field::{Field, RowField};
-use super::waiting::{ByRow, Rowed};
+use super::field::{Field, Number, RowField};
+use super::waiting::{ByRow, Rowed, number};
 
 /// One process in one interval. Counters are differences over the interval, `rss_*`, `swap_bytes`, `n_threads`, `n_fds` are levels at
 /// its end.
@@ -129,6 +129,11 @@ impl ByRow for Sample {
 }
 
 impl Sample {
+    /// How the number of `column` is got out of a row; `None` if it has no such column.
+    pub fn number(column: &str) -> Option<impl Fn(&Self) -> Option<Number> + Copy + Send + 'static> {
+        number(column)
+    }
+
     fn scheduling(&self, value: u64) -> Option<u64> {
         (!self.unseen.scheduling).then_some(value)
     }

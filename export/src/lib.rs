@@ -1,0 +1,20 @@
+//! The doors of osd: what other tools read is made of recordings here, and recordings of what other
+//! tools wrote.
+//!
+//! A room for each family of formats. A room uses only those before it:
+//!
+//! - `table/`: rows of one kind, or the metrics on a regular grid, as CSV, JSON or Arrow;
+//! - `prom/`: metrics for Prometheus, of a recording that is finished and of one that is being made;
+//! - `serve/`: `/metrics` over HTTP;
+//! - `trace/`: processes, threads and their calls as slices, for Perfetto and Chrome's viewer.
+//!
+//! What is written goes to any [`std::io::Write`], piece by piece, so that memory does not grow with a recording. Nothing here
+//! prints, reads a clock or opens a file to write. `docs/export.md` says what each format cannot carry.
+
+mod error;
+pub mod prom;
+pub mod serve;
+pub mod table;
+pub mod trace;
+
+pub use error::{Error, Result};
