@@ -28,6 +28,22 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// No address that can be posted to.
+    #[error("`{endpoint}` is no endpoint: {problem}")]
+    Endpoint {
+        /// As given.
+        endpoint: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// A collector did not take what was sent.
+    #[error("cannot post to {url}: {detail}")]
+    Post {
+        /// Where to.
+        url: String,
+        /// What it, or the system, said.
+        detail: String,
+    },
     /// Two recordings of one host are of the same time.
     #[error("{} and {} are of one host and of the same time", .first.display(), .second.display())]
     Overlap {
@@ -72,6 +88,10 @@ impl Error {
                 Some("ports below 1024 are for root: choose a higher one".to_owned())
             }
             Self::Listen { .. } => Some("choose another port; 127.0.0.1:0 takes a free one and says which".to_owned()),
+            Self::Endpoint { .. } => Some("write it as http://127.0.0.1:4318".to_owned()),
+            Self::Post { .. } => Some(
+                "is a collector with an OTLP/HTTP receiver running there? -o FILE writes a file instead".to_owned(),
+            ),
             Self::Overlap { .. } => {
                 Some("their series would be in each other's way: export each to a file of its own".to_owned())
             }

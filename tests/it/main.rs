@@ -23,6 +23,7 @@ mod inputs;
 mod interop;
 mod live;
 mod losses;
+mod otlp;
 mod outputs;
 mod overflow;
 mod prometheus;

@@ -38,9 +38,9 @@ fn all() -> Vec<Vec<&'static str>> {
     all.push(vec!["sql", "quiet.parquet", "SELECT 1", "-x"]);
     all.push(vec!["sql", "quiet.parquet", "SELECT * FROM samples", "--format", "csv"]);
     all.push(vec!["sql", "quiet.parquet", "SELECT * FROM samples", "--format", "parquet", "-o", "-"]);
-    for to in ["csv", "json", "ndjson", "arrow", "arrow-stream", "openmetrics", "perfetto", "chrome"] {
+    for to in ["csv", "json", "ndjson", "arrow", "arrow-stream", "openmetrics", "perfetto", "chrome", "otlp"] {
         all.push(vec!["export", "quiet.parquet", "--to", to]);
-        if !["openmetrics", "perfetto", "chrome"].contains(&to) {
+        if !["openmetrics", "perfetto", "chrome", "otlp"].contains(&to) {
             all.push(vec!["export", "quiet.parquet", "--series", "--to", to, "-o", "-"]);
         }
     }

@@ -1,438 +1,96 @@
 //! Recordings as OpenMetrics text with times, for `promtool tsdb create-blocks-from openmetrics`
 //! and whatever else reads it.
-//!
-//! The format wants all samples of a series in one piece and in the order of time, and a recording has them by time. So a family is made
-//! in as many passes over its columns as keep the values of the pass within [`CELLS`]: memory does not grow with the recording.
 
-use super::chart::{Chart, Edges};
-use super::family::{
-    ANOMALY, BUCKETS, CALL_DURATION, CALL_ERRORS, CALLS, Columns, HOST, INFO, LOST, PROCESS, Type, bound,
-};
-use super::text::{Dialect, Labels, Text, Written};
-use super::value::{Scale, Value};
-use crate::{Error, Result};
-use osd_findings::Window;
-use osd_recording::{Columns as Batch, Kind, Query, Recording};
-use osd_signals::processes;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use super::text::{Dialect, Labels, Text};
+use crate::Result;
+use crate::metric::{Backfill, Counted, Family, Points, Series, Sink, Type, Value, Whose, Written, bound, tell};
+use osd_recording::Recording;
 use std::io::Write;
-use std::ops::Range;
-
-/// Values that are in memory at once: 64 MiB.
-const CELLS: usize = 8 << 20;
-/// More moments than this are more than anybody can draw: eleven days by the second.
-const MOST_EDGES: usize = 1_000_000;
-
-/// What to write.
-#[derive(Clone, Debug)]
-pub struct Backfill<'a> {
-    /// Between two samples of a series, ns.
-    pub step_ns: u64,
-    /// Only rows that begin in this time, UTC ns.
-    pub range: Option<Range<i64>>,
-    /// Processes with series of their own, those with the most CPU time; the others are counted together.
-    pub most_processes: usize,
-    /// What was found, and in which recording.
-    pub anomalies: Vec<Anomaly<'a>>,
-}
-
-/// The windows of one recording.
-#[derive(Clone, Copy, Debug)]
-pub struct Anomaly<'a> {
-    /// Which recording.
-    pub recording_id: &'a str,
-    /// What was found in it.
-    pub windows: &'a [Window],
-}
 
 /// Writes `recordings` to `out`; `progress` hears how much of how much is done.
 ///
 /// # Errors
-/// If a recording cannot be read or `out` takes no more; [`Error::Overlap`] if two of one host are of the same time, whose series would
-/// be in each other's way; [`Error::TooManySteps`].
+/// If a recording cannot be read or `out` takes no more; [`crate::Error::Overlap`] if two of one host are of the same time, whose series would
+/// be in each other's way; [`crate::Error::TooManySteps`].
 pub fn write<W: Write>(
     recordings: &[Recording],
     what: &Backfill<'_>,
     out: W,
-    mut progress: impl FnMut(u64, u64),
+    progress: impl FnMut(u64, u64),
 ) -> Result<Written> {
-    let mut sources = recordings.iter().map(|r| Source::new(r, what)).collect::<Result<Vec<_>>>()?;
-    sources.sort_by_key(|s| s.span.start);
-    for (i, later) in sources.iter().enumerate() {
-        let host = |s: &Source<'_>| s.recording.metadata().host.hostname.clone();
-        if let Some(before) = sources[..i].iter().find(|s| host(s) == host(later) && s.span.end > later.span.start) {
-            let path = |s: &Source<'_>| s.recording.path().to_owned();
-            return Err(Error::Overlap { first: path(before), second: path(later) });
+    let mut sink =
+        OpenMetrics { text: Text::new(out, Dialect::OpenMetrics), family: None, bounds: vec![], n_series: 0 };
+    tell(recordings, what, &mut sink, progress)?;
+    let series = sink.n_series;
+    Ok(Written { series, samples: sink.text.finish()? })
+}
+
+struct OpenMetrics<W> {
+    text: Text<W>,
+    /// The one that was introduced.
+    family: Option<&'static Family>,
+    /// Labels of the histogram under way, bucket by bucket.
+    bounds: Vec<Labels>,
+    n_series: u64,
+}
+
+impl<W: Write> OpenMetrics<W> {
+    fn introduce(&mut self, family: &'static Family) -> Result<()> {
+        if self.family != Some(family) {
+            self.text.introduce(family)?;
+            self.family = Some(family);
         }
+        Ok(())
     }
-    let mut text = Text::new(out, Dialect::OpenMetrics);
-    let all = (PROCESS.len() + HOST.len() + 3) as u64;
-    let mut done = 0;
-    let mut step = || {
-        done += 1;
-        progress(done, all);
+}
+
+/// As a scrape would have them, so that one query asks for both.
+fn labels(series: &Series<'_>) -> Labels {
+    let m = series.metadata;
+    let labels = Labels::default().and("instance", &m.host.hostname).and("job", "osd");
+    let labels = match series.whose {
+        Whose::Process { comm, pid } => labels.and("comm", comm).and("pid", pid),
+        Whose::Host => labels,
+        Whose::Call(name) => labels.and("syscall", name),
+        Whose::Loss { stream, reason } => labels.and("stream", stream).and("reason", reason),
+        Whose::Recording => {
+            labels.and("recording_id", &m.recording_id).and("kernel", &m.host.kernel).and("osd_version", &m.osd_version)
+        }
+        Whose::Window(w) => labels.and("metric", &w.metric).and("pattern", &w.pattern).and("window", w.id.to_string()),
     };
-    for columns in &PROCESS {
-        let mut samples = text.family(&columns.family);
-        sources.iter().try_for_each(|s| s.processes(columns, &mut samples))?;
-        step();
-    }
-    for columns in &HOST {
-        let mut samples = text.family(&columns.family);
-        sources.iter().try_for_each(|s| s.host(columns, &mut samples))?;
-        step();
-    }
-    for (family, of) in [(&CALLS, Of::Count), (&CALL_ERRORS, Of::Errors), (&CALL_DURATION, Of::Durations)] {
-        let mut samples = text.family(family);
-        sources.iter().try_for_each(|s| s.calls(of, &mut samples))?;
-        step();
-    }
-    let mut samples = text.family(&LOST);
-    sources.iter().try_for_each(|s| s.lost(&mut samples))?;
-    let mut samples = text.family(&INFO);
-    sources.iter().try_for_each(|s| s.info(&mut samples))?;
-    let mut samples = text.family(&ANOMALY);
-    for source in &sources {
-        let own = what.anomalies.iter().filter(|a| a.recording_id == source.recording.metadata().recording_id);
-        own.flat_map(|a| a.windows).try_for_each(|w| source.anomaly(w, &mut samples))?;
-    }
-    Ok(text.finish()?)
+    series.part.iter().fold(labels, |labels, (name, value)| labels.and(name, value))
 }
 
-/// What of calls.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Of {
-    Count,
-    Errors,
-    Durations,
-}
-
-type Samples<'a, W> = super::text::Samples<'a, W>;
-
-/// A recording, and what is the same for all of its families.
-struct Source<'a> {
-    recording: &'a Recording,
-    range: Option<Range<i64>>,
-    span: Range<i64>,
-    edges: Edges,
-    base: Labels,
-    /// Of each process, its place in `series`.
-    place: HashMap<u64, usize>,
-    series: Vec<Labels>,
-    /// The last of the series is that of all others.
-    has_others: bool,
-    calls: Vec<String>,
-}
-
-impl<'a> Source<'a> {
-    fn new(recording: &'a Recording, what: &Backfill<'_>) -> Result<Self> {
-        let metadata = recording.metadata();
-        let counted = [Kind::Sample, Kind::Tally, Kind::System, Kind::Loss];
-        let groups = recording.row_groups().iter().filter(|g| g.kind.is_some_and(|k| counted.contains(&k)));
-        let rows = groups.filter_map(|g| g.ts_ns).reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)));
-        let (first, last) = rows.unwrap_or((metadata.started_ns, metadata.started_ns));
-        let mut span = first..last.saturating_add_unsigned(metadata.interval_ns.min(1 << 62));
-        if let Some(range) = &what.range {
-            span = span.start.max(range.start)..span.end.min(range.end.saturating_add_unsigned(metadata.interval_ns));
+impl<W: Write> Sink for OpenMetrics<W> {
+    fn series(&mut self, series: &Series<'_>, points: Points<'_>) -> Result<()> {
+        self.introduce(series.family)?;
+        let (labels, family) = (labels(series), series.family);
+        let suffix = if family.ty == Type::Counter { "_total" } else { "" };
+        for (ns, value) in points {
+            self.text.sample(family, suffix, &labels, Value::scaled(value, series.scale), Some(ns))?;
         }
-        let path = || recording.path().to_owned();
-        let edges = Edges::over(&span, what.step_ns, MOST_EDGES);
-        let edges = edges.ok_or_else(|| Error::TooManySteps { path: path(), most: MOST_EDGES })?;
-        // As a scrape would have it, so that one query asks for both.
-        let base = Labels::default().and("instance", &metadata.host.hostname).and("job", "osd");
-        let (place, calls) = (HashMap::new(), Vec::new());
-        let mut source = Self {
-            recording,
-            range: what.range.clone(),
-            span,
-            edges,
-            base,
-            place,
-            series: vec![],
-            has_others: false,
-            calls,
+        self.n_series += 1;
+        Ok(())
+    }
+
+    /// A classic one: what is in a bucket is in all above it. The format wants all of one time together.
+    fn histogram(&mut self, series: &Series<'_>, counted: Option<&Counted<'_>>) -> Result<()> {
+        self.introduce(series.family)?;
+        let (labels, family) = (labels(series), series.family);
+        let Some(Counted { ns, buckets, sum_ns }) = counted else {
+            self.n_series += self.bounds.len() as u64 + 2;
+            self.bounds.clear();
+            return Ok(());
         };
-        source.find_processes(what.most_processes)?;
-        source.find_calls()?;
-        Ok(source)
-    }
-
-    fn each(&self, kind: Kind, columns: &[&'static str], mut visit: impl FnMut(Batch<'_>) -> Result<()>) -> Result<()> {
-        let query = Query { kinds: Some(vec![kind]), ts_ns: self.range.clone(), columns: Some(columns.to_vec()) };
-        for batch in self.recording.read(&query)? {
-            visit(Batch::of(&batch?, self.recording.path()))?;
+        if self.bounds.is_empty() {
+            self.bounds = (0..buckets.len()).map(|bucket| labels.clone().and("le", bound(bucket))).collect();
         }
-        Ok(())
-    }
-
-    /// Who has series of its own: a PID and a name. A PID that comes again under the same name goes on counting.
-    fn find_processes(&mut self, most: usize) -> Result<()> {
-        let mut cpu: BTreeMap<(u64, u64), u64> = BTreeMap::new();
-        self.each(Kind::Sample, &["ts", "proc", "pid", "cpu_ns"], |batch| {
-            let (proc, pid, cpu_ns) = (batch.u64("proc")?, batch.u64("pid")?, batch.u64("cpu_ns")?);
-            for row in 0..batch.len() {
-                let own = cpu.entry((proc.at(row).unwrap_or(0), pid.at(row).unwrap_or(0))).or_default();
-                *own = own.saturating_add(cpu_ns.at(row).unwrap_or(0));
-            }
-            Ok(())
-        })?;
-        let lives = processes::read(self.recording)?;
-        let name = |proc: u64| lives.get(&proc).map(|life| life.comm.as_str()).filter(|n| !n.is_empty());
-        let mut keys: BTreeMap<(u64, &str), (u64, Vec<u64>)> = BTreeMap::new();
-        for ((proc, pid), cpu_ns) in &cpu {
-            let own = keys.entry((*pid, name(*proc).unwrap_or("unknown"))).or_default();
-            own.0 = own.0.saturating_add(*cpu_ns);
-            own.1.push(*proc);
+        let mut below = 0_u64;
+        for (n, labels) in buckets.iter().zip(&self.bounds) {
+            below = below.saturating_add(*n);
+            self.text.sample(family, "_bucket", labels, Value::Whole(below), Some(*ns))?;
         }
-        let mut keys: Vec<_> = keys.into_iter().collect();
-        keys.sort_by(|a, b| b.1.0.cmp(&a.1.0).then_with(|| a.0.cmp(&b.0)));
-        self.has_others = keys.len() > most;
-        for (i, ((pid, comm), (_, procs))) in keys.into_iter().enumerate() {
-            let at = i.min(most);
-            if at == self.series.len() {
-                let (comm, pid) = if i < most { (comm, pid.to_string()) } else { ("(others)", "others".to_owned()) };
-                self.series.push(self.base.clone().and("comm", comm).and("pid", pid));
-            }
-            self.place.extend(procs.into_iter().map(|proc| (proc, at)));
-        }
-        Ok(())
-    }
-
-    fn find_calls(&mut self) -> Result<()> {
-        let mut names: BTreeSet<String> = BTreeSet::new();
-        self.each(Kind::Tally, &["ts", "syscall"], |batch| {
-            let new = batch.text("syscall")?.all().filter(|name| !names.contains(*name));
-            names.extend(new.map(str::to_owned).collect::<Vec<_>>());
-            Ok(())
-        })?;
-        self.calls = names.into_iter().collect();
-        Ok(())
-    }
-
-    /// How many things with `series` series each are made in one pass.
-    fn at_once(&self, series: usize) -> usize {
-        (CELLS / (self.edges.len * series).max(1)).max(1)
-    }
-
-    fn processes<W: Write>(&self, columns: &Columns, samples: &mut Samples<'_, W>) -> Result<()> {
-        let parts = columns.parts;
-        let mut names = vec!["ts", "dur_ns", "proc"];
-        names.extend(parts.iter().map(|p| p.column));
-        let is_gauge = columns.family.ty == Type::Gauge;
-        // What holds cannot be added up over processes that come and go.
-        let n = self.series.len() - usize::from(is_gauge && self.has_others);
-        for from in (0..n).step_by(self.at_once(parts.len())) {
-            let chunk = from..(from + self.at_once(parts.len())).min(n);
-            let mut chart = Chart::new(chunk.len() * parts.len(), self.edges);
-            self.each(Kind::Sample, &names, |batch| {
-                let (dur, proc) = (batch.u64("dur_ns")?, batch.u64("proc")?);
-                let values = parts.iter().map(|p| batch.u64(p.column)).collect::<osd_recording::Result<Vec<_>>>()?;
-                for (row, ts) in batch.ts()?.iter().enumerate() {
-                    let place = self.place.get(&proc.at(row).unwrap_or(0)).filter(|p| chunk.contains(p));
-                    let Some(place) = place else { continue };
-                    let at = self.edges.until(ts.saturating_add_unsigned(dur.at(row).unwrap_or(0)));
-                    for (part, values) in values.iter().enumerate() {
-                        let series = (place - chunk.start) * parts.len() + part;
-                        match values.at(row) {
-                            Some(value) if is_gauge => chart.set(series, at, value),
-                            Some(value) => chart.add(series, at, value),
-                            None => {}
-                        }
-                    }
-                }
-                Ok(())
-            })?;
-            for place in chunk.clone() {
-                let series = (place - chunk.start) * parts.len();
-                self.put(&chart, series, columns, &self.series[place], false, samples)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes the series of the parts of `columns`, which begin at `first`.
-    fn put<W: Write>(
-        &self,
-        chart: &Chart,
-        first: usize,
-        columns: &Columns,
-        labels: &Labels,
-        to_the_end: bool,
-        samples: &mut Samples<'_, W>,
-    ) -> Result<()> {
-        for (i, part) in columns.parts.iter().enumerate() {
-            let labels = part.label.iter().fold(labels.clone(), |labels, (name, value)| labels.and(name, value));
-            let mut any = false;
-            if columns.family.ty == Type::Gauge {
-                for (ns, value) in chart.gauge(first + i) {
-                    any = true;
-                    samples.sample("", &labels, Value::scaled(value, columns.scale), Some(ns))?;
-                }
-            } else {
-                for (ns, value) in chart.counter(first + i, to_the_end) {
-                    any = true;
-                    samples.sample("_total", &labels, Value::scaled(value, columns.scale), Some(ns))?;
-                }
-            }
-            samples.series(u64::from(any));
-        }
-        Ok(())
-    }
-
-    fn host<W: Write>(&self, columns: &Columns, samples: &mut Samples<'_, W>) -> Result<()> {
-        let mut names = vec!["ts", "dur_ns"];
-        names.extend(columns.parts.iter().map(|p| p.column));
-        let mut chart = Chart::new(columns.parts.len(), self.edges);
-        self.each(Kind::System, &names, |batch| {
-            let dur = batch.u64("dur_ns")?;
-            for (series, part) in columns.parts.iter().enumerate() {
-                let real = if columns.scale == Scale::Real { Some(batch.f64(part.column)?) } else { None };
-                let whole = if real.is_none() { Some(batch.u64(part.column)?) } else { None };
-                for (row, ts) in batch.ts()?.iter().enumerate() {
-                    let at = self.edges.until(ts.saturating_add_unsigned(dur.at(row).unwrap_or(0)));
-                    let real = real.and_then(|c| c.at(row)).filter(|v| v.is_finite()).map(f64::to_bits);
-                    let value = real.or_else(|| whole.and_then(|c| c.at(row)));
-                    match (value, columns.family.ty) {
-                        (Some(value), Type::Gauge) => chart.set(series, at, value),
-                        (Some(value), _) => chart.add(series, at, value),
-                        (None, _) => {}
-                    }
-                }
-            }
-            Ok(())
-        })?;
-        self.put(&chart, 0, columns, &self.base, true, samples)
-    }
-
-    /// Calls by name: how many, how many failed, or how long they took.
-    fn calls<W: Write>(&self, of: Of, samples: &mut Samples<'_, W>) -> Result<()> {
-        let durations = of == Of::Durations;
-        // Of a histogram: its buckets, all above, and the sum of durations.
-        let n_buckets = BUCKETS.clone().count();
-        let each = if durations { n_buckets + 2 } else { 1 };
-        let columns: &[&'static str] = match of {
-            Of::Durations => &["ts", "dur_ns", "syscall", "total_ns", "latency_log2"],
-            Of::Errors => &["ts", "dur_ns", "syscall", "errors"],
-            Of::Count => &["ts", "dur_ns", "syscall", "count"],
-        };
-        let n = self.calls.len();
-        for from in (0..n).step_by(self.at_once(each)) {
-            let chunk = from..(from + self.at_once(each)).min(n);
-            let mut chart = Chart::new(chunk.len() * each, self.edges);
-            self.each(Kind::Tally, columns, |batch| {
-                let (names, dur, number) = (batch.text("syscall")?, batch.u64("dur_ns")?, batch.u64(columns[3])?);
-                let lists = batch.list("latency_log2")?;
-                let places: Vec<Option<usize>> = names
-                    .all()
-                    .map(|name| {
-                        self.calls.binary_search_by(|c| c.as_str().cmp(name)).ok().filter(|p| chunk.contains(p))
-                    })
-                    .collect();
-                for (row, ts) in batch.ts()?.iter().enumerate() {
-                    let Some(place) = names.code(row).and_then(|code| places[code]) else { continue };
-                    let Some(number) = number.at(row) else { continue };
-                    let at = self.edges.until(ts.saturating_add_unsigned(dur.at(row).unwrap_or(0)));
-                    let first = (place - chunk.start) * each;
-                    if !durations {
-                        chart.add(first, at, number);
-                        continue;
-                    }
-                    let Some(list) = lists.at(row) else { continue };
-                    for (bucket, n) in list.iter().enumerate() {
-                        chart.add(first + bucket.saturating_sub(*BUCKETS.start()).min(n_buckets), at, *n);
-                    }
-                    chart.add(first + n_buckets + 1, at, number);
-                }
-                Ok(())
-            })?;
-            for place in chunk.clone() {
-                let (first, labels) =
-                    ((place - chunk.start) * each, self.base.clone().and("syscall", &self.calls[place]));
-                if durations {
-                    self.put_histogram(&chart, first, &labels, samples)?;
-                    continue;
-                }
-                let mut any = false;
-                for (ns, value) in chart.counter(first, true) {
-                    any = true;
-                    samples.sample("_total", &labels, Value::Whole(value), Some(ns))?;
-                }
-                samples.series(u64::from(any));
-            }
-        }
-        Ok(())
-    }
-
-    /// A classic histogram: what is in a bucket is in all above it.
-    fn put_histogram<W: Write>(
-        &self,
-        chart: &Chart,
-        first: usize,
-        labels: &Labels,
-        samples: &mut Samples<'_, W>,
-    ) -> Result<()> {
-        let n_buckets = BUCKETS.clone().count();
-        // A call has durations exactly if its sum is known.
-        let mut sums = chart.counter(first + n_buckets + 1, true).peekable();
-        let n_series = if sums.peek().is_some() { n_buckets as u64 + 3 } else { 0 };
-        let bounds: Vec<Labels> = (0..=n_buckets).map(|bucket| labels.clone().and("le", bound(bucket))).collect();
-        let mut buckets: Vec<_> = (0..=n_buckets).map(|b| chart.counter(first + b, true).peekable()).collect();
-        let mut counted = vec![0_u64; buckets.len()];
-        // The format wants all of one time together.
-        for (ns, sum) in sums {
-            let mut below = 0_u64;
-            for ((bucket, counted), labels) in buckets.iter_mut().zip(&mut counted).zip(&bounds) {
-                while let Some((_, n)) = bucket.next_if(|(until, _)| *until <= ns) {
-                    *counted = n;
-                }
-                below = below.saturating_add(*counted);
-                samples.sample("_bucket", labels, Value::Whole(below), Some(ns))?;
-            }
-            samples.sample("_count", labels, Value::Whole(below), Some(ns))?;
-            samples.sample("_sum", labels, Value::Nanoseconds(sum), Some(ns))?;
-        }
-        samples.series(n_series);
-        Ok(())
-    }
-
-    fn lost<W: Write>(&self, samples: &mut Samples<'_, W>) -> Result<()> {
-        let (losses, _) = osd_signals::losses::read(self.recording, self.range.as_ref())?;
-        let mut kinds: BTreeMap<(&str, &str), Chart> = BTreeMap::new();
-        for loss in &losses {
-            let chart = kinds.entry((&loss.stream, &loss.reason)).or_insert_with(|| Chart::new(1, self.edges));
-            chart.add(0, self.edges.until(loss.ts_ns.saturating_add_unsigned(loss.dur_ns)), loss.count);
-        }
-        for ((stream, reason), chart) in kinds {
-            let labels = self.base.clone().and("stream", stream).and("reason", reason);
-            for (ns, value) in chart.counter(0, true) {
-                samples.sample("_total", &labels, Value::Whole(value), Some(ns))?;
-            }
-            samples.series(1);
-        }
-        Ok(())
-    }
-
-    fn info<W: Write>(&self, samples: &mut Samples<'_, W>) -> Result<()> {
-        let m = self.recording.metadata();
-        let labels = self.base.clone().and("recording_id", &m.recording_id).and("kernel", &m.host.kernel);
-        let labels = labels.and("osd_version", &m.osd_version);
-        for at in 0..self.edges.len {
-            samples.sample("", &labels, Value::Whole(1), Some(self.edges.ns(at)))?;
-        }
-        samples.series(1);
-        Ok(())
-    }
-
-    /// 0 before it and after it, so that nobody takes it for longer than it was.
-    fn anomaly<W: Write>(&self, window: &Window, samples: &mut Samples<'_, W>) -> Result<()> {
-        let labels = self.base.clone().and("metric", &window.metric).and("pattern", &window.pattern);
-        let labels = labels.and("window", window.id.to_string());
-        let (first, last) = (self.edges.until(window.start_ns), self.edges.until(window.end_ns));
-        for at in first - 1..=(last + 1).min(self.edges.len - 1) {
-            let value = if (first..=last).contains(&at) { window.severity } else { 0.0 };
-            samples.sample("", &labels, Value::Real(value), Some(self.edges.ns(at)))?;
-        }
-        samples.series(1);
-        Ok(())
+        self.text.sample(family, "_count", &labels, Value::Whole(below), Some(*ns))?;
+        Ok(self.text.sample(family, "_sum", &labels, Value::Nanoseconds(*sum_ns), Some(*ns))?)
     }
 }

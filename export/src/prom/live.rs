@@ -4,12 +4,11 @@
 //! Memory and answer are bounded: [`Live::MOST_PROCESSES`] processes have series of their own. When there is no room for one more, those that
 //! ended long ago lose theirs; without such, what a process counts goes to `comm="(others)"` until there is room.
 
-use super::family::{
-    ALIVE, BUCKETS, CALL_DURATION, CALL_ERRORS, CALLS, Columns, EVENTS, HOST, INFO, LOST, OWN_CPU, OWN_MEMORY, PROCESS,
-    Type, WRITTEN, bound,
-};
 use super::text::{Dialect, Labels, Text};
-use super::value::{Scale, Value};
+use crate::metric::{
+    ALIVE, BUCKETS, CALL_DURATION, CALL_ERRORS, CALLS, Columns, EVENTS, Family, HOST, INFO, LOST, OWN_CPU, OWN_MEMORY,
+    PROCESS, Scale, Type, Value, WRITTEN, bound,
+};
 use osd_recording::rows::{Loss, Process, ProcessEvent, Row, Sample, System, Tally};
 use osd_recording::syscall::Arch;
 use osd_recording::{rows, words};
@@ -195,7 +194,7 @@ impl Live {
     }
 
     fn write(&self, out: &mut Vec<u8>, dialect: Dialect, recorder: &Recorder) -> io::Result<()> {
-        let mut text = Text::new(out, dialect);
+        let mut text = Families { text: Text::new(out, dialect), family: None };
         // A PID that came again under the same name goes on counting.
         let mut all: BTreeMap<(&str, u32), Vec<&Known>> = BTreeMap::new();
         self.processes.values().for_each(|p| all.entry((&p.comm, p.pid)).or_default().push(p));
@@ -204,85 +203,84 @@ impl Live {
             .map(|((comm, pid), known)| (Labels::default().and("comm", comm).and("pid", pid.to_string()), known))
             .collect();
         let others = Labels::default().and("comm", "(others)").and("pid", "others");
-        let mut place = 0;
-        for columns in &PROCESS {
-            let mut samples = text.family(&columns.family);
+        let places = |all: &'static [Columns]| all.iter().flat_map(|c| c.parts.iter().map(move |p| (c, p)));
+        for (place, (columns, part)) in places(&PROCESS).enumerate() {
             let is_gauge = columns.family.ty == Type::Gauge;
-            let suffix = if is_gauge { "" } else { "_total" };
-            for part in columns.parts {
-                let with = |labels: &Labels| part.label.iter().fold(labels.clone(), |l, (n, v)| l.and(n, v));
-                for (labels, known) in &all {
-                    let living = known.iter().filter(|p| !is_gauge || p.ended_ns.is_none());
-                    let value = living.filter_map(|p| p.values[place]).reduce(u64::saturating_add);
-                    if let Some(value) = value {
-                        samples.sample(suffix, &with(labels), Value::scaled(value, columns.scale), None)?;
-                    }
+            let with = |labels: &Labels| part.label.iter().fold(labels.clone(), |l, (n, v)| l.and(n, v));
+            for (labels, known) in &all {
+                let living = known.iter().filter(|p| !is_gauge || p.ended_ns.is_none());
+                if let Some(value) = living.filter_map(|p| p.values[place]).reduce(u64::saturating_add) {
+                    text.sample(&columns.family, &with(labels), Value::scaled(value, columns.scale))?;
                 }
-                if let Some(value) = self.others[place].filter(|_| !is_gauge) {
-                    samples.sample(suffix, &with(&others), Value::scaled(value, columns.scale), None)?;
-                }
-                place += 1;
+            }
+            if let Some(value) = self.others[place].filter(|_| !is_gauge) {
+                text.sample(&columns.family, &with(&others), Value::scaled(value, columns.scale))?;
             }
         }
-        let mut place = 0;
-        for columns in &HOST {
-            let mut samples = text.family(&columns.family);
-            let suffix = if columns.family.ty == Type::Gauge { "" } else { "_total" };
-            for part in columns.parts {
+        for (place, (columns, part)) in places(&HOST).enumerate() {
+            if let Some(value) = self.host[place] {
                 let labels = part.label.iter().fold(Labels::default(), |l, (n, v)| l.and(n, v));
-                if let Some(value) = self.host[place] {
-                    samples.sample(suffix, &labels, Value::scaled(value, columns.scale), None)?;
-                }
-                place += 1;
+                text.sample(&columns.family, &labels, Value::scaled(value, columns.scale))?;
             }
         }
         self.write_calls(&mut text)?;
-        let mut samples = text.family(&LOST);
         for ((stream, reason), n) in &self.lost {
-            let labels = Labels::default().and("stream", stream).and("reason", reason);
-            samples.sample("_total", &labels, Value::Whole(*n), None)?;
+            text.sample(&LOST, &Labels::default().and("stream", stream).and("reason", reason), Value::Whole(*n))?;
         }
-        text.family(&INFO).sample("", &self.info, Value::Whole(1), None)?;
+        text.sample(&INFO, &self.info, Value::Whole(1))?;
         let none = Labels::default();
         let cpu_ns = u64::try_from(recorder.cpu.as_nanos()).unwrap_or(u64::MAX);
-        for (family, suffix, value) in [
-            (&EVENTS, "_total", Value::Whole(recorder.events)),
-            (&WRITTEN, "", Value::Whole(recorder.bytes)),
-            (&ALIVE, "", Value::Whole(recorder.processes)),
-            (&OWN_CPU, "_total", Value::scaled(cpu_ns, Scale::Seconds)),
-            (&OWN_MEMORY, "", Value::Whole(recorder.rss_bytes)),
+        for (family, value) in [
+            (&EVENTS, Value::Whole(recorder.events)),
+            (&WRITTEN, Value::Whole(recorder.bytes)),
+            (&ALIVE, Value::Whole(recorder.processes)),
+            (&OWN_CPU, Value::scaled(cpu_ns, Scale::Seconds)),
+            (&OWN_MEMORY, Value::Whole(recorder.rss_bytes)),
         ] {
-            text.family(family).sample(suffix, &none, value, None)?;
+            text.sample(family, &none, value)?;
         }
-        text.finish().map(drop)
+        text.text.finish().map(drop)
     }
 
-    fn write_calls(&self, text: &mut Text<&mut Vec<u8>>) -> io::Result<()> {
+    fn write_calls(&self, text: &mut Families<'_>) -> io::Result<()> {
         let named: Vec<(Labels, &Calls)> = self
             .calls
             .iter()
             .map(|(nr, calls)| (Labels::default().and("syscall", self.arch.syscall_label(*nr)), calls))
             .collect();
-        let mut samples = text.family(&CALLS);
-        for (labels, calls) in &named {
-            samples.sample("_total", labels, Value::Whole(calls.count), None)?;
-        }
-        let mut samples = text.family(&CALL_ERRORS);
-        for (labels, calls) in &named {
-            samples.sample("_total", labels, Value::Whole(calls.errors), None)?;
-        }
-        let mut samples = text.family(&CALL_DURATION);
+        named.iter().try_for_each(|(labels, calls)| text.sample(&CALLS, labels, Value::Whole(calls.count)))?;
+        named.iter().try_for_each(|(labels, calls)| text.sample(&CALL_ERRORS, labels, Value::Whole(calls.errors)))?;
         for (labels, calls) in &named {
             let Some(total_ns) = calls.total_ns else { continue };
             let mut sum = 0_u64;
             for (bucket, n) in calls.buckets.iter().enumerate() {
                 sum = sum.saturating_add(*n);
-                samples.sample("_bucket", &labels.clone().and("le", bound(bucket)), Value::Whole(sum), None)?;
+                text.suffixed(&CALL_DURATION, "_bucket", &labels.clone().and("le", bound(bucket)), Value::Whole(sum))?;
             }
-            samples.sample("_count", labels, Value::Whole(sum), None)?;
-            samples.sample("_sum", labels, Value::Nanoseconds(total_ns), None)?;
+            text.suffixed(&CALL_DURATION, "_count", labels, Value::Whole(sum))?;
+            text.suffixed(&CALL_DURATION, "_sum", labels, Value::Nanoseconds(total_ns))?;
         }
         Ok(())
+    }
+}
+
+/// Text of which each family is introduced with its first sample.
+struct Families<'a> {
+    text: Text<&'a mut Vec<u8>>,
+    family: Option<&'static Family>,
+}
+
+impl Families<'_> {
+    fn sample(&mut self, family: &'static Family, labels: &Labels, value: Value) -> io::Result<()> {
+        self.suffixed(family, if family.ty == Type::Counter { "_total" } else { "" }, labels, value)
+    }
+
+    fn suffixed(&mut self, family: &'static Family, suffix: &str, labels: &Labels, value: Value) -> io::Result<()> {
+        if self.family != Some(family) {
+            self.text.introduce(family)?;
+            self.family = Some(family);
+        }
+        self.text.sample(family, suffix, labels, value, None)
     }
 }
 

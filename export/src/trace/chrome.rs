@@ -3,6 +3,7 @@
 
 use super::event::{Counter, Notes, Process, Sink, Track, Value};
 use super::story::{Told, Trace, tell};
+use crate::json::Quoted;
 use crate::{Error, Result};
 use osd_recording::{Kind, Query, Recording};
 use std::io::{self, Write};
@@ -37,24 +38,6 @@ pub fn chrome<W: Write>(
 struct Chrome<W> {
     out: W,
     any: bool,
-}
-
-/// `text` as JSON.
-struct Quoted<'a>(&'a str);
-
-impl std::fmt::Display for Quoted<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        use std::fmt::Write as _;
-        f.write_char('"')?;
-        for c in self.0.chars() {
-            match c {
-                '"' | '\\' => write!(f, "\\{c}")?,
-                c if c < ' ' => write!(f, "\\u{:04x}", u32::from(c))?,
-                c => f.write_char(c)?,
-            }
-        }
-        f.write_char('"')
-    }
 }
 
 /// Nanoseconds as microseconds, exactly.

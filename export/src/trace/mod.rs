@@ -1,11 +1,10 @@
 //! Traces: `event.rs` what a trace is made of, `story.rs` a recording told as one, `perfetto.rs`
-//! and `chrome.rs` how it is written, `proto.rs` the bytes of Protocol Buffers.
+//! and `chrome.rs` how it is written.
 
 mod chrome;
 mod event;
 mod lanes;
 mod perfetto;
-mod proto;
 mod story;
 
 pub use chrome::chrome;

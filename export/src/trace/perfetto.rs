@@ -4,9 +4,9 @@
 //! showed. Names of events and notes are interned: each is in the file once. All packets are of one sequence.
 
 use super::event::{Counter, Notes, Process, Sink, Track, Value};
-use super::proto::Message;
 use super::story::{Told, Trace, tell};
 use crate::Result;
+use crate::proto::Message;
 use osd_recording::{ClockTable, Recording, mix};
 use std::collections::HashMap;
 use std::io::{self, Write};

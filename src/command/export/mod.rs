@@ -55,6 +55,9 @@ pub(crate) struct Args {
     /// Only what begins before this time.
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     until: Option<Moment>,
+    /// OpenTelemetry: post to this collector, which has an OTLP/HTTP receiver, instead of writing a file.
+    #[arg(long, value_name = "URL", conflicts_with = "output")]
+    endpoint: Option<String>,
     /// Replace the output file if it exists. Only a regular file is replaced; a link is followed.
     #[arg(long)]
     force: bool,
@@ -72,7 +75,8 @@ const EXAMPLES: &str = "EXAMPLES:
   osd export run.parquet --to arrow-stream --kind all | consumer
   osd export run.parquet --to openmetrics --findings report/findings.json -o run.om
   promtool tsdb create-blocks-from openmetrics run.om data/    and `prometheus --storage.tsdb.path data/` has it
-  osd export run.parquet --to perfetto --from 90s --until 2m -o run.pftrace   open it at https://ui.perfetto.dev";
+  osd export run.parquet --to perfetto --from 90s --until 2m -o run.pftrace   open it at https://ui.perfetto.dev
+  osd export run.parquet --to otlp --endpoint http://127.0.0.1:4318 --findings report/findings.json";
 
 /// Formats.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -93,6 +97,10 @@ enum To {
     Perfetto,
     /// The same as JSON of Chrome's trace viewer, for small spans.
     Chrome,
+    /// Metrics for OpenTelemetry, as JSON lines or to a collector (--endpoint), there with findings as log records.
+    Otlp,
+    /// The findings alone, as log records of OpenTelemetry.
+    OtlpLogs,
 }
 
 impl To {
@@ -104,7 +112,7 @@ impl To {
             Self::Ndjson => Some(Form::Ndjson),
             Self::Arrow => Some(Form::Arrow),
             Self::ArrowStream => Some(Form::ArrowStream),
-            Self::Openmetrics | Self::Perfetto | Self::Chrome => None,
+            Self::Openmetrics | Self::Perfetto | Self::Chrome | Self::Otlp | Self::OtlpLogs => None,
         }
     }
 
@@ -137,6 +145,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if args.to.is_trace() {
         traces::check(&recordings)?;
     }
+    let endpoint = args.endpoint.as_deref().map(osd_export::otlp::Endpoint::parse).transpose()?;
     let to_stdout = args.output.as_ref().is_none_or(|path| path.as_os_str() == "-");
     if args.to.is_binary() && to_stdout && std::io::stdout().is_terminal() {
         return Err(Failure::new("this format is not text for a terminal").hint("name a file with -o, or pipe it on"));
@@ -154,17 +163,22 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         (To::Perfetto | To::Chrome, _) => {
             traces::write(&recordings, args.to == To::Chrome, range, &findings, &mut out, &mut progress).map(Some)
         }
-        _ => {
-            let most = args.processes as usize;
-            let step_ns = args.every.unwrap_or(1_000_000_000);
-            metrics::openmetrics(&recordings, range, (step_ns, most), &findings, &mut out, &mut progress).map(Some)
+        (to, _) => {
+            let what = metrics::what(range, args.every.unwrap_or(1_000_000_000), args.processes, &findings);
+            let (out, progress) = (&mut out, &mut progress);
+            match to {
+                To::Otlp => metrics::otlp(&recordings, &what, &findings, endpoint, out, progress),
+                To::OtlpLogs => metrics::otlp_logs(&recordings, &findings, endpoint, out),
+                _ => metrics::openmetrics(&recordings, &what, out, progress),
+            }
+            .map(Some)
         }
     };
     progress.over();
     let written = written.map_err(|e| out.or_failed(e))?;
     out.finish()?;
     if !args.quiet {
-        written.into_iter().for_each(say);
+        written.iter().flat_map(|said| said.lines()).for_each(say);
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -178,6 +192,15 @@ fn check(args: &Args) -> Result<()> {
     if is_table && !args.findings.is_empty() {
         return Err(Failure::new("rows and series have no place for findings")
             .hint("findings go with metrics and traces: --to openmetrics, --to perfetto"));
+    }
+    let is_otlp = matches!(args.to, To::Otlp | To::OtlpLogs);
+    if args.endpoint.is_some() && !is_otlp {
+        return Err(
+            Failure::new("only OpenTelemetry has an --endpoint").hint("choose --to otlp, or name a file with -o")
+        );
+    }
+    if args.to == To::OtlpLogs && args.findings.is_empty() {
+        return Err(Failure::new("log records are findings, and none are named").hint("add --findings FILE"));
     }
     if args.to.is_trace() && args.every.is_some() {
         return Err(Failure::new("a trace has no steps, and --every is one").hint("leave --every out"));

@@ -38,6 +38,20 @@ impl Message {
         self
     }
 
+    pub(crate) fn fixed64(&mut self, field: u64, n: u64) -> &mut Self {
+        self.key(field, FIXED64);
+        self.0.extend(n.to_le_bytes());
+        self
+    }
+
+    /// A list of numbers of eight bytes each, which are given by their bits.
+    pub(crate) fn packed64(&mut self, field: u64, bits: impl ExactSizeIterator<Item = u64>) -> &mut Self {
+        self.key(field, BYTES);
+        self.varint(bits.len() as u64 * 8);
+        bits.for_each(|n| self.0.extend(n.to_le_bytes()));
+        self
+    }
+
     pub(crate) fn text(&mut self, field: u64, text: &str) -> &mut Self {
         self.key(field, BYTES);
         self.varint(text.len() as u64);
@@ -72,6 +86,9 @@ mod tests {
         });
         let wanted = [&[8, 0x96, 1, 0x12, 7][..], b"testing", &[0x1a, 3, 8, 0x96, 1]].concat();
         assert_eq!(message.bytes(), wanted);
+        let mut message = Message::default();
+        message.fixed64(1, 1).packed64(2, [1.0_f64.to_bits()].into_iter());
+        assert_eq!(message.bytes(), [9, 1, 0, 0, 0, 0, 0, 0, 0, 0x12, 8, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f]);
         let mut message = Message::default();
         message.int(1, -2).double(2, 1.0);
         let wanted = [8, 0xfe, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1, 0x11, 0, 0, 0, 0, 0, 0, 0xf0, 0x3f];
