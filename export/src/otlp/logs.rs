@@ -1,8 +1,8 @@
 //! Findings as log records: one a window, at its start, with its sentence as the body.
 
 use super::metrics::{attribute, resource, scope};
+use super::sender::{Out, Sender, Signal};
 use super::tree::{Field, Value};
-use super::{Out, Sender, Signal};
 use crate::Result;
 use crate::metric::Whose;
 use osd_findings::Window;

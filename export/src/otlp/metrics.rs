@@ -2,8 +2,8 @@
 //! beginning.
 
 use super::names::{self, Form};
+use super::sender::{Out, Sender, Signal};
 use super::tree::{Field, Value};
-use super::{Out, Sender, Signal};
 use crate::Result;
 use crate::metric::{BUCKETS, Backfill, Counted, Points, Scale, Series, Sink, Whose, Written, tell};
 use osd_recording::{Metadata, Recording};

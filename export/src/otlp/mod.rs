@@ -1,6 +1,6 @@
 //! OpenTelemetry: `tree.rs` is a message, in Protocol Buffers or as their JSON, `names.rs` what the
 //! semantic conventions call our metrics, `metrics.rs` recordings as metrics, `logs.rs` findings as
-//! log records, `post.rs` sends either to a collector.
+//! log records, `post.rs` a collector, `sender.rs` the way to it or to a file.
 //!
 //! The messages are written by hand: the official crate of them comes with the SDK, and four messages deep is all that is needed. A test
 //! reads them by the published definitions.
@@ -9,86 +9,10 @@ mod logs;
 mod metrics;
 mod names;
 mod post;
+mod sender;
 mod tree;
 
 pub use logs::logs;
 pub use metrics::metrics;
 pub use post::Endpoint;
-
-use crate::Result;
-use std::io::Write;
-use tree::Field;
-
-/// Where messages go.
-pub enum Out<W> {
-    /// A file of JSON, a message a line, which collectors read (`otlpjsonfile`).
-    Lines(W),
-    /// A collector.
-    Post(Endpoint),
-}
-
-/// What of a collector a message is for.
-#[derive(Clone, Copy)]
-enum Signal {
-    Metrics,
-    Logs,
-}
-
-impl Signal {
-    fn path(self) -> &'static str {
-        match self {
-            Self::Metrics => "/v1/metrics",
-            Self::Logs => "/v1/logs",
-        }
-    }
-
-    /// The only field of a request, which is a list.
-    fn field(self) -> &'static str {
-        match self {
-            Self::Metrics => "resourceMetrics",
-            Self::Logs => "resourceLogs",
-        }
-    }
-}
-
-/// A request is sent when it has so many bytes.
-const ENOUGH: usize = 1 << 20;
-
-/// Messages on their way, several to a request where they are posted.
-struct Sender<'a, W> {
-    out: &'a mut Out<W>,
-    signal: Signal,
-    /// Those that wait, as they are sent.
-    waiting: Vec<u8>,
-    /// What a collector said that it did not keep.
-    rejected: u64,
-}
-
-impl<'a, W: Write> Sender<'a, W> {
-    fn new(out: &'a mut Out<W>, signal: Signal) -> Self {
-        Self { out, signal, waiting: vec![], rejected: 0 }
-    }
-
-    /// Sends a `ResourceMetrics` or `ResourceLogs`.
-    fn send(&mut self, resource: Vec<Field>) -> Result<()> {
-        let request = [Field::each(1, self.signal.field(), resource)];
-        match self.out {
-            Out::Lines(out) => Ok(writeln!(out, "{}", tree::json(&request))?),
-            Out::Post(_) => {
-                // Requests of one field each, one after the other, are a request of all of them.
-                self.waiting.extend(tree::bytes(&request));
-                if self.waiting.len() >= ENOUGH { self.flush() } else { Ok(()) }
-            }
-        }
-    }
-
-    /// Sends what waits.
-    fn flush(&mut self) -> Result<()> {
-        if let Out::Post(endpoint) = self.out
-            && !self.waiting.is_empty()
-        {
-            self.rejected += endpoint.post(self.signal.path(), &std::mem::take(&mut self.waiting))?;
-        }
-        Ok(())
-    }
-}
+pub use sender::Out;
