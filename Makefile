@@ -51,11 +51,13 @@ doc:
 unit:
 	OSD_PYTHON=$(VENV)/bin/python OSD_WORKLOAD=$(BIN)/osd-workload $(CARGO) test --release --workspace
 
-# DuckDB and pandas, to show that a recording needs no osd to be read. Not packaged by Debian, so in an environment of their own.
+# DuckDB and pandas, to show that a recording needs no osd to be read, and the libraries of the formats that osd exports. Not packaged by
+# Debian, so in an environment of their own.
 python: $(VENV)/.done
-$(VENV)/.done:
+$(VENV)/.done: Makefile
 	python3 -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check 'duckdb>=1.1' 'pandas>=2.2' 'pyarrow>=17'
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'duckdb>=1.1' 'pandas>=2.2' 'pyarrow>=17' \
+		'prometheus-client>=0.21' 'perfetto>=0.50' 'opentelemetry-proto>=1.30'
 	touch $@
 
 bench: install-deps

@@ -15,6 +15,7 @@ need setpriv util-linux
 need redis-server redis-server
 need redis-benchmark redis-tools
 need chromium chromium
+need promtool prometheus
 # Vulkan in software, to test training on a GPU where there is none.
 need /usr/share/vulkan/icd.d/lvp_icd.$(uname -m).json mesa-vulkan-drivers
 # `python3 -m venv` without pip inside is of no use; Debian splits it off.

@@ -5,6 +5,8 @@
 use crate::command::analyze;
 #[cfg(feature = "eval")]
 use crate::command::eval;
+#[cfg(feature = "export")]
+use crate::command::export;
 #[cfg(feature = "model")]
 use crate::command::score;
 #[cfg(feature = "sql")]
@@ -35,6 +37,7 @@ const EXAMPLES: &str = "EXAMPLES:
   osd record -o run.parquet -- ./server --port 1  start a command and record all of it
   osd analyze run.parquet --report                find and explain what was unusual
   osd sql run.parquet \"SELECT kind, count(*) FROM recording GROUP BY kind\"
+  osd export run.parquet --to csv -o samples.csv  for other tools: tables, metrics, traces
   osd doctor                                      what this host allows, and how to fix what it does not";
 
 /// The subcommands.
@@ -50,6 +53,9 @@ pub(crate) enum Command {
     /// Query recordings with SQL; without a statement, interactively.
     #[cfg(feature = "sql")]
     Sql(sql::Args),
+    /// Write recordings as other tools read them.
+    #[cfg(feature = "export")]
+    Export(export::Args),
     /// Find the anomalies of a recording and explain them.
     #[cfg(feature = "analyze")]
     Analyze(analyze::Args),
@@ -134,6 +140,8 @@ impl Command {
             Self::Recover(args) => recover::run(args),
             #[cfg(feature = "sql")]
             Self::Sql(args) => sql::run(args),
+            #[cfg(feature = "export")]
+            Self::Export(args) => export::run(&args),
             #[cfg(feature = "analyze")]
             Self::Analyze(args) => analyze::run(args),
             #[cfg(feature = "model")]

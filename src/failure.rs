@@ -61,6 +61,13 @@ impl From<osd_explain::Error> for Failure {
     }
 }
 
+#[cfg(feature = "export")]
+impl From<osd_export::Error> for Failure {
+    fn from(error: osd_export::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint() }
+    }
+}
+
 #[cfg(feature = "sql")]
 impl From<osd_query::Error> for Failure {
     fn from(error: osd_query::Error) -> Self {

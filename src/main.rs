@@ -12,6 +12,8 @@ mod inputs;
 #[cfg(any(feature = "record", feature = "train"))]
 mod interrupt;
 mod output;
+#[cfg(feature = "export")]
+mod progress;
 
 use std::process::ExitCode;
 

@@ -33,7 +33,7 @@ impl Output {
     }
 
     /// A file, or stdout by one of its names.
-    #[cfg_attr(not(feature = "sql"), expect(dead_code, reason = "of `osd sql`"))]
+    #[cfg_attr(not(feature = "export"), expect(dead_code, reason = "of `osd sql` and `osd export`"))]
     pub(crate) fn file(path: &Path, force: bool) -> Result<Self> {
         // The same open file, which another one by its name would not be.
         if ["-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1"].map(Path::new).contains(&path) {
@@ -54,6 +54,15 @@ impl Output {
                 failure.hint("raise the limit of a file's size (`ulimit -f`), or ask for less")
             }
             _ => failure,
+        }
+    }
+
+    /// What is wrong at a door that leads here: if it took no more, what that is called.
+    #[cfg(feature = "export")]
+    pub(crate) fn or_failed(&self, error: osd_export::Error) -> Failure {
+        match error {
+            osd_export::Error::Write(e) => self.failed(&e),
+            other => other.into(),
         }
     }
 
@@ -111,6 +120,12 @@ fn stdout_is_open() -> io::Result<()> {
 pub(crate) fn say(text: impl Display) {
     let line = format!("{text}");
     let _ = writeln!(io::stderr(), "{}", visible(&line));
+}
+
+/// Draws on stderr, if it is still there: only live lines do, which have no text from outside.
+pub(crate) fn draw(text: impl Display) {
+    let mut stderr = io::stderr().lock();
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }
 
 /// Whether this process was started without a stdout.

@@ -7,6 +7,8 @@ pub(crate) mod completions;
 pub(crate) mod doctor;
 #[cfg(feature = "eval")]
 pub(crate) mod eval;
+#[cfg(feature = "export")]
+pub(crate) mod export;
 pub(crate) mod info;
 pub(crate) mod man;
 #[cfg(feature = "record")]
@@ -14,6 +16,8 @@ pub(crate) mod record;
 pub(crate) mod recover;
 #[cfg(feature = "model")]
 pub(crate) mod score;
+#[cfg(all(feature = "record", feature = "export"))]
+pub(crate) mod serve;
 #[cfg(feature = "sql")]
 pub(crate) mod sql;
 #[cfg(feature = "record")]

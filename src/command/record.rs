@@ -22,6 +22,7 @@ const EXAMPLES: &str = "EXAMPLES:
   osd record -p 1234 --max-overhead 1% -o run.parquet    to leave on: counts stay exact, execs, connections and opens listed
   osd record --wait-all -o run.parquet -- ./daemonize    until all that the command started has ended
   osd record --propagate-status -o run.parquet -- make test   exits as the command did
+  osd record -p 1234 --serve 127.0.0.1:9435 -o run.parquet   with /metrics for Prometheus while it records
   osd record -p 1234 --status json -o run.parquet        for scripts: its state as one JSON object a line
 
 The first Ctrl-C (or SIGTERM, or a closed terminal) closes the recording. The second one aborts. A signal that is
@@ -105,6 +106,11 @@ pub(crate) struct Args {
     /// Write what follows a trigger for this long, too.
     #[arg(long, value_name = "TIME", requires = "last", default_value = "10s", value_parser = format::parse_duration)]
     after: u64,
+
+    /// While recording, serve the counts at http://ADDRESS/metrics, for Prometheus and its like. A port alone is one of this host.
+    #[cfg(feature = "export")]
+    #[arg(long, value_name = "ADDRESS", value_parser = super::serve::parse_address)]
+    serve: Option<std::net::SocketAddr>,
 
     /// Ring of forks, execs and exits, KiB: for tests.
     #[arg(long, value_name = "KIB", default_value_t = 4096, hide = true, value_parser = clap::value_parser!(u32).range(4..=1_048_576))]
@@ -296,6 +302,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     };
     config.check()?;
     let mut reporter = Reporter::new(args.status, args.quiet);
+    #[cfg(feature = "export")]
+    let serving = args.serve.map(|address| serve(address, &reporter)).transpose()?;
     let plan = osd_record::preflight::plan(&config)?;
     if let Some(why) = &plan.instead_of_bpf {
         let less =
@@ -308,7 +316,17 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     interrupt::stop_by(&config.ignored_signals, move || stopped.stop());
     let triggered = control.clone();
     interrupt::trigger_by(move || triggered.trigger());
-    let outcome = osd_record::record(&config, &control, |status| reporter.status(status));
+    #[cfg(feature = "export")]
+    let (serving, tap) = serving.map_or((None, None), |(serving, tap)| (Some(serving), Some(tap)));
+    #[cfg(not(feature = "export"))]
+    let tap = None;
+    let outcome = osd_record::record_and_tap(&config, &control, tap, |status| {
+        #[cfg(feature = "export")]
+        if let Some(serving) = &serving {
+            serving.status(status);
+        }
+        reporter.status(status);
+    });
     reporter.over();
     let outcome = match outcome {
         Err(error @ osd_record::Error::Command { .. }) if propagate => {
@@ -325,4 +343,20 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     }
     let status = outcome.exit_code.filter(|_| propagate).unwrap_or(0);
     Ok(ExitCode::from(u8::try_from(status).unwrap_or(u8::MAX)))
+}
+
+/// Listens, and says where.
+#[cfg(feature = "export")]
+fn serve(address: std::net::SocketAddr, reporter: &Reporter) -> Result<(super::serve::Serving, osd_record::Tap)> {
+    let server = osd_export::serve::Server::bind(address)?;
+    if !server.is_local() {
+        let all = format!(
+            "whoever can reach {} can read what is recorded: names of processes and their counts",
+            server.address()
+        );
+        reporter.warning(&[&all], Some("--serve 127.0.0.1:9435 is for this host alone"));
+    }
+    reporter.serving(server.address());
+    let arch = osd_recording::names::Arch::native().unwrap_or(osd_recording::names::Arch::X86_64);
+    Ok(super::serve::Serving::start(server, arch))
 }

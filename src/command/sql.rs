@@ -6,9 +6,7 @@ use crate::failure::{Failure, Result};
 use crate::format;
 use crate::inputs;
 use crate::output::{Output, say};
-use arrow::array::{ArrayRef, RecordBatch, StringArray};
-use arrow::datatypes::{DataType, Field, Schema};
-use arrow::{csv, json};
+use osd_export::table::{Form, Writer};
 use osd_query::{Answer, Session};
 use osd_recording::Kind;
 use std::ffi::OsString;
@@ -16,7 +14,6 @@ use std::io::{self, IsTerminal};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use table::Look;
 
 /// Query recordings with SQL; without a statement, interactively.
@@ -215,69 +212,26 @@ fn write_answer(mut answer: Answer<'_>, format: Format, look: Look, out: &mut Ou
             let batches = answer.collect::<osd_query::Result<Vec<_>>>()?;
             return table::write(&schema, &batches, look, out);
         }
-        Format::Csv => {
-            let flat: Vec<Field> = schema
-                .fields()
-                .iter()
-                .map(|f| {
-                    if f.data_type().is_nested() {
-                        Field::new(f.name(), DataType::Utf8, true)
-                    } else {
-                        f.as_ref().clone()
-                    }
-                })
-                .collect();
-            let flat = Arc::new(Schema::new(flat));
-            let mut writer = csv::WriterBuilder::new().with_header(true).build(&mut *out);
-            writer.write(&RecordBatch::new_empty(Arc::clone(&flat))).map_err(Failure::new)?;
-            for batch in answer {
-                let batch = batch?;
-                let columns = batch
-                    .columns()
-                    .iter()
-                    .map(|c| if c.data_type().is_nested() { as_json(c) } else { Ok(Arc::clone(c)) })
-                    .collect::<Result<Vec<_>>>()?;
-                let batch = RecordBatch::try_new(Arc::clone(&flat), columns).map_err(Failure::new)?;
-                writer.write(&batch).map_err(Failure::new)?;
-            }
-        }
-        Format::Json => {
-            let mut writer =
-                json::WriterBuilder::new().with_explicit_nulls(true).build::<_, json::writer::JsonArray>(&mut *out);
-            for batch in answer {
-                writer.write(&batch?).map_err(Failure::new)?;
-            }
-            writer.finish().map_err(Failure::new)?;
-            drop(writer);
-            out.data("\n")?;
-        }
-        Format::Ndjson => {
-            let mut writer =
-                json::WriterBuilder::new().with_explicit_nulls(true).build::<_, json::writer::LineDelimited>(&mut *out);
-            for batch in answer {
-                writer.write(&batch?).map_err(Failure::new)?;
-            }
-            writer.finish().map_err(Failure::new)?;
-        }
+        Format::Csv => write_as(Form::Csv, answer, out)?,
+        Format::Json => write_as(Form::Json, answer, out)?,
+        Format::Ndjson => write_as(Form::Ndjson, answer, out)?,
         Format::Parquet => osd_query::write_parquet(answer, out)?,
     }
     Ok(false)
 }
 
-/// Each value as JSON text.
-fn as_json(column: &ArrayRef) -> Result<ArrayRef> {
-    let schema = Arc::new(Schema::new(vec![Field::new("v", column.data_type().clone(), true)]));
-    let batch = RecordBatch::try_new(schema, vec![Arc::clone(column)]).map_err(Failure::new)?;
-    let mut lines = vec![];
-    let mut writer =
-        json::WriterBuilder::new().with_explicit_nulls(true).build::<_, json::writer::LineDelimited>(&mut lines);
-    writer.write(&batch).and_then(|()| writer.finish()).map_err(Failure::new)?;
-    drop(writer);
-    let text = String::from_utf8(lines).map_err(Failure::new)?;
-    let value = |line: &str| {
-        line.strip_prefix("{\"v\":").and_then(|l| l.strip_suffix('}')).filter(|v| *v != "null").map(str::to_owned)
-    };
-    Ok(Arc::new(text.lines().map(value).collect::<StringArray>()))
+/// As `osd export` writes tables.
+fn write_as(form: Form, mut answer: Answer<'_>, out: &mut Output) -> Result<()> {
+    let mut writer = Writer::new(form, &answer.schema(), &mut *out).map_err(Failure::from)?;
+    let mut failed = None;
+    for batch in &mut answer {
+        let written = writer.write(&batch?);
+        if written.is_err() {
+            failed = Some(written);
+            break;
+        }
+    }
+    failed.unwrap_or_else(|| writer.finish()).map_err(|e| out.or_failed(e))
 }
 
 const HELP: &str = "SQL ends with `;`. \\d lists the tables, \\d NAME the columns of one, \\x shows each row by itself or no more, \\q or Ctrl-D leaves.";

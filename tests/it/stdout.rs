@@ -20,6 +20,7 @@ fn all() -> Vec<Vec<&'static str>> {
             "info",
             "recover",
             "sql",
+            "export",
             "analyze",
             "score",
             "trigger",
@@ -37,6 +38,12 @@ fn all() -> Vec<Vec<&'static str>> {
     all.push(vec!["sql", "quiet.parquet", "SELECT 1", "-x"]);
     all.push(vec!["sql", "quiet.parquet", "SELECT * FROM samples", "--format", "csv"]);
     all.push(vec!["sql", "quiet.parquet", "SELECT * FROM samples", "--format", "parquet", "-o", "-"]);
+    for to in ["csv", "json", "ndjson", "arrow", "arrow-stream", "openmetrics", "perfetto", "chrome", "otlp"] {
+        all.push(vec!["export", "quiet.parquet", "--to", to]);
+        if !["openmetrics", "perfetto", "chrome", "otlp"].contains(&to) {
+            all.push(vec!["export", "quiet.parquet", "--series", "--to", to, "-o", "-"]);
+        }
+    }
     all.extend(forms(&["analyze", "run.parquet"], &["text", "json", "ndjson"]));
     all.extend(forms(&["score", "-m", "model", "run.parquet"], &["text", "json", "ndjson", "csv"]));
     all.extend(forms(&["eval", "run.parquet"], &["table", "json", "csv"]));

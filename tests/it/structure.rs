@@ -30,6 +30,7 @@ fn crates_form_a_star_and_heavy_ones_stay_where_they_belong() {
         ("osd-report", &["osd-findings", "osd-recording", "plotters"]),
         ("osd-datasets", &["osd-detect"]),
         ("osd-train", &["osd-detect", "osd-lstm", "burn"]),
+        ("osd-export", &["osd-findings", "osd-recording", "osd-signals"]),
         (
             "osd",
             &[
@@ -40,6 +41,7 @@ fn crates_form_a_star_and_heavy_ones_stay_where_they_belong() {
                 "osd-lstm",
                 "osd-model",
                 "osd-explain",
+                "osd-export",
                 "osd-query",
                 "osd-report",
                 "osd-datasets",
@@ -72,6 +74,7 @@ fn each_feature_alone_brings_only_what_it_needs() {
         ("sql", &["datafusion"]),
         ("model", &[]),
         ("eval", &[]),
+        ("export", &[]),
         ("train", &["burn", "plotters"]),
     ] {
         let out = Command::new(env!("CARGO"))
@@ -120,6 +123,7 @@ pub(crate) const LIBRARIES: &[&str] = &[
     "analyze/explain",
     "analyze/query",
     "report",
+    "export",
 ];
 
 const BANS: [Ban; 4] = [
@@ -221,6 +225,7 @@ fn every_file_opens_with_what_it_owns() {
         "train",
         "analyze",
         "report",
+        "export",
         "datasets",
         "tests",
     ] {

@@ -137,7 +137,7 @@ mod tests {
     fn after_a_pause_clocks_are_compared_once_and_an_unfinished_recording_has_its_clock_table() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r.parquet");
-        let writer = WriterHandle::start(Writer::create(&path, WriterOptions::default()).unwrap(), None).unwrap();
+        let writer = WriterHandle::start(Writer::create(&path, WriterOptions::default()).unwrap(), None, None).unwrap();
         let clock = ClockTable(vec![host::read_clocks()]);
         let mut sink = Sink::new(writer, clock.clone(), Metadata::default());
         sink.writer.keep().unwrap();

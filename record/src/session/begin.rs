@@ -8,7 +8,7 @@ use crate::host;
 use crate::host::capabilities::Keep;
 use crate::host::command::Stopped;
 use crate::output::sink::Sink;
-use crate::output::writer_thread::WriterHandle;
+use crate::output::writer_thread::{Tap, WriterHandle};
 use crate::source::Source;
 use crate::source::bpf::recorder::BpfSource;
 use crate::source::proc::recorder::ProcSource;
@@ -19,7 +19,13 @@ use std::time::Instant;
 impl Session {
     /// # Errors
     /// See [`Error`]; nothing is left behind.
-    pub(super) fn start(config: &Config, backend: Backend, arch: Arch, writer: Writer) -> Result<Self> {
+    pub(super) fn start(
+        config: &Config,
+        backend: Backend,
+        arch: Arch,
+        writer: Writer,
+        tap: Option<Tap>,
+    ) -> Result<Self> {
         let mut metadata = Metadata {
             osd_version: config.osd_version.clone(),
             recording_id: host::random_id(),
@@ -40,7 +46,7 @@ impl Session {
         let now = Instant::now();
         let mut session = Self {
             source,
-            sink: Sink::new(WriterHandle::start(writer, keep)?, clock, metadata),
+            sink: Sink::new(WriterHandle::start(writer, keep, tap)?, clock, metadata),
             child: None,
             interval: config.interval,
             began: now,

@@ -41,6 +41,27 @@ pub(crate) enum Get<R> {
     Histogram(fn(&R) -> Option<&[u64]>),
 }
 
+/// A number in a row.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Number {
+    /// What is counted.
+    Whole(u64),
+    /// Anything else.
+    Real(f64),
+}
+
+impl<R> RowField<R> {
+    /// Its number in `row`; `None` if it is null there, or is none that counts from 0.
+    pub(super) fn number(&self, row: &R) -> Option<Number> {
+        match self.fill {
+            Get::U64(get) => get(row).map(Number::Whole),
+            Get::U32(get) => get(row).map(|n| Number::Whole(n.into())),
+            Get::F64(get) => get(row).map(Number::Real),
+            _ => None,
+        }
+    }
+}
+
 /// A value of a row, as a column takes it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Value<'a> {

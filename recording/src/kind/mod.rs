@@ -24,6 +24,7 @@ mod waiting;
 
 pub use crate::column::NO_DURATION;
 pub use common::Owner;
+pub use field::Number;
 pub(crate) use field::Value;
 pub(crate) use waiting::{Buffer, Layout, Pages, Values};
 use waiting::{Rowed, Waiting as _};

@@ -1,8 +1,8 @@
 //! `sample`: one process in one interval.
 
 use super::common::{Owner, cgroup_id, dur_ns, kind, pid, proc, ts};
-use super::field::{Field, RowField};
-use super::waiting::{ByRow, Rowed};
+use super::field::{Field, Number, RowField};
+use super::waiting::{ByRow, Rowed, number};
 
 /// One process in one interval. Counters are differences over the interval, `rss_*`, `swap_bytes`, `n_threads`, `n_fds` are levels at
 /// its end.
@@ -83,6 +83,8 @@ pub struct Unseen {
     pub syscalls: bool,
     /// `syscall_ns`.
     pub latency: bool,
+    /// `cpu_ns`, `rss_*`, `swap_bytes`, faults, `n_threads`: of what came from a list of calls, which says nothing of them.
+    pub usage: bool,
 }
 
 impl Rowed for Sample {
@@ -99,16 +101,16 @@ impl ByRow for Sample {
         proc(|r| Some(r.owner.proc.0)),
         pid(|r| Some(r.owner.pid)),
         cgroup_id(|r| r.owner.cgroup()),
-        Field::u64("cpu_ns", "ns", "time on a processor, all threads", |r| Some(r.cpu_ns)),
+        Field::u64("cpu_ns", "ns", "time on a processor, all threads", |r| r.usage(r.cpu_ns)),
         Field::u64("runq_ns", "ns", "ready, but waiting for a processor", |r| r.scheduling(r.runq_ns)),
         Field::u64("ctx_voluntary", "switches", "it waited", |r| r.scheduling(r.ctx_voluntary)),
         Field::u64("ctx_involuntary", "switches", "it was preempted", |r| r.scheduling(r.ctx_involuntary)),
-        Field::u64("rss_anon_bytes", "bytes", "resident anonymous memory, at the end", |r| Some(r.rss_anon_bytes)),
-        Field::u64("rss_file_bytes", "bytes", "resident file mappings, at the end", |r| Some(r.rss_file_bytes)),
-        Field::u64("rss_shmem_bytes", "bytes", "resident shared memory, at the end", |r| Some(r.rss_shmem_bytes)),
-        Field::u64("swap_bytes", "bytes", "swapped out, at the end", |r| Some(r.swap_bytes)),
-        Field::u64("minor_faults", "faults", "page faults without disk", |r| Some(r.minor_faults)),
-        Field::u64("major_faults", "faults", "page faults with disk", |r| Some(r.major_faults)),
+        Field::u64("rss_anon_bytes", "bytes", "resident anonymous memory, at the end", |r| r.usage(r.rss_anon_bytes)),
+        Field::u64("rss_file_bytes", "bytes", "resident file mappings, at the end", |r| r.usage(r.rss_file_bytes)),
+        Field::u64("rss_shmem_bytes", "bytes", "resident shared memory, at the end", |r| r.usage(r.rss_shmem_bytes)),
+        Field::u64("swap_bytes", "bytes", "swapped out, at the end", |r| r.usage(r.swap_bytes)),
+        Field::u64("minor_faults", "faults", "page faults without disk", |r| r.usage(r.minor_faults)),
+        Field::u64("major_faults", "faults", "page faults with disk", |r| r.usage(r.major_faults)),
         Field::u64("net_rx_bytes", "bytes", "payload received from internet sockets", |r| r.network(r.net_rx_bytes)),
         Field::u64("net_tx_bytes", "bytes", "payload sent to internet sockets", |r| r.network(r.net_tx_bytes)),
         Field::u64("net_rx_msgs", "calls", "successful receive calls on them", |r| r.network(r.net_rx_msgs)),
@@ -122,7 +124,7 @@ impl ByRow for Sample {
         Field::u64("syscall_ns", "ns", "time inside them, waiting included", |r| {
             r.calls(r.syscall_ns).filter(|_| !r.unseen.latency)
         }),
-        Field::u32("n_threads", "threads", "at the end", |r| Some(r.n_threads)),
+        Field::u32("n_threads", "threads", "at the end", |r| r.usage(r.n_threads)),
         Field::u32("n_fds", "descriptors", "open files, at the end", |r| r.n_fds),
         Field::u32("n_stopped", "threads", "stopped by a signal or a debugger, at the end", |r| r.n_stopped),
         Field::u32("n_uninterruptible", "threads", "in uninterruptible sleep, at the end", |r| r.n_uninterruptible),
@@ -135,8 +137,17 @@ impl ByRow for Sample {
 }
 
 impl Sample {
+    /// How the number of `column` is got out of a row; `None` if it has no such column.
+    pub fn number(column: &str) -> Option<impl Fn(&Self) -> Option<Number> + Copy + Send + 'static> {
+        number(column)
+    }
+
     fn scheduling(&self, value: u64) -> Option<u64> {
         (!self.unseen.scheduling).then_some(value)
+    }
+
+    fn usage<T>(&self, value: T) -> Option<T> {
+        (!self.unseen.usage).then_some(value)
     }
 
     fn network(&self, value: u64) -> Option<u64> {

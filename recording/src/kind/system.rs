@@ -1,8 +1,8 @@
 //! `system`: the host in one interval.
 
 use super::common::{dur_ns, kind, ts};
-use super::field::{Field, RowField};
-use super::waiting::{ByRow, Rowed};
+use super::field::{Field, Number, RowField};
+use super::waiting::{ByRow, Rowed, number};
 
 /// The host in one interval. `None`: this kernel does not say.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -60,5 +60,12 @@ impl ByRow for System {
 
     fn ts_ns(&self) -> i64 {
         self.ts_ns
+    }
+}
+
+impl System {
+    /// How the number of `column` is got out of a row; `None` if it has no such column.
+    pub fn number(column: &str) -> Option<impl Fn(&Self) -> Option<Number> + Copy + Send + 'static> {
+        number(column)
     }
 }

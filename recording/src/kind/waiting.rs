@@ -1,7 +1,7 @@
 //! How rows of a kind wait to be written: one by one, or, where they come by the million, column by
 //! column.
 
-use super::field::{About, Get, PageField, RowField, Value};
+use super::field::{About, Get, Number, PageField, RowField, Value};
 use crate::column::{Coding, Encoded};
 use crate::syscall::Arch;
 use std::collections::HashMap;
@@ -23,6 +23,12 @@ pub(crate) trait ByRow: Rowed {
     const FIELDS: &'static [RowField<Self>];
     /// Where it begins in time.
     fn ts_ns(&self) -> i64;
+}
+
+/// How the number of `column` is got out of a row.
+pub(super) fn number<R: ByRow>(column: &str) -> Option<impl Fn(&R) -> Option<Number> + Copy + Send + 'static> {
+    let field = R::FIELDS.iter().find(|f| f.about.name == column)?;
+    Some(move |row: &R| field.number(row))
 }
 
 /// Rows by the million, column by column.

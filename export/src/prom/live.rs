@@ -1,0 +1,395 @@
+//! A recording while it is made, as metrics: rows are counted as they come, and whoever asks is
+//! told what the counts are.
+//!
+//! Memory and answer are bounded: [`Live::MOST_PROCESSES`] processes have series of their own. When there is no room for one more, those that
+//! ended long ago lose theirs; without such, what a process counts goes to `comm="(others)"` until there is room.
+
+use super::text::{Dialect, Labels, Text};
+use crate::metric::{
+    ALIVE, BUCKETS, CALL_DURATION, CALL_ERRORS, CALLS, Columns, EVENTS, Family, HOST, INFO, LOST, OWN_CPU, OWN_MEMORY,
+    PROCESS, Scale, Type, Value, WRITTEN, bound,
+};
+use osd_recording::rows::{Loss, Process, ProcessEvent, Row, Sample, System, Tally};
+use osd_recording::syscall::Arch;
+use osd_recording::{rows, words};
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::time::Duration;
+
+/// How the recorder itself does.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Recorder {
+    /// Rows of system calls.
+    pub events: u64,
+    /// Bytes in the file.
+    pub bytes: u64,
+    /// Processes alive.
+    pub processes: u64,
+    /// Its own CPU time.
+    pub cpu: Duration,
+    /// Its own resident memory.
+    pub rss_bytes: u64,
+}
+
+/// The counts of a recording under way.
+pub struct Live {
+    arch: Arch,
+    info: Labels,
+    /// How the values of the columns of a family are got at, family by family.
+    sample: Vec<Getter<Sample>>,
+    system: Vec<Getter<System>>,
+    processes: HashMap<u64, Known>,
+    /// Of those without series of their own: who is alive.
+    names: HashMap<u64, (u32, String)>,
+    others: Vec<Option<u64>>,
+    host: Vec<Option<u64>>,
+    calls: BTreeMap<u16, Calls>,
+    lost: BTreeMap<(String, String), u64>,
+    latest_ns: i64,
+}
+
+/// Value of a column in a row.
+type Getter<R> = Box<dyn Fn(&R) -> Option<u64> + Send>;
+
+/// A process with series of its own.
+struct Known {
+    pid: u32,
+    comm: String,
+    values: Vec<Option<u64>>,
+    ended_ns: Option<i64>,
+}
+
+/// Calls of one name.
+#[derive(Default)]
+struct Calls {
+    count: u64,
+    errors: u64,
+    /// Without latencies there is none.
+    total_ns: Option<u64>,
+    /// As the buckets are exported, and all above.
+    buckets: Vec<u64>,
+}
+
+/// An ended process keeps its series for so long: a scrape or two.
+const KEPT_NS: i64 = 300_000_000_000;
+
+impl Live {
+    /// Processes with series of their own.
+    pub const MOST_PROCESSES: usize = 500;
+
+    /// Nothing was counted yet, on a host whose calls are numbered as on `arch`.
+    pub fn new(arch: Arch, osd_version: &str) -> Self {
+        let columns = |all: &'static [Columns]| all.iter().flat_map(|c| c.parts).map(|p| p.column);
+        let system = |column| -> Option<Getter<System>> {
+            let number = System::number(column)?;
+            Some(Box::new(move |row| match number(row)? {
+                rows::Number::Whole(n) => Some(n),
+                rows::Number::Real(v) => Some(v.to_bits()),
+            }))
+        };
+        let sample = |column| -> Option<Getter<Sample>> {
+            let number = Sample::number(column)?;
+            Some(Box::new(move |row| match number(row)? {
+                rows::Number::Whole(n) => Some(n),
+                rows::Number::Real(_) => None,
+            }))
+        };
+        let (sample, system): (Vec<_>, Vec<_>) =
+            (columns(&PROCESS).filter_map(sample).collect(), columns(&HOST).filter_map(system).collect());
+        Self {
+            arch,
+            info: Labels::default().and("osd_version", osd_version),
+            others: vec![None; sample.len()],
+            host: vec![None; system.len()],
+            sample,
+            system,
+            processes: HashMap::new(),
+            names: HashMap::new(),
+            calls: BTreeMap::new(),
+            lost: BTreeMap::new(),
+            latest_ns: i64::MIN,
+        }
+    }
+
+    /// Counts rows.
+    pub fn add(&mut self, rows: &[Row]) {
+        for row in rows {
+            match row {
+                Row::Sample(sample) => self.sample(sample),
+                Row::Process(process) => self.process(process),
+                Row::Tally(tally) => self.tally(tally),
+                Row::System(system) => {
+                    self.latest_ns = self.latest_ns.max(system.ts_ns);
+                    count(&HOST, &self.system, system, &mut self.host, true);
+                }
+                Row::Loss(Loss { stream, reason, count, .. }) => {
+                    let own = self.lost.entry((stream.clone(), reason.clone())).or_default();
+                    *own = own.saturating_add(*count);
+                }
+                Row::Syscall(_) | Row::Label(_) => {}
+            }
+        }
+    }
+
+    fn process(&mut self, process: &Process) {
+        let proc = process.owner.proc.0;
+        let comm = words::program(&process.comm, process.exe.as_deref().unwrap_or_default());
+        let has_ended = process.event == ProcessEvent::Exit;
+        match self.processes.get_mut(&proc) {
+            Some(known) => {
+                comm.clone_into(&mut known.comm);
+                known.ended_ns = has_ended.then_some(process.ts_ns);
+            }
+            None if has_ended => drop(self.names.remove(&proc)),
+            None => drop(self.names.insert(proc, (process.owner.pid, comm.to_owned()))),
+        }
+    }
+
+    fn sample(&mut self, sample: &Sample) {
+        let proc = sample.owner.proc.0;
+        if !self.processes.contains_key(&proc) && self.make_room(sample.ts_ns) {
+            let (pid, comm) = self.names.remove(&proc).unwrap_or_else(|| (sample.owner.pid, "unknown".to_owned()));
+            let values = vec![None; self.sample.len()];
+            // A sample of one that has no life any more is the last.
+            let ended_ns = (sample.n_threads == 0).then_some(sample.ts_ns);
+            self.processes.insert(proc, Known { pid, comm, values, ended_ns });
+        }
+        match self.processes.get_mut(&proc) {
+            Some(known) => count(&PROCESS, &self.sample, sample, &mut known.values, true),
+            None => count(&PROCESS, &self.sample, sample, &mut self.others, false),
+        }
+    }
+
+    /// Whether there is room for one more.
+    fn make_room(&mut self, now_ns: i64) -> bool {
+        if self.processes.len() >= Self::MOST_PROCESSES {
+            let is_kept = |known: &Known| known.ended_ns.is_none_or(|ns| now_ns.saturating_sub(ns) < KEPT_NS);
+            self.processes.retain(|_, known| is_kept(known));
+        }
+        self.processes.len() < Self::MOST_PROCESSES
+    }
+
+    fn tally(&mut self, tally: &Tally) {
+        let own = self.calls.entry(tally.nr).or_default();
+        own.count = own.count.saturating_add(tally.count);
+        own.errors = own.errors.saturating_add(tally.errors);
+        if tally.total_ns == rows::NO_DURATION {
+            return;
+        }
+        own.total_ns = Some(own.total_ns.unwrap_or(0).saturating_add(tally.total_ns));
+        own.buckets.resize(BUCKETS.clone().count() + 1, 0);
+        let last = own.buckets.len() - 1;
+        for (bucket, n) in tally.latency_log2.iter().enumerate() {
+            let at = bucket.saturating_sub(*BUCKETS.start()).min(last);
+            own.buckets[at] = own.buckets[at].saturating_add(*n);
+        }
+    }
+
+    /// All of it as text, OpenMetrics or (not `open`) the format that came before it.
+    pub fn text(&self, open: bool, recorder: &Recorder) -> Vec<u8> {
+        let mut out = vec![];
+        // Memory takes everything.
+        let _ = self.write(&mut out, if open { Dialect::OpenMetrics } else { Dialect::Plain }, recorder);
+        out
+    }
+
+    fn write(&self, out: &mut Vec<u8>, dialect: Dialect, recorder: &Recorder) -> io::Result<()> {
+        let mut text = Families { text: Text::new(out, dialect), family: None };
+        // A PID that came again under the same name goes on counting.
+        let mut all: BTreeMap<(&str, u32), Vec<&Known>> = BTreeMap::new();
+        self.processes.values().for_each(|p| all.entry((&p.comm, p.pid)).or_default().push(p));
+        let all: Vec<(Labels, Vec<&Known>)> = all
+            .into_iter()
+            .map(|((comm, pid), known)| (Labels::default().and("comm", comm).and("pid", pid.to_string()), known))
+            .collect();
+        let others = Labels::default().and("comm", "(others)").and("pid", "others");
+        let places = |all: &'static [Columns]| all.iter().flat_map(|c| c.parts.iter().map(move |p| (c, p)));
+        for (place, (columns, part)) in places(&PROCESS).enumerate() {
+            let is_gauge = columns.family.ty == Type::Gauge;
+            let with = |labels: &Labels| part.label.iter().fold(labels.clone(), |l, (n, v)| l.and(n, v));
+            for (labels, known) in &all {
+                let living = known.iter().filter(|p| !is_gauge || p.ended_ns.is_none());
+                if let Some(value) = living.filter_map(|p| p.values[place]).reduce(u64::saturating_add) {
+                    text.sample(&columns.family, &with(labels), Value::scaled(value, columns.scale))?;
+                }
+            }
+            if let Some(value) = self.others[place].filter(|_| !is_gauge) {
+                text.sample(&columns.family, &with(&others), Value::scaled(value, columns.scale))?;
+            }
+        }
+        for (place, (columns, part)) in places(&HOST).enumerate() {
+            if let Some(value) = self.host[place] {
+                let labels = part.label.iter().fold(Labels::default(), |l, (n, v)| l.and(n, v));
+                text.sample(&columns.family, &labels, Value::scaled(value, columns.scale))?;
+            }
+        }
+        self.write_calls(&mut text)?;
+        for ((stream, reason), n) in &self.lost {
+            text.sample(&LOST, &Labels::default().and("stream", stream).and("reason", reason), Value::Whole(*n))?;
+        }
+        text.sample(&INFO, &self.info, Value::Whole(1))?;
+        let none = Labels::default();
+        let cpu_ns = u64::try_from(recorder.cpu.as_nanos()).unwrap_or(u64::MAX);
+        for (family, value) in [
+            (&EVENTS, Value::Whole(recorder.events)),
+            (&WRITTEN, Value::Whole(recorder.bytes)),
+            (&ALIVE, Value::Whole(recorder.processes)),
+            (&OWN_CPU, Value::scaled(cpu_ns, Scale::Seconds)),
+            (&OWN_MEMORY, Value::Whole(recorder.rss_bytes)),
+        ] {
+            text.sample(family, &none, value)?;
+        }
+        text.text.finish().map(drop)
+    }
+
+    fn write_calls(&self, text: &mut Families<'_>) -> io::Result<()> {
+        let named: Vec<(Labels, &Calls)> = self
+            .calls
+            .iter()
+            .map(|(nr, calls)| (Labels::default().and("syscall", self.arch.syscall_label(*nr)), calls))
+            .collect();
+        named.iter().try_for_each(|(labels, calls)| text.sample(&CALLS, labels, Value::Whole(calls.count)))?;
+        named.iter().try_for_each(|(labels, calls)| text.sample(&CALL_ERRORS, labels, Value::Whole(calls.errors)))?;
+        for (labels, calls) in &named {
+            let Some(total_ns) = calls.total_ns else { continue };
+            let mut sum = 0_u64;
+            for (bucket, n) in calls.buckets.iter().enumerate() {
+                sum = sum.saturating_add(*n);
+                text.suffixed(&CALL_DURATION, "_bucket", &labels.clone().and("le", bound(bucket)), Value::Whole(sum))?;
+            }
+            text.suffixed(&CALL_DURATION, "_count", labels, Value::Whole(sum))?;
+            text.suffixed(&CALL_DURATION, "_sum", labels, Value::Nanoseconds(total_ns))?;
+        }
+        Ok(())
+    }
+}
+
+/// Text of which each family is introduced with its first sample.
+struct Families<'a> {
+    text: Text<&'a mut Vec<u8>>,
+    family: Option<&'static Family>,
+}
+
+impl Families<'_> {
+    fn sample(&mut self, family: &'static Family, labels: &Labels, value: Value) -> io::Result<()> {
+        self.suffixed(family, if family.ty == Type::Counter { "_total" } else { "" }, labels, value)
+    }
+
+    fn suffixed(&mut self, family: &'static Family, suffix: &str, labels: &Labels, value: Value) -> io::Result<()> {
+        if self.family != Some(family) {
+            self.text.introduce(family)?;
+            self.family = Some(family);
+        }
+        self.text.sample(family, suffix, labels, value, None)
+    }
+}
+
+/// Adds what `row` counts to `values`, and with `levels` takes what holds in it.
+fn count<R>(all: &[Columns], getters: &[Getter<R>], row: &R, values: &mut [Option<u64>], levels: bool) {
+    let parts = all.iter().flat_map(|c| std::iter::repeat_n(c.family.ty, c.parts.len()));
+    for ((ty, getter), value) in parts.zip(getters).zip(values) {
+        match (getter(row), ty) {
+            (None, _) => {}
+            (Some(now), Type::Gauge) => *value = if levels { Some(now) } else { None },
+            (Some(n), _) => *value = Some(value.unwrap_or(0).saturating_add(n)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use osd_recording::ProcId;
+    use osd_recording::rows::Owner;
+
+    fn sample(proc: u64, ts_ns: i64, n_threads: u32) -> Row {
+        let owner = Owner { proc: ProcId(proc), pid: 100 + (proc % 50_000) as u32, cgroup_id: 0 };
+        Sample { ts_ns, dur_ns: 1, owner, cpu_ns: 1_000_000_000, rss_anon_bytes: 4096, n_threads, ..Sample::default() }
+            .into()
+    }
+
+    fn process(proc: u64, ts_ns: i64, event: ProcessEvent, comm: &str) -> Row {
+        let owner = Owner { proc: ProcId(proc), pid: 100 + (proc % 50_000) as u32, cgroup_id: 0 };
+        Process {
+            ts_ns,
+            owner,
+            tid: owner.pid,
+            event,
+            ppid: 1,
+            parent: None,
+            comm: comm.into(),
+            exe: None,
+            argv: None,
+            uid: 0,
+            exit_code: None,
+            exit_signal: None,
+            start_ts_ns: ts_ns,
+            ns_pid: None,
+            pid_ns: None,
+        }
+        .into()
+    }
+
+    fn text(live: &Live) -> String {
+        String::from_utf8(live.text(true, &Recorder::default())).unwrap()
+    }
+
+    #[test]
+    fn what_is_counted_is_told_under_the_latest_name() {
+        let mut live = Live::new(Arch::X86_64, "1");
+        live.add(&[process(1, 0, ProcessEvent::Fork, "sh"), sample(1, 0, 1)]);
+        live.add(&[process(1, 1, ProcessEvent::Exec, "mak\"e"), sample(1, 1, 1)]);
+        let latency_log2 = vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 1];
+        let tally = Tally { nr: 0, count: 4, errors: 1, total_ns: 5_000, latency_log2, ..Tally::default() };
+        live.add(&[tally.into(), System { ts_ns: 0, load1: Some(0.5), ..System::default() }.into()]);
+        let text = text(&live);
+        for line in [
+            "osd_process_cpu_seconds_total{comm=\"mak\\\"e\",pid=\"101\"} 2",
+            "osd_process_resident_memory_bytes{comm=\"mak\\\"e\",pid=\"101\",type=\"anon\"} 4096",
+            "osd_host_load1 0.5",
+            "osd_syscalls_total{syscall=\"read\"} 4",
+            "osd_syscall_errors_total{syscall=\"read\"} 1",
+            "osd_syscall_duration_seconds_bucket{syscall=\"read\",le=\"0.000000512\"} 0",
+            "osd_syscall_duration_seconds_bucket{syscall=\"read\",le=\"0.000001024\"} 2",
+            "osd_syscall_duration_seconds_bucket{syscall=\"read\",le=\"+Inf\"} 3",
+            "osd_syscall_duration_seconds_sum{syscall=\"read\"} 0.000005",
+            "osd_recording_info{osd_version=\"1\"} 1",
+            "# EOF",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line}\n{text}");
+        }
+        assert!(!text.contains("comm=\"sh\"") && !text.contains("osd_host_memory_bytes"));
+        let plain = String::from_utf8(live.text(false, &Recorder::default())).unwrap();
+        assert!(plain.contains("# TYPE osd_syscalls_total counter\n") && !plain.contains("# EOF"));
+    }
+
+    #[test]
+    fn an_endless_stream_of_processes_takes_bounded_room_and_nothing_is_counted_twice() {
+        let mut live = Live::new(Arch::X86_64, "1");
+        let n = 3 * Live::MOST_PROCESSES as u64;
+        for proc in 1..=n {
+            live.add(&[process(proc, 0, ProcessEvent::Fork, "sh"), sample(proc, 0, 1)]);
+            live.add(&[process(proc, 0, ProcessEvent::Exit, "sh")]);
+        }
+        assert_eq!((live.processes.len(), live.names.len()), (Live::MOST_PROCESSES, 0));
+        let text = text(&live);
+        let of =
+            |line: &str| line.strip_prefix("osd_process_cpu_seconds_total{")?.split(' ').nth(1)?.parse::<u64>().ok();
+        assert_eq!(text.lines().filter_map(of).sum::<u64>(), n);
+        assert!(!text.contains("osd_process_threads"), "who has ended holds nothing");
+        // Long after, there is room again.
+        live.add(&[process(n + 1, 2 * KEPT_NS, ProcessEvent::Fork, "new"), sample(n + 1, 2 * KEPT_NS, 1)]);
+        assert_eq!(live.processes.len(), 1);
+    }
+
+    /// Else a scrape has the same series twice, and all of it is refused.
+    #[test]
+    fn a_pid_that_comes_again_under_one_name_is_one_series() {
+        let mut live = Live::new(Arch::X86_64, "1");
+        for proc in [1, 50_001] {
+            live.add(&[process(proc, 0, ProcessEvent::Fork, "sh"), sample(proc, 0, 1)]);
+            live.add(&[process(proc, 0, ProcessEvent::Exit, "sh")]);
+        }
+        assert!(text(&live).contains("osd_process_cpu_seconds_total{comm=\"sh\",pid=\"101\"} 2\n"));
+    }
+}

@@ -1,0 +1,229 @@
+//! `osd export`: a recording as what other tools read. Here is what may be asked; `tables.rs` does
+//! what are tables, `metrics.rs` what are metrics, `traces.rs` what are traces; `findings.rs` reads
+//! the findings that go with either.
+
+mod findings;
+mod metrics;
+mod tables;
+mod traces;
+
+use crate::failure::{Failure, Result};
+use crate::format::{self, Moment};
+use crate::inputs;
+use crate::output::{Output, say};
+use crate::progress::Progress;
+use osd_export::table::Form;
+use osd_recording::{Kind, Recording};
+use std::io::IsTerminal;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Write recordings as other tools read them.
+///
+/// Rows of one kind are what `osd sql FILE "SELECT * FROM samples"` gives, without SQL and in little memory.
+#[derive(clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Recordings, folders of them, patterns.
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// What to write.
+    #[arg(short, long, value_enum, value_name = "FORMAT")]
+    to: To,
+    /// Write it to this file, device or FIFO instead of stdout.
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Which rows: those of one kind with its columns, or all with all columns.
+    #[arg(long, value_name = "KIND", default_value = "samples", value_parser = parse_kind, conflicts_with = "series")]
+    kind: Which,
+    /// Instead of rows: the metrics of all recorded processes together (CPU, memory, network, calls ...), a row an interval.
+    #[arg(long)]
+    series: bool,
+    /// Time between two values of --series (by default an interval of the recording) or of metrics (by default 1s).
+    #[arg(long, value_name = "TIME", value_parser = format::parse_duration)]
+    every: Option<u64>,
+    /// Metrics: processes with series of their own, those with the most CPU time. The others are counted together.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    processes: u32,
+    /// Also export these findings of `osd analyze`: a findings.json of one of the recordings.
+    #[arg(long, value_name = "FILE")]
+    findings: Vec<PathBuf>,
+    /// Only what begins at this time or later: 2026-01-31T12:00:00Z, or 90s for that long after the start.
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    from: Option<Moment>,
+    /// Only what begins before this time.
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    until: Option<Moment>,
+    /// OpenTelemetry: post to this collector, which has an OTLP/HTTP receiver, instead of writing a file.
+    #[arg(long, value_name = "URL", conflicts_with = "output")]
+    endpoint: Option<String>,
+    /// Replace the output file if it exists. Only a regular file is replaced; a link is followed.
+    #[arg(long)]
+    force: bool,
+    /// Write nothing but errors to stderr.
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+const EXAMPLES: &str = "EXAMPLES:
+  osd export run.parquet --to csv -o samples.csv               a row a process and interval
+  osd export run.parquet --to csv --series -o series.csv       time, CPU, memory, network, calls: a row an interval
+  osd export run.parquet --to csv --series --every 1s          the same by the second, to stdout
+  osd export run.parquet --to ndjson --kind syscalls --from 90s --until 2m | head
+  osd export runs/ --to arrow --kind tallies -o tallies.arrow  for pandas, polars, R
+  osd export run.parquet --to arrow-stream --kind all | consumer
+  osd export run.parquet --to openmetrics --findings report/findings.json -o run.om
+  promtool tsdb create-blocks-from openmetrics run.om data/    and `prometheus --storage.tsdb.path data/` has it
+  osd export run.parquet --to perfetto --from 90s --until 2m -o run.pftrace   open it at https://ui.perfetto.dev
+  osd export run.parquet --to otlp --endpoint http://127.0.0.1:4318 --findings report/findings.json";
+
+/// Formats.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum To {
+    /// A table with a header; lists as JSON.
+    Csv,
+    /// A table as an array of objects.
+    Json,
+    /// A table, one object a line.
+    Ndjson,
+    /// A table as an Arrow IPC file (Feather).
+    Arrow,
+    /// A table as an Arrow IPC stream, for pipes.
+    ArrowStream,
+    /// Metrics as OpenMetrics text with times: for Prometheus' backfill and what else reads it.
+    Openmetrics,
+    /// A trace for ui.perfetto.dev: processes, threads, each call as a slice, counters, findings.
+    Perfetto,
+    /// The same as JSON of Chrome's trace viewer, for small spans.
+    Chrome,
+    /// Metrics for OpenTelemetry, as JSON lines or to a collector (--endpoint), there with findings as log records.
+    Otlp,
+    /// The findings alone, as log records of OpenTelemetry.
+    OtlpLogs,
+}
+
+impl To {
+    /// The form of a table, if it is one.
+    fn form(self) -> Option<Form> {
+        match self {
+            Self::Csv => Some(Form::Csv),
+            Self::Json => Some(Form::Json),
+            Self::Ndjson => Some(Form::Ndjson),
+            Self::Arrow => Some(Form::Arrow),
+            Self::ArrowStream => Some(Form::ArrowStream),
+            Self::Openmetrics | Self::Perfetto | Self::Chrome | Self::Otlp | Self::OtlpLogs => None,
+        }
+    }
+
+    fn is_trace(self) -> bool {
+        matches!(self, Self::Perfetto | Self::Chrome)
+    }
+
+    fn is_binary(self) -> bool {
+        matches!(self, Self::Arrow | Self::ArrowStream | Self::Perfetto)
+    }
+}
+
+/// Rows of one kind, or all.
+#[derive(Clone, Copy)]
+struct Which(Option<Kind>);
+
+fn parse_kind(text: &str) -> std::result::Result<Which, String> {
+    let kind = Kind::ALL.into_iter().find(|kind| text == kind.table() || text == kind.name());
+    match kind {
+        None if text != "all" => Err(format!("write one of {}, or all", Kind::ALL.map(Kind::table).join(", "))),
+        kind => Ok(Which(kind)),
+    }
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    check(args)?;
+    let recordings = inputs::recordings(&args.files)?;
+    let range = range(&recordings, args.from, args.until)?;
+    let findings = findings::read(&args.findings, &recordings)?;
+    if args.to.is_trace() {
+        traces::check(&recordings)?;
+    }
+    let endpoint = args.endpoint.as_deref().map(osd_export::otlp::Endpoint::parse).transpose()?;
+    let to_stdout = args.output.as_ref().is_none_or(|path| path.as_os_str() == "-");
+    if args.to.is_binary() && to_stdout && std::io::stdout().is_terminal() {
+        return Err(Failure::new("this format is not text for a terminal").hint("name a file with -o, or pipe it on"));
+    }
+    let mut out = match &args.output {
+        Some(path) => Output::file(path, args.force)?,
+        None => Output::stdout(),
+    };
+    let mut progress = Progress::new("exporting", args.quiet);
+    let written = match (args.to, args.to.form()) {
+        (_, Some(form)) if args.series => {
+            tables::series(&recordings, range, args.every.unwrap_or(0), form, &mut out).map(|()| None)
+        }
+        (_, Some(form)) => tables::rows(&recordings, args.kind.0, range, form, &mut out, &mut progress).map(|()| None),
+        (To::Perfetto | To::Chrome, _) => {
+            traces::write(&recordings, args.to == To::Chrome, range, &findings, &mut out, &mut progress).map(Some)
+        }
+        (to, _) => {
+            let what = metrics::what(range, args.every.unwrap_or(1_000_000_000), args.processes, &findings);
+            let (out, progress) = (&mut out, &mut progress);
+            match to {
+                To::Otlp => metrics::otlp(&recordings, &what, &findings, endpoint, out, progress),
+                To::OtlpLogs => metrics::otlp_logs(&recordings, &findings, endpoint, out),
+                _ => metrics::openmetrics(&recordings, &what, out, progress),
+            }
+            .map(Some)
+        }
+    };
+    progress.over();
+    let written = written.map_err(|e| out.or_failed(e))?;
+    out.finish()?;
+    if !args.quiet {
+        written.iter().flat_map(|said| said.lines()).for_each(say);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What means nothing is refused: somebody meant something by it.
+fn check(args: &Args) -> Result<()> {
+    let is_table = args.to.form().is_some();
+    if is_table && !args.series && args.every.is_some() {
+        return Err(Failure::new("rows have no steps, and --every is one").hint("add --series, or leave --every out"));
+    }
+    if is_table && !args.findings.is_empty() {
+        return Err(Failure::new("rows and series have no place for findings")
+            .hint("findings go with metrics and traces: --to openmetrics, --to perfetto"));
+    }
+    let is_otlp = matches!(args.to, To::Otlp | To::OtlpLogs);
+    if args.endpoint.is_some() && !is_otlp {
+        return Err(
+            Failure::new("only OpenTelemetry has an --endpoint").hint("choose --to otlp, or name a file with -o")
+        );
+    }
+    if args.to == To::OtlpLogs && args.findings.is_empty() {
+        return Err(Failure::new("log records are findings, and none are named").hint("add --findings FILE"));
+    }
+    if args.to.is_trace() && args.every.is_some() {
+        return Err(Failure::new("a trace has no steps, and --every is one").hint("leave --every out"));
+    }
+    if !is_table && args.series {
+        return Err(
+            Failure::new("--series is a table").hint("choose csv, json, ndjson or arrow, or leave --series out")
+        );
+    }
+    Ok(())
+}
+
+/// The time that was asked for; lengths count from the start of the first recording.
+fn range(recordings: &[Recording], from: Option<Moment>, until: Option<Moment>) -> Result<Option<Range<i64>>> {
+    let start_ns = recordings.iter().map(|r| r.metadata().started_ns).min().unwrap_or(0);
+    let (Some(first), Some(end)) =
+        (from.map_or(Some(i64::MIN), |t| t.utc_ns(start_ns)), until.map_or(Some(i64::MAX), |t| t.utc_ns(start_ns)))
+    else {
+        return Err(Failure::new("a time is too far away"));
+    };
+    if first >= end {
+        let (first, end) = (format::time(first), format::time(end));
+        return Err(Failure::new(format!("nothing is from {first} until {end}")).hint("--from comes before --until"));
+    }
+    Ok((from.is_some() || until.is_some()).then_some(first..end))
+}
