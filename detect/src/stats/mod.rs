@@ -2,7 +2,9 @@
 //! a distribution, [`rates`] of events compared, [`histogram`]s of durations.
 
 pub mod histogram;
+pub(crate) mod matrix;
 pub mod rates;
 pub mod robust;
 pub(crate) mod special;
 pub mod tail;
+pub(crate) mod wide;
