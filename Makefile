@@ -1,14 +1,14 @@
 # The commands of a fresh machine. `make demo` and `make test` install what is missing (as root, from the distribution's packages),
 # build, and run. Everything is built once, in release mode: what is tested is what ships.
 #
-# Targets: demo test gpu soak churn bench bench-peers bench-train eval-live build recorder install-deps python clean
+# Targets: demo test gpu soak churn bench bench-peers bench-train bench-detectors eval-live build recorder install-deps python clean
 
 CARGO ?= cargo
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CARGO_TARGET_DIR)/python
 
-.PHONY: help build recorder demo test lint doc unit python gpu soak churn bench bench-peers bench-train eval-live install-deps clean
+.PHONY: help build recorder demo test lint doc unit python gpu soak churn bench bench-peers bench-train bench-detectors eval-live install-deps clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -82,6 +82,18 @@ bench-train: install-deps
 	$(TORCH)/bin/python -c 'import torch' 2>/dev/null || $(TORCH)/bin/pip install --quiet --disable-pip-version-check torch \
 		|| echo 'PyTorch cannot be installed here' >&2
 	OSD_TORCH=$(TORCH)/bin/python $(CARGO) bench -p osd-train --bench speed
+
+# The family of outlier detectors side by side with PyOD, both on one processor. ARGS='knn lof' shows some.
+PYOD := $(CARGO_TARGET_DIR)/pyod
+bench-detectors: install-deps
+	test -x $(PYOD)/bin/python || python3 -m venv $(PYOD)
+	$(PYOD)/bin/python -c 'import combo, pyod' 2>/dev/null \
+		|| { $(PYOD)/bin/pip install --quiet --disable-pip-version-check pyod==3.6.7 && \
+			$(PYOD)/bin/pip install --quiet --disable-pip-version-check --no-deps combo; } \
+		|| echo 'PyOD cannot be installed here' >&2
+	$(CARGO) bench -p osd-detect --bench detectors --no-run
+	OSD_PYOD=$(PYOD)/bin/python OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 \
+		taskset -c 0 $(CARGO) bench -p osd-detect --bench detectors -- $(ARGS)
 
 # Training on a GPU, in software where there is none. A build of its own, which few need: `make test` goes without.
 gpu: install-deps

@@ -8,6 +8,7 @@
 //! - [`detector`] what a detector is;
 //! - [`online`] detectors of one metric, point by point;
 //! - [`batch`] detectors of many metrics that learn first;
+//! - [`outlier`] detectors that learn from rows of features, equal to PyOD's;
 //! - [`combine`] many scores to one, scores to alarms, alarms to windows;
 //! - [`registry`] every detector by its name;
 //! - [`judge`] any of them over the metrics of a recording.
@@ -20,6 +21,7 @@ pub mod data;
 pub mod detector;
 pub mod judge;
 pub mod online;
+pub mod outlier;
 pub mod registry;
 pub mod stats;
 

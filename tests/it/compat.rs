@@ -94,6 +94,9 @@ fn reads_as_it_did(name: &str) {
     );
 }
 
+/// So many kinds there were when these were recorded; what came later is added at the end.
+const FIRST: usize = 7;
+
 #[test]
 fn version_1_still_reads() {
     reads_as_it_did("synthetic");
@@ -114,7 +117,7 @@ fn a_recording_of_a_live_process_still_reads() {
     assert_counts_hold(&path);
     let m = Recording::open(&path).unwrap().metadata().clone();
     assert_eq!((m.format_version, m.complete, m.syscalls.as_str()), (1, true, "events"));
-    assert!(Kind::ALL.iter().filter(|k| **k != Kind::Loss).all(|k| m.rows[k.name()] > 0), "{:?}", m.rows);
+    assert!(Kind::ALL[..FIRST].iter().filter(|k| **k != Kind::Loss).all(|k| m.rows[k.name()] > 0), "{:?}", m.rows);
     // And one of the shell.
     let calls = "SELECT syscall, sum(count) AS n FROM tallies WHERE syscall = 'getppid' GROUP BY 1";
     assert_eq!(osd_ok(["sql", path.to_str().unwrap(), calls, "--format", "csv"]), "syscall,n\ngetppid,1001\n");
@@ -124,7 +127,7 @@ fn a_recording_of_a_live_process_still_reads() {
 fn a_changed_value_is_noticed() {
     let all = values(&golden("synthetic.parquet"));
     let columns = |kind: &str| all.keys().filter(|(k, _)| k == kind).count();
-    assert!(Kind::ALL.iter().all(|k| columns(k.name()) > 3), "every kind is there");
+    assert!(Kind::ALL[..FIRST].iter().all(|k| columns(k.name()) > 3), "every kind is there");
     let change = |values: Vec<Option<&str>>| {
         let mut column = Column::default();
         column.add(&(std::sync::Arc::new(arrow::array::StringArray::from(values)) as ArrayRef));

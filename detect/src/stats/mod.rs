@@ -3,8 +3,10 @@
 //! durations, [`trend`]s.
 
 pub mod histogram;
+pub(crate) mod matrix;
 pub mod rates;
 pub mod robust;
 pub(crate) mod special;
 pub mod tail;
 pub mod trend;
+pub(crate) mod wide;

@@ -59,7 +59,8 @@ impl Context<'_> {
         let wanted = (now.runq_ns + now.cpu_ns) as f64;
         let share = now.runq_ns as f64 / wanted.max(1.0);
         let waits = |s: &Surroundings| s.runq_ns as f64 / (s.time_ns as f64).max(1.0);
-        if share >= NOT_RUN && waits(&now) > 2.0 * waits(&before) && now.runq_ns as f64 >= NOT_RUN_OF_WINDOW * window_ns {
+        if share >= NOT_RUN && waits(&now) > 2.0 * waits(&before) && now.runq_ns as f64 >= NOT_RUN_OF_WINDOW * window_ns
+        {
             let because = because_of(&now);
             let text = format!(
                 "{who} wanted to run and did not for {} of that time ({} of it, waiting for a processor){because}",

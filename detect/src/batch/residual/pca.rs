@@ -6,6 +6,7 @@ use crate::batch::plain::Plain;
 use crate::data::series::Table;
 use crate::detector::Residual;
 use crate::detector::{Entry, Make};
+use crate::stats::matrix;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "pca",
@@ -43,17 +44,9 @@ impl Residual for Pca {
     fn fit(&mut self, train: &Table) {
         self.scale = Scale::fit(train);
         let scaled = self.scale.apply(train);
-        let (n, m) = (scaled.len() as f64, scaled.columns());
-        self.means = (0..m).map(|c| scaled.column(c).sum::<f64>() / n).collect();
-        let mut covariance = vec![vec![0.0; m]; m];
-        let mut centred = vec![0.0; m];
-        for row in scaled.rows() {
-            centred.iter_mut().zip(row).zip(&self.means).for_each(|((c, v), mean)| *c = v - mean);
-            for (line, a) in covariance.iter_mut().zip(&centred) {
-                line.iter_mut().zip(&centred).for_each(|(sum, b)| *sum += a * b / n);
-            }
-        }
-        let axes = eigen(covariance);
+        let m = scaled.columns();
+        self.means = matrix::means(scaled.rows(), m);
+        let axes = matrix::eigen(&matrix::covariance(scaled.rows(), &self.means));
         let total: f64 = axes.iter().map(|a| a.0.max(0.0)).sum();
         let mut held = 0.0;
         self.components.clear();
@@ -86,66 +79,10 @@ impl Residual for Pca {
     }
 }
 
-/// Eigenvalues of a symmetric matrix, largest first, with unit vectors: cyclic Jacobi rotations, exact enough after a few sweeps.
-fn eigen(mut a: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
-    let m = a.len();
-    let mut vectors: Vec<Vec<f64>> = (0..m).map(|i| (0..m).map(|j| f64::from(i == j)).collect()).collect();
-    let size: f64 = a.iter().flatten().map(|v| v * v).sum();
-    for _ in 0..64 {
-        let off: f64 = (0..m).map(|i| a[i][..i].iter().map(|v| v * v).sum::<f64>()).sum();
-        if off <= 1e-24 * size {
-            break;
-        }
-        for p in 0..m {
-            for q in p + 1..m {
-                if a[p][q].abs() < 1e-300 {
-                    continue;
-                }
-                let theta = (a[q][q] - a[p][p]) / (2.0 * a[p][q]);
-                let t = theta.signum() / (theta.abs() + theta.hypot(1.0));
-                let c = 1.0 / t.hypot(1.0);
-                let s = t * c;
-                for row in &mut a {
-                    (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
-                }
-                let (above, below) = a.split_at_mut(q);
-                for (x, y) in above[p].iter_mut().zip(&mut below[0]) {
-                    (*x, *y) = (c * *x - s * *y, s * *x + c * *y);
-                }
-                for row in &mut vectors {
-                    (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
-                }
-            }
-        }
-    }
-    let mut out: Vec<(f64, Vec<f64>)> = (0..m).map(|j| (a[j][j], vectors.iter().map(|row| row[j]).collect())).collect();
-    out.sort_by(|x, y| y.0.total_cmp(&x.0));
-    out
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::data::rng::Rng;
-
-    #[test]
-    fn eigenvectors_diagonalise() {
-        let mut rng = Rng(3);
-        let m = 12;
-        let mut a = vec![vec![0.0; m]; m];
-        for (i, j) in (0..m).flat_map(|i| (0..=i).map(move |j| (i, j))) {
-            a[i][j] = rng.normal();
-            a[j][i] = a[i][j];
-        }
-        let axes = eigen(a.clone());
-        assert!(axes.windows(2).all(|w| w[0].0 >= w[1].0));
-        for (value, vector) in &axes {
-            for (line, entry) in a.iter().zip(vector) {
-                let product: f64 = line.iter().zip(vector).map(|(x, y)| x * y).sum();
-                assert!((product - value * entry).abs() < 1e-9);
-            }
-        }
-    }
 
     #[test]
     fn a_broken_relation_is_seen_where_no_metric_leaves_its_range() {
