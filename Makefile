@@ -57,7 +57,7 @@ python: $(VENV)/.done
 $(VENV)/.done: Makefile
 	python3 -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check 'duckdb>=1.1' 'pandas>=2.2' 'pyarrow>=17' \
-		'prometheus-client>=0.21' 'perfetto>=0.50' 'opentelemetry-proto>=1.30'
+		'prometheus-client>=0.21' 'perfetto>=0.50' 'opentelemetry-proto>=1.30' 'polars>=1' 'matplotlib>=3.8'
 	touch $@
 
 bench: install-deps

@@ -5,8 +5,6 @@
 use crate::command::analyze;
 #[cfg(feature = "eval")]
 use crate::command::eval;
-#[cfg(feature = "export")]
-use crate::command::export;
 #[cfg(feature = "model")]
 use crate::command::score;
 #[cfg(feature = "sql")]
@@ -16,6 +14,8 @@ use crate::command::train;
 use crate::command::{completions, info, man, recover};
 #[cfg(feature = "record")]
 use crate::command::{doctor, record, trigger};
+#[cfg(feature = "export")]
+use crate::command::{export, import};
 use crate::failure::Result;
 use crate::output::Output;
 use clap::{CommandFactory, Parser};
@@ -56,6 +56,9 @@ pub(crate) enum Command {
     /// Write recordings as other tools read them.
     #[cfg(feature = "export")]
     Export(export::Args),
+    /// Make a recording of a capture by strace.
+    #[cfg(feature = "export")]
+    Import(import::Args),
     /// Find the anomalies of a recording and explain them.
     #[cfg(feature = "analyze")]
     Analyze(analyze::Args),
@@ -142,6 +145,8 @@ impl Command {
             Self::Sql(args) => sql::run(args),
             #[cfg(feature = "export")]
             Self::Export(args) => export::run(&args),
+            #[cfg(feature = "export")]
+            Self::Import(args) => import::run(&args),
             #[cfg(feature = "analyze")]
             Self::Analyze(args) => analyze::run(args),
             #[cfg(feature = "model")]

@@ -44,6 +44,16 @@ pub enum Error {
         /// What it, or the system, said.
         detail: String,
     },
+    /// What is to be imported is no capture, or cannot be read.
+    #[error("cannot import {}: {detail}", .path.display())]
+    Import {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        detail: String,
+        /// How to mend it.
+        fix: &'static str,
+    },
     /// Two recordings of one host are of the same time.
     #[error("{} and {} are of one host and of the same time", .first.display(), .second.display())]
     Overlap {
@@ -88,6 +98,7 @@ impl Error {
                 Some("ports below 1024 are for root: choose a higher one".to_owned())
             }
             Self::Listen { .. } => Some("choose another port; 127.0.0.1:0 takes a free one and says which".to_owned()),
+            Self::Import { fix, .. } => Some((*fix).to_owned()),
             Self::Endpoint { .. } => Some("write it as http://127.0.0.1:4318".to_owned()),
             Self::Post { .. } => Some(
                 "is a collector with an OTLP/HTTP receiver running there? -o FILE writes a file instead".to_owned(),

@@ -8,6 +8,7 @@
 //! - `prom/`: metrics for Prometheus, of a recording that is finished and of one that is being made;
 //! - `serve/`: `/metrics` over HTTP;
 //! - `otlp/`: metrics and findings for OpenTelemetry;
+//! - `import/`: recordings made of what other tools wrote;
 //! - `trace/`: processes, threads and their calls as slices, for Perfetto and Chrome's viewer.
 //!
 //! `proto.rs` are the bytes of Protocol Buffers and `json.rs` is text as JSON, which two of them write.
@@ -16,6 +17,7 @@
 //! prints, reads a clock or opens a file to write. `docs/export.md` says what each format cannot carry.
 
 mod error;
+pub mod import;
 mod json;
 pub mod metric;
 pub mod otlp;

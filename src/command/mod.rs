@@ -9,6 +9,8 @@ pub(crate) mod doctor;
 pub(crate) mod eval;
 #[cfg(feature = "export")]
 pub(crate) mod export;
+#[cfg(feature = "export")]
+pub(crate) mod import;
 pub(crate) mod info;
 pub(crate) mod man;
 #[cfg(feature = "record")]

@@ -198,3 +198,26 @@ fn memory_does_not_grow_with_the_recording() {
         assert!(long < 256 << 10 && long < short * 4, "{kind}: {short} KiB, then {long}");
     }
 }
+
+#[test]
+fn the_first_notebook_finds_the_spike_without_osd() {
+    let Some(python) = python("the_first_notebook_finds_the_spike_without_osd") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (path, picture) = (dir.path().join("run.parquet"), dir.path().join("run.png"));
+    Synth { fault_s: Some((60, 66)), ..Synth::default() }.write(&path).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let out = Command::new(python)
+        .arg(root.join("scripts/run-notebook.py"))
+        .arg(root.join("notebooks/01-a-recording-in-pandas-polars-duckdb.ipynb"))
+        .envs([("OSD_RECORDING", &path), ("OSD_PICTURE", &picture)])
+        .output()
+        .unwrap();
+    let said = text(&out.stdout);
+    assert!(out.status.success(), "{said}{}", text(&out.stderr));
+    assert!(said.contains("not recorded: [('syscall', 'ring_full', 250)]"), "{said}");
+    assert!(
+        said.contains("the busiest is 00:01:0") && said.contains("the busiest call of that second is fsync"),
+        "{said}"
+    );
+    assert!(std::fs::read(picture).unwrap().starts_with(b"\x89PNG"));
+}

@@ -18,6 +18,7 @@ mod export;
 mod honesty;
 mod host;
 mod hostile;
+mod import;
 mod imports;
 mod inputs;
 mod interop;

@@ -21,6 +21,7 @@ fn all() -> Vec<Vec<&'static str>> {
             "recover",
             "sql",
             "export",
+            "import",
             "analyze",
             "score",
             "trigger",
