@@ -32,7 +32,10 @@ pub fn analyze(recording: &Recording, config: &Config) -> Result<Findings> {
     for g in &found.groups {
         bins[g.start.saturating_sub(margin)..(g.end + margin).min(grid.len)].fill(Bin::Neither);
     }
-    for (i, g) in found.groups.iter().enumerate() {
+    // A window that lies in a longer one takes its bins.
+    let mut by_length: Vec<_> = found.groups.iter().enumerate().collect();
+    by_length.sort_by_key(|(i, g)| (std::cmp::Reverse(g.end - g.start), *i));
+    for (i, g) in by_length {
         bins[g.start..g.end.min(grid.len)].fill(Bin::Window(i));
     }
     let mut findings = Findings {

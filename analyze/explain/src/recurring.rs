@@ -49,7 +49,7 @@ fn is_like(a: &Window, b: &Window) -> bool {
     let change = |w: &Window| w.metrics.first().map_or(0.0, |m| m.during - m.before);
     // A surge of one call and of its neighbour in the same loop are one kind.
     let kind = |w: &Window| w.pattern.rsplit(' ').next().unwrap_or_default().to_owned();
-    (&a.pattern == &b.pattern || kind(a) == "surge" && kind(b) == "surge")
+    (a.pattern == b.pattern || kind(a) == "surge" && kind(b) == "surge")
         && a.metric == b.metric
         && near(length(a), length(b))
         && near(change(a), change(b))

@@ -99,8 +99,9 @@ impl Gaps {
         }
     }
 
-    /// Takes the next point, `None` if it is missing, and says what is missing of the metric.
-    pub fn push(&mut self, value: Option<f64>) -> (Shape, Verdict) {
+    /// Takes the next point, `None` if it is missing, and says what is missing of the metric. Nothing is learnt of a point that is
+    /// `strange` for another reason.
+    pub fn push(&mut self, value: Option<f64>, strange: bool) -> (Shape, Verdict) {
         let now = self.now;
         self.now += 1;
         let Some(value) = value.filter(|v| v.is_finite() && self.metric.form == Form::Rate) else {
@@ -117,13 +118,17 @@ impl Gaps {
             self.refit();
             if let Some(levels) = self.levels {
                 verdict = self.silent(now, value, levels);
-                let (every, missed) = self.missed(now, value, levels);
+                if strange {
+                    // What runs beside its usual runs hides them.
+                    self.rhythm = Rhythm::default();
+                }
+                let (every, missed) = if strange { (0, Verdict::default()) } else { self.missed(now, value, levels) };
                 if missed.severity > verdict.severity {
                     (shape, verdict) = (Shape::Missed { every }, missed);
                 }
             }
         }
-        if verdict.severity < 1.0 {
+        if verdict.severity < 1.0 && !strange {
             self.past.push_back(value);
             self.fresh += 1;
             if self.past.len() > PAST_MAX {
@@ -151,7 +156,12 @@ impl Gaps {
             let silences = past.chunk_by(|a, b| (*a <= low) == (*b <= low)).filter(|run| run[0] <= low);
             self.silence.before = silences.map(|run| run.len() as f64).collect();
         }
-        self.levels = Some(Levels { median, low, high: median + 0.5 * (top - median) });
+        // What is high stays what it was while there is a rhythm: a rise above all others does not end it.
+        let high = match self.levels {
+            Some(levels) if self.rhythm.runs.len() > RUNS => levels.high,
+            _ => median + 0.5 * (top - median),
+        };
+        self.levels = Some(Levels { median, low, high });
     }
 
     /// Whether the metric has been low for longer than it ever is.
@@ -267,7 +277,7 @@ mod tests {
         let mut found: Vec<(usize, usize)> = vec![];
         let mut last = None;
         for (i, v) in values.into_iter().enumerate() {
-            let (_, verdict) = gaps.push(Some(v));
+            let (_, verdict) = gaps.push(Some(v), false);
             if verdict.severity >= 1.0 {
                 if last.is_none_or(|last| i - last > 20) {
                     found.push((i, i + 1 - verdict.reach));
@@ -340,7 +350,9 @@ mod tests {
         let found = alarms((0..6_000).map(|i| if i > 500 && i % 600 < 15 { 0.0 } else { 900.0 + 90.0 * rng.normal() }));
         assert!(found.len() <= 2, "{found:?}");
         let mut gaps = Gaps::new(&setting());
-        let n = (0..6_000).filter(|i| gaps.push(Some(if *i > 1_000 { 0.0 } else { 900.0 })).1.severity >= 1.0).count();
+        let n = (0..6_000)
+            .filter(|i| gaps.push(Some(if *i > 1_000 { 0.0 } else { 900.0 }), false).1.severity >= 1.0)
+            .count();
         assert!((400..600).contains(&n), "{n}");
     }
 
@@ -349,7 +361,7 @@ mod tests {
         fn any_input_is_survived(values in prop::collection::vec(prop::option::of(prop::num::f64::ANY), 0..400)) {
             let mut gaps = Gaps::new(&setting());
             for value in values {
-                let (_, verdict) = gaps.push(value);
+                let (_, verdict) = gaps.push(value, false);
                 prop_assert!(verdict.reach <= 400);
             }
         }

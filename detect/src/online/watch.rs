@@ -53,8 +53,10 @@ impl Watch {
 
     /// Takes the next point, `None` if it is missing; what each says of it.
     pub fn push(&mut self, value: Option<f64>) -> [(Shape, Verdict); 3] {
-        let (gap, verdict) = self.gaps.push(value);
-        [(Shape::Shift, self.sudden.push(value)), (Shape::Climb, self.slow.push(value)), (gap, verdict)]
+        let sudden = self.sudden.push(value);
+        // A fall is what silences are made of.
+        let (gap, verdict) = self.gaps.push(value, sudden.severity >= 1.0 && sudden.rising);
+        [(Shape::Shift, sudden), (Shape::Climb, self.slow.push(value)), (gap, verdict)]
     }
 }
 
@@ -72,5 +74,45 @@ impl Online for Watch {
 
     fn limit(&self) -> Option<f64> {
         Some(1.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::data::metric::{Form, Metric};
+    use crate::data::rng::Rng;
+
+    /// The shapes of the alarms of `values`, each once.
+    fn shapes(values: impl IntoIterator<Item = f64>) -> Vec<Shape> {
+        let metric = Metric { form: Form::Rate, floor: 300.0, relative_floor: 0.8, fall: Some(0.75) };
+        let mut watch = Watch::new(Config { metric, ..Config::default() });
+        let mut found: Vec<Shape> = vec![];
+        for value in values {
+            let alarms = watch.push(Some(value)).into_iter().filter(|(_, v)| v.severity >= 1.0);
+            found.extend(alarms.map(|(shape, _)| shape));
+        }
+        found.sort_unstable();
+        found.dedup();
+        found
+    }
+
+    #[test]
+    fn a_burst_above_all_runs_of_a_job_is_not_the_end_of_them() {
+        let mut rng = Rng(3);
+        let job = |i: usize| if i % 20 < 3 { 2_000.0 } else { 400.0 };
+        let burst = |i: usize| if (700..750).contains(&i) { 90_000.0 } else { 0.0 };
+        let values = (0..2_000).map(|i| job(i) + burst(i) + 20.0 * rng.normal());
+        assert_eq!(shapes(values), [Shape::Shift]);
+    }
+
+    #[test]
+    fn each_shape_is_told_from_the_others() {
+        let mut rng = Rng(4);
+        let climb = (0..1_500_usize).map(|i| 500.0 + 1.5 * i.saturating_sub(600) as f64 + 5.0 * rng.normal());
+        assert!(shapes(climb).contains(&Shape::Climb));
+        let mut rng = Rng(4);
+        let silence = (0..1_000).map(|i| if (600..650).contains(&i) { 0.0 } else { 500.0 + 50.0 * rng.normal() });
+        assert!(shapes(silence).contains(&Shape::Silence));
     }
 }

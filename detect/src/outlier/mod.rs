@@ -1,7 +1,7 @@
 //! Outlier detectors: they learn from rows of features and say of any row how strange it is.
 //!
 //! A detector is one file with an [`Entry`], and its line in [`ENTRIES`]. [`contract`] is what all of them promise, which is what PyOD
-//! promises; [`parameters`] are set by name. What several stand on: [`neighbours`] nearest rows, `pairs` a row against all others,
+//! promises; [`parameters`] are set by name. What several stand on: `neighbours` nearest rows, `pairs` a row against all others,
 //! `kmeans`, `histogram`, `scaled`; and [`combination`] makes one score of many. `docs/adr/0013-a-family-of-detectors.md` says why
 //! these are written here.
 

@@ -1,6 +1,6 @@
 //! Parameters by name, with PyOD's names and defaults.
 //!
-//! [`parameters!`] makes the struct of a detector, its defaults and the way from text to its fields of one list, so a parameter is a
+//! `parameters!` makes the struct of a detector, its defaults and the way from text to its fields of one list, so a parameter is a
 //! line.
 
 use super::contract::Error;

@@ -7,6 +7,7 @@ use super::registered::Registered;
 use super::streaming::Streaming;
 use crate::words::length;
 use crate::{Config, Result};
+use osd_detect::Shape;
 use osd_detect::grid::Grid;
 use osd_detect::registry;
 use osd_detect::windows::{self, Group, Hit};
@@ -50,7 +51,7 @@ pub(crate) fn find(recording: &Recording, table: &Table, config: &Config) -> Res
     if let Some(judge) = &judge {
         opening.extend(judge.hits(grid, &mut describing));
     }
-    let mut groups = windows::merge(opening, grid.bins(JOIN_S));
+    let mut groups = join(opening, grid.bins(JOIN_S));
     let closing = grid.len.saturating_sub(grid.bins(CLOSING_S));
     groups.retain(|g| g.start < closing);
     for group in &mut groups {
@@ -72,6 +73,23 @@ pub(crate) fn find(recording: &Recording, table: &Table, config: &Config) -> Res
     };
     let series = judge.map(|j| Vec::from(j.series(grid))).unwrap_or_default();
     Ok(Found { groups, summary, series })
+}
+
+/// Windows of `hits`. What goes on for long (a climb, a run that is missed) is a window of its own, beside those that lie in it, unless one
+/// of these is at least half as long, and so is about the same.
+fn join(hits: Vec<Hit>, gap: usize) -> Vec<Group> {
+    let lasts = |hit: &Hit| matches!(hit.shape, Shape::Climb | Shape::Missed { .. });
+    let (long, short): (Vec<Hit>, Vec<Hit>) = hits.into_iter().partition(lasts);
+    let mut groups = windows::merge(short, gap);
+    for slow in windows::merge(long, gap) {
+        let common = |g: &Group| g.end.min(slow.end).saturating_sub(g.start.max(slow.start));
+        let same: Vec<Group> = groups.extract_if(.., |g| 2 * common(g) >= slow.end - slow.start).collect();
+        let hits = slow.hits.into_iter().chain(same.into_iter().flat_map(|g| g.hits)).collect();
+        // All of them are one: they overlap by half.
+        groups.extend(windows::merge(hits, usize::MAX / 2));
+    }
+    groups.sort_by_key(|g| (g.start, g.end));
+    groups
 }
 
 /// Who judges instead of the streaming detector, if somebody was asked for.
@@ -120,4 +138,24 @@ fn tighten(group: &mut Group, grid: Grid) {
     let (start, end) = strong.fold((usize::MAX, 0), |(s, e), h| (s.min(h.start), e.max(h.end)));
     group.start = start.min(grid.len - 1);
     group.end = end.clamp(group.start + 1, grid.len);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hit(start: usize, end: usize, shape: Shape) -> Hit {
+        Hit { metric: 0, start, end, severity: 2.0, tail: 0.1, rising: true, shape }
+    }
+
+    #[test]
+    fn a_climb_is_beside_the_bursts_that_lie_in_it_and_one_with_a_growth_as_long() {
+        let edges = |hits: Vec<Hit>| join(hits, 15).iter().map(|g| (g.start, g.end, g.hits.len())).collect::<Vec<_>>();
+        let bursts = vec![hit(200, 600, Shape::Climb), hit(250, 260, Shape::Shift), hit(500, 520, Shape::Silence)];
+        assert_eq!(edges(bursts), [(200, 600, 1), (250, 260, 1), (500, 520, 1)]);
+        let growth = vec![hit(200, 600, Shape::Climb), hit(205, 590, Shape::Shift), hit(700, 710, Shape::Shift)];
+        assert_eq!(edges(growth), [(200, 600, 2), (700, 710, 1)]);
+        let missed = vec![hit(100, 300, Shape::Missed { every: 50 }), hit(110, 290, Shape::Missed { every: 50 })];
+        assert_eq!(edges(missed), [(100, 300, 2)]);
+    }
 }
