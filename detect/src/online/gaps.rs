@@ -34,9 +34,9 @@ const BEYOND: f64 = 1.3;
 const FEW: f64 = 4.0;
 /// A job is regular from so many runs on, and if their distances differ by no more than this share.
 const RUNS: usize = 5;
-const REGULAR: f64 = 0.35;
+const REGULAR: f64 = 0.25;
 /// Runs closer than this are one: what is more frequent is a rate.
-const APART_S: f64 = 1.5;
+const APART_S: f64 = 3.0;
 
 /// The detector of one metric.
 #[derive(Clone, Debug)]

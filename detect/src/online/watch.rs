@@ -100,7 +100,7 @@ mod tests {
     #[test]
     fn a_burst_above_all_runs_of_a_job_is_not_the_end_of_them() {
         let mut rng = Rng(3);
-        let job = |i: usize| if i % 20 < 3 { 2_000.0 } else { 400.0 };
+        let job = |i: usize| if i % 50 < 5 { 2_000.0 } else { 400.0 };
         let burst = |i: usize| if (700..750).contains(&i) { 90_000.0 } else { 0.0 };
         let values = (0..2_000).map(|i| job(i) + burst(i) + 20.0 * rng.normal());
         assert_eq!(shapes(values), [Shape::Shift]);

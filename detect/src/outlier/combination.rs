@@ -1,5 +1,5 @@
-//! Scores of several detectors made one: mean, maximum, median, and the average of maxima and maximum
-//! of averages over groups of detectors (Aggarwal & Sathe, SIGKDD Explorations 2015).
+//! Scores of several detectors made one: mean, maximum, median, and the average of maxima and
+//! maximum of averages over groups of detectors (Aggarwal & Sathe, SIGKDD Explorations 2015).
 //!
 //! Scores have to be comparable first: [`standardised`] or [`ranks`].
 

@@ -1,5 +1,5 @@
-//! A detector's line in the family: what it is called, where it comes from, how far its scores can be
-//! those of PyOD, and how one is made.
+//! A detector's line in the family: what it is called, where it comes from, how far its scores can
+//! be those of PyOD, and how one is made.
 
 use super::contract::{Detector, Error};
 use super::parameters::ByName;

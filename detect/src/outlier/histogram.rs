@@ -1,4 +1,5 @@
-//! Bins of equal width over what values there are, as NumPy makes them: what HBOS and LODA count in.
+//! Bins of equal width over what values there are, as NumPy makes them: what HBOS and LODA count
+//! in.
 
 use super::contract::range;
 

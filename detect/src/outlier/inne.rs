@@ -1,5 +1,5 @@
-//! INNE: how large the spheres are that hold a row, each around a row of a small sample as far as its
-//! nearest neighbour in the sample.
+//! INNE: how large the spheres are that hold a row, each around a row of a small sample as far as
+//! its nearest neighbour in the sample.
 
 use super::contract::{Detector, Error, Learnt};
 use super::entry::{Entry, Kind, entry};

@@ -1,5 +1,5 @@
-//! A row against all others: squared distances, and sums of kernels of them. What KDE, OCSVM, SOS and
-//! LOCI are made of.
+//! A row against all others: squared distances, and sums of kernels of them. What KDE, OCSVM, SOS
+//! and LOCI are made of.
 //!
 //! Every value is summed in an order that is fixed, without fused instructions, so that results are the same on every processor; wider
 //! vector instructions only make more of them at once.

@@ -1,5 +1,5 @@
-//! SOD: how far a row is from the rows it shares most neighbours with, in the features in which those
-//! lie close together.
+//! SOD: how far a row is from the rows it shares most neighbours with, in the features in which
+//! those lie close together.
 //!
 //! Rows that share equally many neighbours are taken in their order. PyOD takes them as a sort that is not stable leaves them, so scores
 //! differ where that matters. As there, new rows are judged among themselves.

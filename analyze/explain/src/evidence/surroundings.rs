@@ -102,8 +102,10 @@ impl Surroundings {
                 group.n_periods += periods.at(row).unwrap_or(0);
                 group.n_throttled += throttled.at(row).unwrap_or(0);
                 group.throttled_ns += ns.at(row).unwrap_or(0);
-                group.quota_ns = quota.at(row).unwrap_or(group.quota_ns);
-                group.period_ns = period.at(row).unwrap_or(group.period_ns);
+                // A quota may be another at the edges: the least is the one that ran out.
+                if let Some(least) = quota.at(row).filter(|ns| group.quota_ns == 0 || *ns < group.quota_ns) {
+                    (group.quota_ns, group.period_ns) = (least, period.at(row).unwrap_or(0));
+                }
                 group.memory = memory.at(row).or(group.memory);
                 group.memory_max = max.at(row).or(group.memory_max);
             }

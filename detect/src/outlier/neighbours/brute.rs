@@ -2,7 +2,7 @@
 
 use super::best::Best;
 use super::lanes::{Block, GROUP, Level, WIDTH};
-use super::{Nearest, squared};
+use super::nearest::{Nearest, squared};
 use crate::data::series::Table;
 use crate::stats::matrix;
 use std::ops::Range;

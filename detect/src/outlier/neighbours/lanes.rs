@@ -1,5 +1,5 @@
-//! Bounds on distances, of four rows to a block of thirty-two at a time, by what vector instructions
-//! the processor has.
+//! Bounds on distances, of four rows to a block of thirty-two at a time, by what vector
+//! instructions the processor has.
 //!
 //! With `h = |r|^2 / 2 - q.r`, the squared distance of rows `q` and `r` is `|q|^2 + 2 h`: one multiplication a column. The values here
 //! are `f32` and differ between processors by rounding. They only say which rows are worth an exact look, so no result does.

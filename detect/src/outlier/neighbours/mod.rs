@@ -1,54 +1,26 @@
-//! The nearest rows of a table, exactly: what kNN, LOF, COF, ABOD, SOD, LSCP and feature bagging stand
-//! on.
+//! The nearest rows of a table, exactly: what kNN, LOF, COF, ABOD, SOD, LSCP and feature bagging
+//! stand on.
 //!
-//! Up to [`TREE_COLUMNS`] columns a k-d tree is asked ([`tree`]); beyond, where trees look everywhere anyway, all rows are compared
-//! ([`brute`]): in `f32`, 32 rows at a time, with a bound on what rounding can hide, and exactly where that does not rule a row out.
+//! Up to fifteen columns a k-d tree is asked (`tree`); beyond, where trees look everywhere anyway, all rows are compared
+//! (`brute`): in `f32`, 32 rows at a time, with a bound on what rounding can hide, and exactly where that does not rule a row out.
 //! Distances are Euclidean, in `f64`, each summed in a fixed order: they are the same on every processor and for any number
 //! of threads.
 
 mod best;
 mod brute;
 mod lanes;
+mod nearest;
 mod tree;
 
 use crate::data::parallel;
 use crate::data::series::Table;
 use brute::Brute;
+use nearest::TREE_COLUMNS;
+pub(crate) use nearest::{Nearest, squared};
 use tree::Tree;
 
-/// Columns up to which a tree rules out enough.
-const TREE_COLUMNS: usize = 15;
 /// Rows from which a thread of its own is worth it.
 const LEAST: usize = 256;
-
-/// The `k` nearest of each of some rows, nearest first.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Nearest {
-    /// Of each row.
-    pub k: usize,
-    /// Which rows they are, `k` a row.
-    pub index: Vec<u32>,
-    /// How far they are, `k` a row.
-    pub distance: Vec<f64>,
-}
-
-impl Nearest {
-    /// The neighbours of one row.
-    pub(crate) fn of(&self, row: usize) -> impl Iterator<Item = (usize, f64)> + '_ {
-        let range = row * self.k..(row + 1) * self.k;
-        self.index[range.clone()].iter().map(|i| *i as usize).zip(self.distance[range].iter().copied())
-    }
-
-    /// How far the neighbours of one row are.
-    pub(crate) fn distances(&self, row: usize) -> &[f64] {
-        &self.distance[row * self.k..(row + 1) * self.k]
-    }
-
-    /// Which the neighbours of one row are.
-    pub(crate) fn indices(&self, row: usize) -> &[u32] {
-        &self.index[row * self.k..(row + 1) * self.k]
-    }
-}
 
 /// Rows that can be asked for those nearest to others.
 pub(crate) struct Index {
@@ -103,23 +75,6 @@ impl Index {
         }
         out
     }
-}
-
-/// Squared distance, summed in a fixed order: column after column, or of many columns in four sums side by side.
-pub(crate) fn squared(a: &[f64], b: &[f64]) -> f64 {
-    if a.len() <= TREE_COLUMNS {
-        return a.iter().zip(b).map(|(x, y)| (x - y) * (x - y)).sum();
-    }
-    let mut sums = [0.0; 4];
-    let ((a, end_a), (b, end_b)) = (a.as_chunks::<4>(), b.as_chunks::<4>());
-    for (a, b) in a.iter().zip(b) {
-        for lane in 0..4 {
-            let off = a[lane] - b[lane];
-            sums[lane] += off * off;
-        }
-    }
-    let rest: f64 = end_a.iter().zip(end_b).map(|(x, y)| (x - y) * (x - y)).sum();
-    (sums[0] + sums[1]) + (sums[2] + sums[3]) + rest
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 //! Friedman, Bentley & Finkel, ACM TOMS 1977, with the distance to a box kept up from split to split (Arya & Mount 1993). Rows lie in
 //! the order of the leaves; a leaf is looked at whole.
 
-use super::Nearest;
 use super::best::Best;
+use super::nearest::Nearest;
 use crate::data::series::Table;
 use std::ops::Range;
 
