@@ -1,6 +1,7 @@
 //! Where a session's rows go: the writer of the file under way, with the clock and the metadata
 //! that belong to it.
 
+use super::watch::Watch;
 use super::writer_thread::{Batch, WriterHandle};
 use crate::error::Result;
 use crate::host::{self, HostMeter};
@@ -20,12 +21,37 @@ pub(crate) struct Sink {
     pub(crate) interval_start_ns: i64,
     host: HostMeter,
     next_clock: Instant,
+    watch: Option<Box<dyn Watch>>,
 }
 
 impl Sink {
     pub(crate) fn new(writer: WriterHandle, clock: ClockTable, metadata: Metadata) -> Self {
         let next_clock = Instant::now() + CLOCK_POINTS;
-        Self { writer, clock, metadata, interval_start_ns: 0, host: HostMeter::new(), next_clock }
+        Self { writer, clock, metadata, interval_start_ns: 0, host: HostMeter::new(), next_clock, watch: None }
+    }
+
+    /// Has `watch` see what is handed over from now on.
+    pub(crate) fn watched_by(&mut self, watch: Option<Box<dyn Watch>>) {
+        self.watch = watch;
+    }
+
+    /// Shows what is about to be handed over, if somebody watches.
+    pub(crate) fn show(&mut self, batch: &Batch) {
+        if let Some(watch) = &mut self.watch {
+            if !batch.syscalls.is_empty() {
+                watch.calls(&batch.syscalls);
+            }
+            if !batch.rows.is_empty() {
+                watch.rows(&batch.rows);
+            }
+        }
+    }
+
+    /// Everything was handed over.
+    pub(crate) fn watched(&mut self) {
+        if let Some(mut watch) = self.watch.take() {
+            watch.end();
+        }
     }
 
     /// UTC now.
@@ -38,7 +64,9 @@ impl Sink {
     /// # Errors
     /// What stopped the writer, if it has stopped.
     pub(crate) fn send(&mut self, rows: Vec<Row>) -> Result<()> {
-        self.writer.send(Batch { rows, ..Batch::default() })
+        let batch = Batch { rows, ..Batch::default() };
+        self.show(&batch);
+        self.writer.send(batch)
     }
 
     /// The first interval starts at `start_ns`: says what is being recorded.
@@ -50,6 +78,9 @@ impl Sink {
         self.metadata.started_ns = start_ns;
         self.host.interval(0, 0);
         self.metadata.clock = self.clock.clone();
+        if let Some(watch) = &mut self.watch {
+            watch.begin(&self.metadata);
+        }
         self.writer.describe(&self.metadata)
     }
 

@@ -8,6 +8,7 @@ use crate::host;
 use crate::host::capabilities::Keep;
 use crate::host::command::Stopped;
 use crate::output::sink::Sink;
+use crate::output::watch::Watch;
 use crate::output::writer_thread::WriterHandle;
 use crate::source::Source;
 use crate::source::bpf::recorder::BpfSource;
@@ -19,7 +20,13 @@ use std::time::Instant;
 impl Session {
     /// # Errors
     /// See [`Error`]; nothing is left behind.
-    pub(super) fn start(config: &Config, backend: Backend, arch: Arch, writer: Writer) -> Result<Self> {
+    pub(super) fn start(
+        config: &Config,
+        backend: Backend,
+        arch: Arch,
+        writer: Writer,
+        watch: Option<Box<dyn Watch>>,
+    ) -> Result<Self> {
         let mut metadata = Metadata {
             osd_version: config.osd_version.clone(),
             recording_id: host::random_id(),
@@ -51,6 +58,7 @@ impl Session {
             outlives_command: config.outlives_command(),
             timed_out: false,
         };
+        session.sink.watched_by(watch);
         session.mark_targets(config)?;
         // Here and not earlier: a command has been started with all that it would have without a recorder.
         if let Some(keep) = keep {

@@ -14,6 +14,7 @@ use crate::host;
 use crate::host::command::Child;
 use crate::output::rotation::Rotation;
 use crate::output::sink::Sink;
+use crate::output::watch::Watch;
 use crate::preflight;
 use crate::source::Source;
 use osd_recording::rows::Row;
@@ -25,6 +26,19 @@ use std::time::{Duration, Instant};
 /// # Errors
 /// See [`Error`]. Nothing is left behind when it fails before recording began; afterwards an unfinished recording is.
 pub fn record(config: &Config, control: &Control, on_status: impl FnMut(&Status)) -> Result<Outcome> {
+    record_watched(config, control, None, on_status)
+}
+
+/// The same, and `watch` sees what is recorded as it is handed to the writer.
+///
+/// # Errors
+/// As there.
+pub fn record_watched(
+    config: &Config,
+    control: &Control,
+    watch: Option<Box<dyn Watch>>,
+    on_status: impl FnMut(&Status),
+) -> Result<Outcome> {
     let config = &*config.check()?;
     let backend = preflight::plan(config)?.backend;
     let arch = Arch::native().ok_or(Error::Architecture { arch: std::env::consts::ARCH })?;
@@ -37,7 +51,7 @@ pub fn record(config: &Config, control: &Control, on_status: impl FnMut(&Status)
     let options = WriterOptions { force: config.force, arch, ..WriterOptions::default() };
     let mut rotation = Rotation::new(&config.output, options, config.cut)?;
     let writer = rotation.next_writer(host::read_clocks().realtime_ns)?;
-    let session = Session::start(config, backend, arch, writer)?;
+    let session = Session::start(config, backend, arch, writer, watch)?;
     session.run(rotation, config, control, on_status).map_err(Error::in_session)
 }
 
