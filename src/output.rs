@@ -75,6 +75,12 @@ impl Output {
         self.write_all(text.as_bytes()).map_err(|e| self.failed(&e))
     }
 
+    /// What was written until now is to be seen.
+    #[cfg(feature = "replay")]
+    pub(crate) fn see(&mut self) -> Result<()> {
+        self.flush().map_err(|e| self.failed(&e))
+    }
+
     /// Everything is written. Without it, what is still held back is lost.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.flush().map_err(|e| self.failed(&e))?;
@@ -111,6 +117,13 @@ fn stdout_is_open() -> io::Result<()> {
 pub(crate) fn say(text: impl Display) {
     let line = format!("{text}");
     let _ = writeln!(io::stderr(), "{}", visible(&line));
+}
+
+/// Draws on stderr, if it is still there: only live lines do, which have no text from outside.
+#[cfg(any(feature = "record", feature = "replay"))]
+pub(crate) fn draw(text: impl Display) {
+    let mut stderr = io::stderr().lock();
+    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }
 
 /// Whether this process was started without a stdout.

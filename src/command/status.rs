@@ -4,12 +4,11 @@
 //! read it: writing to a stderr that is gone must not cost the recording.
 
 use crate::format;
-use crate::output::say;
+use crate::output::{draw, say};
 use osd_record::{Config, Outcome, Overhead, Status, Syscalls};
 use osd_recording::visible::visible_json;
 use serde_json::{Value, json};
-use std::fmt::Display;
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 
 /// How to say it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -26,12 +25,6 @@ pub(crate) struct Reporter {
     quiet: bool,
     live: bool,
     previous: Status,
-}
-
-/// Draws on stderr, if it is still there: only the live line does, which has no text from outside.
-fn draw(text: impl Display) {
-    let mut stderr = std::io::stderr().lock();
-    let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());
 }
 
 impl Reporter {
