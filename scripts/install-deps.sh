@@ -12,6 +12,7 @@ need /usr/include/zlib.h zlib1g-dev
 need python3 python3
 need strace strace
 need setpriv util-linux
+need tmux tmux
 need redis-server redis-server
 need redis-benchmark redis-tools
 need chromium chromium

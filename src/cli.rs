@@ -5,6 +5,8 @@
 use crate::command::analyze;
 #[cfg(feature = "eval")]
 use crate::command::eval;
+#[cfg(feature = "replay")]
+use crate::command::replay;
 #[cfg(feature = "model")]
 use crate::command::score;
 #[cfg(feature = "sql")]
@@ -62,6 +64,9 @@ pub(crate) enum Command {
     /// Find the anomalies of a recording and explain them.
     #[cfg(feature = "analyze")]
     Analyze(analyze::Args),
+    /// Play recordings again, at the pace of then or faster.
+    #[cfg(feature = "replay")]
+    Replay(replay::Args),
     /// Score a recording by a model of normal ones.
     #[cfg(feature = "model")]
     Score(score::Args),
@@ -149,6 +154,8 @@ impl Command {
             Self::Import(args) => import::run(&args),
             #[cfg(feature = "analyze")]
             Self::Analyze(args) => analyze::run(args),
+            #[cfg(feature = "replay")]
+            Self::Replay(args) => replay::run(args),
             #[cfg(feature = "model")]
             Self::Score(args) => score::run(&args),
             #[cfg(feature = "train")]

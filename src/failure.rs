@@ -75,6 +75,13 @@ impl From<osd_query::Error> for Failure {
     }
 }
 
+#[cfg(feature = "replay")]
+impl From<osd_replay::Error> for Failure {
+    fn from(error: osd_replay::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint() }
+    }
+}
+
 #[cfg(feature = "model")]
 impl From<osd_model::Error> for Failure {
     fn from(error: osd_model::Error) -> Self {

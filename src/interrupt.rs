@@ -57,6 +57,13 @@ pub(crate) fn trigger_by(trigger: impl Fn() + Send + Sync + 'static) {
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
 }
 
+/// Lets a pipe whose reader has gone be an error and not the end of the process.
+#[cfg(feature = "replay")]
+pub(crate) fn outlive_pipes() {
+    // SAFETY: ignoring a signal.
+    unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
+}
+
 fn handle(signal: libc::c_int, handler: extern "C" fn(libc::c_int)) {
     // SAFETY: the handlers only call `_exit` and what touches nothing but atomics.
     unsafe { libc::signal(signal, handler as libc::sighandler_t) };

@@ -84,6 +84,12 @@ impl Output {
         self.write_all(text.as_bytes()).map_err(|e| self.failed(&e))
     }
 
+    /// What was written until now is to be seen.
+    #[cfg(feature = "replay")]
+    pub(crate) fn see(&mut self) -> Result<()> {
+        self.flush().map_err(|e| self.failed(&e))
+    }
+
     /// Everything is written. Without it, what is still held back is lost.
     pub(crate) fn finish(mut self) -> Result<()> {
         self.flush().map_err(|e| self.failed(&e))?;
@@ -123,7 +129,7 @@ pub(crate) fn say(text: impl Display) {
 }
 
 /// Draws on stderr, if it is still there: only live lines do, which have no text from outside.
-#[cfg(any(feature = "record", feature = "export"))]
+#[cfg(any(feature = "record", feature = "export", feature = "replay"))]
 pub(crate) fn draw(text: impl Display) {
     let mut stderr = io::stderr().lock();
     let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());

@@ -17,6 +17,7 @@ mod normal;
 pub mod prepare;
 mod residuals;
 pub mod score;
+pub mod stream;
 pub mod table;
 
 pub use artifact::{Config, Model};

@@ -28,8 +28,8 @@ pub use config::{Access, Backend, Config, Control, Outcome, Overhead, Status, Sy
 pub use error::{Error, Result};
 pub use output::flight::flight_recorder;
 pub use output::rotation::Cut;
-pub use output::writer_thread::Tap;
-pub use session::{record, record_and_tap};
+pub use output::watch::Watch;
+pub use session::{record, record_watched};
 pub use source::bpf::cost;
 
 #[cfg(test)]

@@ -44,5 +44,5 @@ pub use kind::{Calls, Kind, Row, schema};
 pub use read::{Batches, Columns, F64s, I64s, Lists, Query, Recording, RowGroup, Texts, U64s};
 pub use syscall as names;
 pub use text::{parse_span, visible, words};
-pub use unfinished::folder as partial_folder;
+pub use unfinished::{folder as partial_folder, is_being_written};
 pub use write::{Closed, SyncList, Writer, WriterOptions};

@@ -1,5 +1,7 @@
 //! The subcommands, one file each. Help texts are the doc comments here and there.
 
+#[cfg(feature = "replay")]
+pub(crate) mod alarms;
 #[cfg(feature = "analyze")]
 pub(crate) mod analyze;
 pub(crate) mod completions;
@@ -16,6 +18,8 @@ pub(crate) mod man;
 #[cfg(feature = "record")]
 pub(crate) mod record;
 pub(crate) mod recover;
+#[cfg(feature = "replay")]
+pub(crate) mod replay;
 #[cfg(feature = "model")]
 pub(crate) mod score;
 #[cfg(all(feature = "record", feature = "export"))]

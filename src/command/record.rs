@@ -20,6 +20,7 @@ const EXAMPLES: &str = "EXAMPLES:
                                                          fails, on `osd trigger run.parquet`, or on Ctrl-C
   osd record -p 1234 --syscalls tally --no-latency -o run.parquet   exact counts alone, at the least cost
   osd record -p 1234 --max-overhead 1% -o run.parquet    to leave on: counts stay exact, execs, connections and opens listed
+  osd record -p 1234 --detect -o run.parquet             says on stderr when something unusual begins and ends, and what
   osd record --wait-all -o run.parquet -- ./daemonize    until all that the command started has ended
   osd record --propagate-status -o run.parquet -- make test   exits as the command did
   osd record -p 1234 --serve 127.0.0.1:9435 -o run.parquet   with /metrics for Prometheus while it records
@@ -144,6 +145,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT", hide = true)]
     pretend_missing: Vec<String>,
 
+    #[cfg(feature = "replay")]
+    #[command(flatten)]
+    alarms: super::alarms::Args,
+
     /// How to report the state of the recording on stderr: in words, or as one JSON object a line.
     #[arg(long, value_name = "FORM", default_value = "text")]
     status: Form,
@@ -244,6 +249,8 @@ enum BackendArg {
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let cut = cut(&args);
+    #[cfg(feature = "replay")]
+    let alarms = &args.alarms;
     // Before osd has any disposition of its own.
     let ignored_signals = interrupt::ignored_signals();
     let propagate = args.propagate_status.wanted();
@@ -251,13 +258,13 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     osd_recording::output::recording_place(&args.output, true)?;
     let what = match (args.pids.is_empty(), args.command.is_empty()) {
         (false, true) => {
-            let mut pids: Vec<u32> = args.pids.into_iter().flat_map(|p| p.0).collect();
+            let mut pids: Vec<u32> = args.pids.iter().cloned().flat_map(|p| p.0).collect();
             let mut seen = std::collections::HashSet::new();
             pids.retain(|pid| seen.insert(*pid));
             What::Pids(pids)
         }
         // Which may be empty: then the library says that there is nothing to record.
-        (true, _) => What::Command(args.command),
+        (true, _) => What::Command(args.command.clone()),
         (false, false) => {
             return Err(
                 Failure::new("both -p and a command").hint("record one or the other; two recordings can run at once")
@@ -266,7 +273,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     };
     let config = Config {
         what,
-        output: args.output,
+        output: args.output.clone(),
         force: args.force,
         follow: !args.no_follow,
         interval: Duration::from_nanos(args.interval),
@@ -280,8 +287,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         ring_bytes: args.ring_mib << 20,
         life_ring_bytes: args.life_ring_kib.next_power_of_two() << 10,
         tally_entries: args.tally_entries,
-        labels: args.labels,
-        btf: args.btf,
+        labels: args.labels.clone(),
+        btf: args.btf.clone(),
         ignored_signals,
         wait_all: args.wait_all,
         cut,
@@ -295,7 +302,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             },
             keep_privileges: args.keep_privileges,
             best_effort: args.best_effort,
-            pretend_missing: args.pretend_missing,
+            pretend_missing: args.pretend_missing.clone(),
         },
         command_line: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
         osd_version: env!("CARGO_PKG_VERSION").into(),
@@ -311,16 +318,25 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         reporter.warning(&[&why.to_string(), less], why.hint().as_deref());
     }
     plan.left_out.iter().for_each(|what| reporter.warning(&[what], None));
+    #[cfg(feature = "replay")]
+    let detecting = alarms.config(&[args.interval])?.map(|config| {
+        let announcer = alarms.announcer(args.quiet);
+        Box::new(super::alarms::Watching::new(config, announcer)) as Box<dyn osd_record::Watch>
+    });
     let control = Control::default();
     let stopped = control.clone();
     interrupt::stop_by(&config.ignored_signals, move || stopped.stop());
     let triggered = control.clone();
     interrupt::trigger_by(move || triggered.trigger());
+    let mut watch: Vec<Box<dyn osd_record::Watch>> = Vec::new();
+    #[cfg(feature = "replay")]
+    watch.extend(detecting);
     #[cfg(feature = "export")]
-    let (serving, tap) = serving.map_or((None, None), |(serving, tap)| (Some(serving), Some(tap)));
-    #[cfg(not(feature = "export"))]
-    let tap = None;
-    let outcome = osd_record::record_and_tap(&config, &control, tap, |status| {
+    let serving = serving.map(|(serving, seen)| {
+        watch.push(seen);
+        serving
+    });
+    let outcome = osd_record::record_watched(&config, &control, watch, |status| {
         #[cfg(feature = "export")]
         if let Some(serving) = &serving {
             serving.status(status);
@@ -347,7 +363,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
 
 /// Listens, and says where.
 #[cfg(feature = "export")]
-fn serve(address: std::net::SocketAddr, reporter: &Reporter) -> Result<(super::serve::Serving, osd_record::Tap)> {
+fn serve(address: std::net::SocketAddr, reporter: &Reporter) -> Result<(super::serve::Serving, Box<dyn osd_record::Watch>)> {
     let server = osd_export::serve::Server::bind(address)?;
     if !server.is_local() {
         let all = format!(

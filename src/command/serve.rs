@@ -1,11 +1,12 @@
 //! `osd record --serve`: the counts of the recording under way, over HTTP.
 //!
 //! The socket is there before anything is recorded, so that a port which is taken is an error and not a surprise. It is answered from the
-//! first rows on, by threads that the writer starts: privileges are gone by then, and these have none.
+//! end of the first interval on, by threads that are started then: privileges are gone, and these have none.
 
 use osd_export::prom::{Live, Recorder};
 use osd_export::serve::Server;
-use osd_record::{Status, Tap};
+use osd_record::{Status, Watch};
+use osd_recording::{Calls, Metadata};
 use osd_recording::names::Arch;
 use osd_recording::rows::Row;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -39,27 +40,42 @@ fn locked(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
     counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Counts what is recorded, and answers from the end of the first interval on.
+struct Counting {
+    counts: Arc<Mutex<Counts>>,
+    server: Option<Server>,
+}
+
+impl Watch for Counting {
+    fn begin(&mut self, _: &Metadata) {}
+
+    fn rows(&mut self, rows: &[Row]) {
+        let mut counts = locked(&self.counts);
+        counts.live.add(rows);
+        counts.version += 1;
+        drop(counts);
+        // A `system` row ends an interval: by then the session has given up what its threads would inherit.
+        let begun = rows.iter().any(|row| matches!(row, Row::System(_)));
+        if let Some(server) = self.server.take_if(|_| begun) {
+            let asked = Arc::clone(&self.counts);
+            // Without a thread nobody is answered, and the recording goes on.
+            let _ = server.answer(move |open| locked(&asked).answer(open));
+        }
+    }
+
+    fn calls(&mut self, _: &Calls) {}
+
+    fn end(&mut self) {}
+}
+
 impl Serving {
-    /// Serves what the tap that comes with it sees.
-    pub(crate) fn start(server: Server, arch: Arch) -> (Self, Tap) {
+    /// Serves what the watch that comes with it sees.
+    pub(crate) fn start(server: Server, arch: Arch) -> (Self, Box<dyn Watch>) {
         let live = Live::new(arch, env!("CARGO_PKG_VERSION"));
         let counts = Counts { live, status: Recorder::default(), version: 0, answers: [None, None] };
         let counts = Arc::new(Mutex::new(counts));
-        let (serving, seen) = (Self { counts: Arc::clone(&counts) }, counts);
-        let mut server = Some(server);
-        let tap = move |rows: &[Row]| {
-            if !rows.is_empty() {
-                let mut counts = locked(&seen);
-                counts.live.add(rows);
-                counts.version += 1;
-            }
-            if let Some(server) = server.take() {
-                let asked = Arc::clone(&seen);
-                // Without a thread nobody is answered, and the recording goes on.
-                let _ = server.answer(move |open| locked(&asked).answer(open));
-            }
-        };
-        (serving, Box::new(tap))
+        let serving = Self { counts: Arc::clone(&counts) };
+        (serving, Box::new(Counting { counts, server: Some(server) }))
     }
 
     /// About once a second.

@@ -28,6 +28,7 @@ fn crates_form_a_star_and_heavy_ones_stay_where_they_belong() {
         ("osd-explain", &["osd-detect", "osd-findings", "osd-model", "osd-recording", "osd-signals"]),
         ("osd-query", &["osd-detect", "osd-model", "osd-recording", "osd-signals", "datafusion"]),
         ("osd-report", &["osd-findings", "osd-recording", "plotters"]),
+        ("osd-replay", &["osd-detect", "osd-model", "osd-recording", "osd-signals", "ratatui"]),
         ("osd-datasets", &["osd-detect"]),
         ("osd-train", &["osd-detect", "osd-lstm", "burn"]),
         ("osd-export", &["osd-findings", "osd-recording", "osd-signals"]),
@@ -44,12 +45,14 @@ fn crates_form_a_star_and_heavy_ones_stay_where_they_belong() {
                 "osd-export",
                 "osd-query",
                 "osd-report",
+                "osd-replay",
                 "osd-datasets",
                 "osd-train",
+                "ratatui",
             ],
         ),
     ];
-    let heavy = ["libbpf-rs", "libbpf-cargo", "datafusion", "plotters", "burn"];
+    let heavy = ["libbpf-rs", "libbpf-cargo", "datafusion", "plotters", "burn", "ratatui"];
     let packages = metadata["packages"].as_array().unwrap();
     assert_eq!(packages.len(), may.len(), "a new crate needs a line here");
     for package in packages {
@@ -67,7 +70,7 @@ fn crates_form_a_star_and_heavy_ones_stay_where_they_belong() {
 /// without either.
 #[test]
 fn each_feature_alone_brings_only_what_it_needs() {
-    let heavy = ["burn", "datafusion", "libbpf-rs", "plotters"];
+    let heavy = ["burn", "datafusion", "libbpf-rs", "plotters", "ratatui"];
     for (feature, needs) in [
         ("record", &["libbpf-rs"][..]),
         ("analyze", &["plotters"]),
@@ -76,6 +79,7 @@ fn each_feature_alone_brings_only_what_it_needs() {
         ("eval", &[]),
         ("export", &[]),
         ("train", &["burn", "plotters"]),
+        ("replay", &["ratatui"]),
     ] {
         let out = Command::new(env!("CARGO"))
             .args(["tree", "--offline", "--locked", "-p", "osd", "--no-default-features", "--features", feature])
@@ -124,6 +128,7 @@ pub(crate) const LIBRARIES: &[&str] = &[
     "analyze/query",
     "report",
     "export",
+    "replay",
 ];
 
 const BANS: [Ban; 4] = [
@@ -226,6 +231,7 @@ fn every_file_opens_with_what_it_owns() {
         "analyze",
         "report",
         "export",
+        "replay",
         "datasets",
         "tests",
     ] {

@@ -135,6 +135,49 @@ impl Recipe {
     }
 }
 
+/// The recipe as a stream: row by row what [`Recipe::score`] says online of all of them.
+#[derive(Clone, Debug)]
+pub struct Streaming {
+    recipe: Recipe,
+    validation: Vec<Moments>,
+    now: Vec<Moments>,
+    late: Option<f64>,
+    smooth: Option<f64>,
+}
+
+impl Streaming {
+    /// Has seen nothing.
+    pub fn new(recipe: Recipe, validation: Vec<Moments>) -> Self {
+        Self { recipe, now: validation.clone(), validation, late: None, smooth: None }
+    }
+
+    /// Scores the next row: the total over time, and the share of each metric before the kernel, into `parts`. A row with a NaN is not judged.
+    pub fn push(&mut self, residuals: &[f64], parts: &mut Vec<f64>) -> f64 {
+        let mut drift = Drift::new(&self.validation, &self.recipe);
+        std::mem::swap(&mut drift.now, &mut self.now);
+        drift.late = self.late.unwrap_or(drift.late);
+        let judged = residuals.iter().all(|r| !r.is_nan());
+        parts.clear();
+        let cut = self.recipe.cut;
+        match judged {
+            true => parts.extend(residuals.iter().zip(&drift.now).map(|(r, m)| tail(m.z(*r)).min(cut))),
+            false => parts.resize(residuals.len(), tail(0.0)),
+        }
+        let sum = parts.iter().sum();
+        if judged {
+            drift.learn(residuals, sum);
+        }
+        self.late = Some(drift.late);
+        self.now = drift.now;
+        if self.recipe.kernel <= 0.0 {
+            return sum;
+        }
+        let state = self.smooth.get_or_insert(sum);
+        *state += causal_share(self.recipe.kernel) * (sum - *state);
+        *state
+    }
+}
+
 /// A residual scored by the recipe: the last quarter of training is validation.
 #[derive(Clone, Debug)]
 pub struct Scored<R> {
@@ -246,6 +289,26 @@ mod tests {
                 let wanted = values[from..to].iter().sum::<f64>() / (to - from) as f64;
                 assert!((m - wanted).abs() < 1e-9, "{sight:?} {i}");
             }
+        }
+    }
+
+    #[test]
+    fn row_by_row_the_recipe_says_online_what_it_says_of_all() {
+        let mut rng = Rng(7);
+        let recipe = Recipe { half_life: 50.0, ..Recipe::default() };
+        let validation = vec![Moments { mean: 1.0, sd: 0.3 }; 3];
+        let mut table = Table::new(3);
+        for at in 0..400 {
+            let far = if (200..210).contains(&at) { 9.0 } else { 0.0 };
+            let gap = if (300..303).contains(&at) { f64::NAN } else { 0.0 };
+            table.push(&[1.0 + 0.3 * rng.normal(), 1.2 + far, 0.9 + 0.3 * rng.normal() + gap]);
+        }
+        let all = recipe.score(&table, &validation, Sight::Online);
+        let mut stream = Streaming::new(recipe, validation);
+        let mut parts = vec![];
+        for (at, row) in table.rows().enumerate() {
+            assert_eq!(stream.push(row, &mut parts), all.total[at], "{at}");
+            assert_eq!(parts, all.parts.row(at), "{at}");
         }
     }
 

@@ -8,3 +8,4 @@ mod calibration;
 mod features;
 mod scores;
 mod server;
+mod stream;

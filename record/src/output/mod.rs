@@ -4,4 +4,5 @@
 pub(crate) mod flight;
 pub(crate) mod rotation;
 pub(crate) mod sink;
+pub(crate) mod watch;
 pub(crate) mod writer_thread;

@@ -1,6 +1,7 @@
 //! Where a session's rows go: the writer of the file under way, with the clock and the metadata
 //! that belong to it.
 
+use super::watch::Watch;
 use super::writer_thread::{Batch, WriterHandle};
 use crate::error::Result;
 use crate::host::{self, Cgroups, HostMeter, Neighbours};
@@ -26,6 +27,7 @@ pub(crate) struct Sink {
     neighbours: Neighbours,
     next_meeting_ns: i64,
     next_clock: Instant,
+    watch: Vec<Box<dyn Watch>>,
 }
 
 impl Sink {
@@ -41,6 +43,31 @@ impl Sink {
             neighbours: Neighbours::default(),
             next_meeting_ns: 0,
             next_clock,
+            watch: Vec::new(),
+        }
+    }
+
+    /// Has all of `watch` see what is handed over from now on.
+    pub(crate) fn watched_by(&mut self, watch: Vec<Box<dyn Watch>>) {
+        self.watch = watch;
+    }
+
+    /// Shows what is about to be handed over, if somebody watches.
+    pub(crate) fn show(&mut self, batch: &Batch) {
+        for watch in &mut self.watch {
+            if !batch.syscalls.is_empty() {
+                watch.calls(&batch.syscalls);
+            }
+            if !batch.rows.is_empty() {
+                watch.rows(&batch.rows);
+            }
+        }
+    }
+
+    /// Everything was handed over.
+    pub(crate) fn watched(&mut self) {
+        for mut watch in std::mem::take(&mut self.watch) {
+            watch.end();
         }
     }
 
@@ -54,7 +81,9 @@ impl Sink {
     /// # Errors
     /// What stopped the writer, if it has stopped.
     pub(crate) fn send(&mut self, rows: Vec<Row>) -> Result<()> {
-        self.writer.send(Batch { rows, ..Batch::default() })
+        let batch = Batch { rows, ..Batch::default() };
+        self.show(&batch);
+        self.writer.send(batch)
     }
 
     /// The first interval starts at `start_ns`: says what is being recorded.
@@ -66,6 +95,9 @@ impl Sink {
         self.metadata.started_ns = start_ns;
         self.host.interval(0, 0);
         self.metadata.clock = self.clock.clone();
+        for watch in &mut self.watch {
+            watch.begin(&self.metadata);
+        }
         self.writer.describe(&self.metadata)
     }
 
@@ -137,7 +169,7 @@ mod tests {
     fn after_a_pause_clocks_are_compared_once_and_an_unfinished_recording_has_its_clock_table() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r.parquet");
-        let writer = WriterHandle::start(Writer::create(&path, WriterOptions::default()).unwrap(), None, None).unwrap();
+        let writer = WriterHandle::start(Writer::create(&path, WriterOptions::default()).unwrap(), None).unwrap();
         let clock = ClockTable(vec![host::read_clocks()]);
         let mut sink = Sink::new(writer, clock.clone(), Metadata::default());
         sink.writer.keep().unwrap();

@@ -18,10 +18,6 @@ use std::time::{Duration, Instant};
 const CHECKPOINT: Duration = Duration::from_millis(250);
 const SYNC: Duration = Duration::from_secs(3);
 
-/// Sees rows on their way to the file, but no system calls, of which there are too many. It is called by the thread that writes, after
-/// privileges were given up; what it takes its time for, writing waits for.
-pub type Tap = Box<dyn FnMut(&[Row]) + Send>;
-
 /// Rows on their way to the file.
 #[derive(Default)]
 pub(crate) struct Batch {
@@ -60,7 +56,7 @@ pub(crate) struct WriterHandle {
 
 impl WriterHandle {
     /// Starts it; it gives up all privilege but `keep`, if there is one.
-    pub(crate) fn start(writer: Writer, keep: Option<Keep>, tap: Option<Tap>) -> Result<Self> {
+    pub(crate) fn start(writer: Writer, keep: Option<Keep>) -> Result<Self> {
         let (commands, inbox) = sync_channel(16);
         let (outbox, closed) = channel();
         let (give_back, returned) = sync_channel(2);
@@ -72,7 +68,7 @@ impl WriterHandle {
                 if let Some(keep) = keep {
                     keep.narrow(|| true).map_err(|source| Error::Os { action: "give up privileges", source })?;
                 }
-                WriterThread::new(writer, outbox, give_back, shared, tap)?.work(&inbox)
+                WriterThread::new(writer, outbox, give_back, shared)?.work(&inbox)
             })
             .map_err(|source| Error::Os { action: "start the writer thread", source })?;
         Ok(Self { commands, closed, returned, spare: None, thread: Some(thread), progress })
@@ -184,7 +180,6 @@ struct WriterThread {
     outbox: Sender<Closed>,
     give_back: SyncSender<Calls>,
     progress: Arc<Progress>,
-    tap: Option<Tap>,
     syncer: Syncer,
     last_checkpoint: Instant,
     /// Calls that came when the disk was full: the first one's time, and how many.
@@ -197,10 +192,9 @@ impl WriterThread {
         outbox: Sender<Closed>,
         give_back: SyncSender<Calls>,
         progress: Arc<Progress>,
-        tap: Option<Tap>,
     ) -> Result<Self> {
         let syncer = Syncer::start()?;
-        Ok(Self { writer, outbox, give_back, progress, tap, syncer, last_checkpoint: Instant::now(), dropped: None })
+        Ok(Self { writer, outbox, give_back, progress, syncer, last_checkpoint: Instant::now(), dropped: None })
     }
 
     fn work(mut self, inbox: &Receiver<Command>) -> Result<()> {
@@ -257,9 +251,6 @@ impl WriterThread {
             calls.clear();
             // Two wait already: a burst does not keep its memory for the rest of the recording.
             let _ = self.give_back.try_send(calls);
-        }
-        if let Some(tap) = &mut self.tap {
-            tap(&batch.rows);
         }
         // The rest is small, and needed to say what was lost.
         for row in batch.rows {
@@ -369,7 +360,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r.parquet");
         let mut writing =
-            WriterHandle::start(Writer::create(&path, WriterOptions::default()).unwrap(), None, None).unwrap();
+            WriterHandle::start(Writer::create(&path, WriterOptions::default()).unwrap(), None).unwrap();
         writing.describe(&Metadata::default()).unwrap();
         if begun {
             writing.keep().unwrap();

@@ -8,7 +8,8 @@ use crate::host;
 use crate::host::capabilities::Keep;
 use crate::host::command::Stopped;
 use crate::output::sink::Sink;
-use crate::output::writer_thread::{Tap, WriterHandle};
+use crate::output::watch::Watch;
+use crate::output::writer_thread::WriterHandle;
 use crate::source::Source;
 use crate::source::bpf::recorder::BpfSource;
 use crate::source::proc::recorder::ProcSource;
@@ -24,7 +25,7 @@ impl Session {
         backend: Backend,
         arch: Arch,
         writer: Writer,
-        tap: Option<Tap>,
+        watch: Vec<Box<dyn Watch>>,
     ) -> Result<Self> {
         let mut metadata = Metadata {
             osd_version: config.osd_version.clone(),
@@ -46,7 +47,7 @@ impl Session {
         let now = Instant::now();
         let mut session = Self {
             source,
-            sink: Sink::new(WriterHandle::start(writer, keep, tap)?, clock, metadata),
+            sink: Sink::new(WriterHandle::start(writer, keep)?, clock, metadata),
             child: None,
             interval: config.interval,
             began: now,
@@ -57,6 +58,7 @@ impl Session {
             outlives_command: config.outlives_command(),
             timed_out: false,
         };
+        session.sink.watched_by(watch);
         session.mark_targets(config)?;
         // Here and not earlier: a command has been started with all that it would have without a recorder.
         if let Some(keep) = keep {

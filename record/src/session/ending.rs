@@ -16,6 +16,7 @@ impl Session {
             self.tick()?;
         }
         self.source.settle(&mut self.sink)?;
+        self.sink.watched();
         // A bad labels file is reported after the recording is safe, not instead of it.
         let labels = config.labels.as_deref().map_or_else(|| Ok(Vec::new()), labels::read);
         self.sink.send(labels.iter().flatten().cloned().map(Row::from).collect())?;

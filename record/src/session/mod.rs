@@ -14,7 +14,7 @@ use crate::host;
 use crate::host::command::Child;
 use crate::output::rotation::Rotation;
 use crate::output::sink::Sink;
-use crate::output::writer_thread::Tap;
+use crate::output::watch::Watch;
 use crate::preflight;
 use crate::source::Source;
 use osd_recording::rows::Row;
@@ -26,17 +26,17 @@ use std::time::{Duration, Instant};
 /// # Errors
 /// See [`Error`]. Nothing is left behind when it fails before recording began; afterwards an unfinished recording is.
 pub fn record(config: &Config, control: &Control, on_status: impl FnMut(&Status)) -> Result<Outcome> {
-    record_and_tap(config, control, None, on_status)
+    record_watched(config, control, Vec::new(), on_status)
 }
 
-/// The same; `tap` sees the rows that are recorded.
+/// The same, and all of `watch` see what is recorded as it is handed to the writer.
 ///
 /// # Errors
-/// As [`record`].
-pub fn record_and_tap(
+/// As there.
+pub fn record_watched(
     config: &Config,
     control: &Control,
-    tap: Option<Tap>,
+    watch: Vec<Box<dyn Watch>>,
     on_status: impl FnMut(&Status),
 ) -> Result<Outcome> {
     let config = &*config.check()?;
@@ -51,7 +51,7 @@ pub fn record_and_tap(
     let options = WriterOptions { force: config.force, arch, ..WriterOptions::default() };
     let mut rotation = Rotation::new(&config.output, options, config.cut)?;
     let writer = rotation.next_writer(host::read_clocks().realtime_ns)?;
-    let session = Session::start(config, backend, arch, writer, tap)?;
+    let session = Session::start(config, backend, arch, writer, watch)?;
     session.run(rotation, config, control, on_status).map_err(Error::in_session)
 }
 

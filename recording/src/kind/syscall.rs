@@ -65,6 +65,25 @@ pub struct Calls {
     path: Texts,
 }
 
+/// One of [`Calls`].
+#[derive(Clone, Copy, Debug)]
+pub struct CallRef<'a> {
+    /// See [`Syscall::ts_ns`].
+    pub ts_ns: i64,
+    /// See [`Syscall::dur_ns`].
+    pub dur_ns: u64,
+    /// Whose.
+    pub owner: &'a Owner,
+    /// Which thread.
+    pub tid: u32,
+    /// System call number.
+    pub nr: u16,
+    /// See [`Syscall::errno`].
+    pub errno: Option<i32>,
+    /// See [`Syscall::path`].
+    pub path: Option<&'a str>,
+}
+
 impl Calls {
     /// How many.
     pub fn len(&self) -> usize {
@@ -79,6 +98,20 @@ impl Calls {
     /// When the first one here was entered, UTC ns.
     pub fn first_ts_ns(&self) -> Option<i64> {
         self.ts_ns.first().copied()
+    }
+
+    /// Each of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = CallRef<'_>> {
+        let mut paths = self.path.by_row().iter().peekable();
+        (0..self.len()).map(move |row| CallRef {
+            ts_ns: self.ts_ns[row],
+            dur_ns: self.dur_ns[row],
+            owner: self.owner.of(row),
+            tid: self.tid[row],
+            nr: self.nr[row],
+            errno: errno_of(self.ret[row]),
+            path: paths.next_if(|(at, _)| *at as usize == row).map(|(_, path)| &**path),
+        })
     }
 
     /// Adds one.

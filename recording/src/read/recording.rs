@@ -225,6 +225,38 @@ impl Recording {
         cut.into_iter().map(|groups| self.batches(query, groups)).collect()
     }
 
+    /// Reads the row group `group`, from row `skip` on, `batch_rows` at a time: for who reads several side by side and must not hold much of
+    /// any. Without `columns`, those of its kind.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn read_group(
+        &self,
+        group: usize,
+        columns: Option<&[&'static str]>,
+        batch_rows: usize,
+        skip: usize,
+    ) -> Result<Batches> {
+        let of_kind = || self.row_groups.get(group).and_then(|g| g.kind).map(|k| k.columns().map(|c| c.name).collect());
+        let columns: Option<Vec<&'static str>> = columns.map(<[_]>::to_vec).or_else(of_kind);
+        let query = Query { columns, ..Query::default() };
+        self.limited(&query, vec![group], batch_rows, skip)
+    }
+
+    /// Smallest `ts`, and a time at which every row of the row group is over, UTC ns, where the statistics say.
+    pub fn group_span(&self, group: usize) -> Option<(i64, i64)> {
+        let (first, last) = self.row_groups.get(group)?.ts_ns?;
+        let columns = self.parquet().row_groups().get(group)?.columns();
+        let dur = columns.iter().find(|c| c.column_path().string() == "dur_ns")?;
+        let longest = match dur.statistics() {
+            Some(Statistics::Int64(s)) if s.null_count_opt() == u64::try_from(dur.num_values()).ok() => 0,
+            // Unsigned in the file.
+            Some(Statistics::Int64(s)) => s.max_opt().copied()? as u64,
+            _ => return None,
+        };
+        Some((first, last.saturating_add_unsigned(longest)))
+    }
+
     /// The row groups that may hold rows of `query`.
     fn wanted(&self, query: &Query) -> Vec<usize> {
         let wanted = |g: &RowGroup| {
@@ -239,9 +271,16 @@ impl Recording {
     }
 
     fn batches(&self, query: &Query, groups: Vec<usize>) -> Result<Batches> {
+        self.limited(query, groups, 64 * 1024, 0)
+    }
+
+    fn limited(&self, query: &Query, groups: Vec<usize>, batch_rows: usize, skip: usize) -> Result<Batches> {
         let mut builder = ParquetRecordBatchReaderBuilder::new_with_metadata(self.chunks(), self.parquet.clone())
             .with_row_groups(groups)
-            .with_batch_size(64 * 1024);
+            .with_batch_size(batch_rows);
+        if skip > 0 {
+            builder = builder.with_offset(skip);
+        }
         let mut drop_ts = false;
         if let Some(columns) = &query.columns {
             let mut names = columns.clone();

@@ -128,6 +128,12 @@ pub(crate) fn is_busy(dir: &Path) -> io::Result<bool> {
     }
 }
 
+/// Whether a living process is writing the recording that `output` will be.
+pub fn is_being_written(output: &Path) -> bool {
+    let dir = if output.is_dir() { output.to_owned() } else { folder(output) };
+    is_busy(&dir).unwrap_or(false)
+}
+
 /// Removes the files of an unfinished recording and then their folder; anything else in there is left, with the folder.
 pub(crate) fn remove(dir: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(dir)? {

@@ -7,7 +7,7 @@ pub(crate) mod frame;
 pub(crate) mod index;
 mod journal;
 
-pub use folder::folder;
 pub(crate) use folder::{Partial, Taken, give_room, remove};
+pub use folder::{folder, is_being_written};
 pub(crate) use index::Index;
 pub(crate) use journal::{Journal, Journals, read_journals};

@@ -139,6 +139,7 @@ impl BpfSource {
 
     /// Gives `batch` to the writer. What the rings lose while it is too far behind to take more is its doing.
     pub(super) fn hand_over(&mut self, batch: Batch, sink: &mut Sink) -> Result<()> {
+        sink.show(&batch);
         let Some(batch) = sink.writer.offer(batch)? else { return Ok(()) };
         let before = self.probes.calls_lost()?;
         sink.writer.send(batch)?;

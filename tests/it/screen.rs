@@ -1,0 +1,119 @@
+//! `osd replay --tui` on a real terminal, with real keys: tmux is both.
+
+use crate::support::{osd, text, until};
+use osd_synth::Synth;
+use std::path::Path;
+use std::process::Command;
+
+/// A tmux server of its own.
+struct Tmux(String);
+
+impl Tmux {
+    fn start(name: &str, size: (u16, u16), command: &str) -> Self {
+        let tmux = Self(format!("osd-{name}-{}", std::process::id()));
+        let (width, height) = (size.0.to_string(), size.1.to_string());
+        tmux.run(&["-f", "/dev/null", "new-session", "-d", "-x", &width, "-y", &height, command]);
+        tmux
+    }
+
+    fn run(&self, args: &[&str]) -> String {
+        let out = Command::new("tmux").args(["-L", &self.0]).args(args).env("TERM", "screen").output().unwrap();
+        text(&out.stdout).to_owned()
+    }
+
+    fn screen(&self) -> String {
+        self.run(&["capture-pane", "-p"])
+    }
+
+    fn press(&self, keys: &[&str]) {
+        self.run(&[&["send-keys"], keys].concat());
+    }
+
+    fn wait(&self, what: &str) -> String {
+        until(what, || Some(self.screen()).filter(|screen| screen.contains(what)))
+    }
+}
+
+impl Drop for Tmux {
+    fn drop(&mut self) {
+        self.run(&["kill-server"]);
+    }
+}
+
+fn synth(dir: &Path) -> String {
+    let path = dir.join("run.parquet");
+    let synth = Synth { duration_s: 60, syscalls_per_s: 300, fault_s: Some((40, 44)), ..Synth::default() };
+    synth.write(&path).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn has_tmux(test: &str) -> bool {
+    let there = Command::new("tmux").arg("-V").output().is_ok();
+    if !there {
+        assert!(std::env::var_os("CI").is_none(), "tmux is not installed: scripts/install-deps.sh");
+        eprintln!("SKIPPED {test}: tmux is not installed");
+    }
+    there
+}
+
+#[test]
+fn keys_go_back_and_forth_and_the_terminal_is_as_it_was_afterwards() {
+    if !has_tmux("keys_go_back_and_forth_and_the_terminal_is_as_it_was_afterwards") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = synth(dir.path());
+    let osd = env!("CARGO_BIN_EXE_osd");
+    let shell = format!("echo before; {osd} replay {path} --tui --detect; echo status $?; sleep 60");
+    let tmux = Tmux::start("keys", (80, 24), &shell);
+    let first = tmux.wait("FINDINGS 1");
+    assert!(first.contains("System calls") && first.contains("synthd"), "{first}");
+    tmux.press(&["n"]);
+    let found = tmux.wait("paused");
+    assert!(found.contains("00:00:40") && found.contains("> 1 "), "{found}");
+    tmux.press(&["Right", "Right", "Right", "Right", "Right"]);
+    let later = tmux.wait("fsync");
+    assert!(later.contains("00:00:40.") && later.contains("epoll_wait"), "{later}");
+    tmux.press(&["g", "1", "0", "s", "Enter"]);
+    let gone = tmux.wait("00:00:10.0");
+    assert!(!gone.lines().any(|l| l.contains("fsync") && !l.contains("  1 ")), "{gone}");
+    tmux.press(&["/", "r", "e", "a", "d", "Enter"]);
+    let filtered = tmux.wait("only names with `read`");
+    assert!(!filtered.contains("epoll_wait"), "{filtered}");
+    tmux.press(&["?"]);
+    tmux.wait("Any key closes this.");
+    tmux.press(&["x"]);
+    tmux.press(&["q"]);
+    let after = tmux.wait("status 0");
+    assert!(after.contains("before") && !after.contains("FINDINGS"), "{after}");
+}
+
+#[test]
+fn a_terminal_of_20_by_5_is_told_so_and_a_signal_restores_it() {
+    if !has_tmux("a_terminal_of_20_by_5_is_told_so_and_a_signal_restores_it") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = synth(dir.path());
+    let pid = dir.path().join("pid");
+    let osd = env!("CARGO_BIN_EXE_osd");
+    let shell = format!("sh -c 'echo $$ > {}; exec {osd} replay {path} --tui'; echo over; sleep 60", pid.display());
+    let tmux = Tmux::start("small", (20, 5), &shell);
+    tmux.wait("20x5");
+    let pid: i32 = std::fs::read_to_string(pid).unwrap().trim().parse().unwrap();
+    // SAFETY: a plain call; the process is ours.
+    assert_eq!(unsafe { libc::kill(pid, libc::SIGTERM) }, 0);
+    tmux.wait("over");
+}
+
+#[test]
+fn without_a_terminal_there_is_no_screen() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = synth(dir.path());
+    let out = osd(["replay", &path, "--tui"]);
+    let stderr = text(&out.stderr);
+    assert!(
+        out.status.code() == Some(2) && stderr.contains("needs a terminal") && stderr.contains("hint:"),
+        "{stderr}"
+    );
+}
