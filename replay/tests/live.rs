@@ -261,7 +261,7 @@ fn an_alarm_says_what_came_with_it() {
                 Row::Sample(s) => growing.sample(&of_sample(s)),
                 Row::Tally(t) => {
                     let name = growing.name(&Arch::X86_64.syscall_label(t.nr));
-                    growing.tally(t.ts_ns, t.dur_ns, name, (t.count, t.errors, t.total_ns));
+                    growing.tally(t.ts_ns, t.dur_ns, name, (t.count, t.errors, t.total_ns), &t.latency_log2);
                 }
                 Row::System(s) => growing.tick(s.ts_ns + s.dur_ns as i64, &mut bins),
                 _ => {}

@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 use std::path::Path;
 
 /// What is read of each kind to judge it, beside `ts` and `dur_ns` and the columns of samples ([`columns`]).
-pub const COLUMNS: [&str; 14] = [
-    "proc", "pid", "tid", "syscall", "count", "errors", "total_ns", "errno", "path", "event", "comm", "exe", "stream",
+pub const COLUMNS: [&str; 15] = [
+    "proc", "pid", "tid", "syscall", "count", "errors", "total_ns", "latency_log2", "errno", "path", "event", "comm", "exe", "stream",
     "reason",
 ];
 
@@ -71,7 +71,7 @@ impl Live {
                 Row::Tally(t) => {
                     if let Some(name) = self.number(t.nr) {
                         let time_ns = if t.total_ns == NO_DURATION { 0 } else { t.total_ns };
-                        self.table.tally(t.ts_ns, t.dur_ns, name, (t.count, t.errors, time_ns));
+                        self.table.tally(t.ts_ns, t.dur_ns, name, (t.count, t.errors, time_ns), &t.latency_log2);
                     }
                 }
                 Row::Process(p) => self.table.life(&Life {
@@ -82,7 +82,7 @@ impl Live {
                     ends: p.event == ProcessEvent::Exit,
                 }),
                 Row::Loss(l) => self.table.loss(l.ts_ns, l.dur_ns, (&l.stream, &l.reason), l.count),
-                Row::Syscall(_) | Row::Label(_) => {}
+                Row::Syscall(_) | Row::Label(_) | Row::Cgroup(_) | Row::Neighbour(_) | Row::Thread(_) => {}
                 Row::System(s) => ticks.push(s.ts_ns.saturating_add_unsigned(s.dur_ns)),
             }
         }
@@ -138,10 +138,12 @@ impl Live {
                 let names = all.text("syscall")?;
                 let numbers: Vec<u32> = names.all().map(|name| self.table.name(name)).collect();
                 let (count, errors, time) = (all.u64("count")?, all.u64("errors")?, all.u64("total_ns")?);
+                let took = all.list("latency_log2")?;
                 for (row, ts_ns) in ts.iter().enumerate() {
                     let Some(name) = names.code(row).map(|code| numbers[code]) else { continue };
                     let sums = [&count, &errors, &time].map(|c| c.at(row).unwrap_or(0));
-                    self.table.tally(*ts_ns, dur.at(row).unwrap_or(0), name, (sums[0], sums[1], sums[2]));
+                    let took = took.at(row).unwrap_or_default();
+                    self.table.tally(*ts_ns, dur.at(row).unwrap_or(0), name, (sums[0], sums[1], sums[2]), took);
                 }
             }
             Kind::Syscall => {
@@ -179,7 +181,7 @@ impl Live {
                     self.table.loss(*ts_ns, dur.at(row).unwrap_or(0), what, count.at(row).unwrap_or(0));
                 }
             }
-            Kind::Label => {}
+            Kind::Label | Kind::Cgroup | Kind::Neighbour | Kind::Thread => {}
             Kind::System => {
                 for (row, ts_ns) in ts.iter().enumerate() {
                     self.ticks.push_back(ts_ns.saturating_add_unsigned(dur.at(row).unwrap_or(0)));

@@ -1,11 +1,13 @@
-//! Judges the metrics of each bin: the streaming detector on each, or a trained model on those that
-//! it has learnt.
+//! Judges the metrics of each bin: the detectors of `osd analyze` on each, or a trained model on those
+//! that it has learnt.
 //!
 //! The streaming detector is the one of `osd analyze`, with the same settings. Which metrics there will be is not known when the first
 //! bin is judged, so the rate of false alarms is shared out over all that this recording could have.
 
 use crate::table::Bin;
-use osd_detect::stream::{self, Detector};
+use osd_detect::Shape;
+use osd_detect::stream;
+use osd_detect::watch::Watch;
 use osd_model::Model;
 use osd_model::stream::Scorer;
 use osd_recording::Metadata;
@@ -49,7 +51,7 @@ pub(super) struct Judge {
     step_s: f64,
     /// Of each metric that may open an alarm and is not the model's.
     config: Vec<Option<stream::Config>>,
-    detectors: Vec<Option<Detector>>,
+    detectors: Vec<Option<Watch>>,
     /// Values of late, by metric.
     late: VecDeque<Vec<Option<f64>>>,
     model: Option<Scorer>,
@@ -60,6 +62,7 @@ fn can_have(about: &Metadata, metric: &Metric) -> bool {
     let calls = matches!(about.syscalls.as_str(), "events" | "tally");
     match metric.source {
         Source::Calls(_) => calls,
+        Source::Latency(_) => calls && !about.no_latency,
         _ if matches!(metric.id, MetricId::Syscalls | MetricId::Errors) => calls,
         _ => true,
     }
@@ -85,14 +88,14 @@ impl Judge {
             ..stream::Config::default()
         };
         let config: Vec<_> = METRICS.iter().map(|m| watched(m).then(|| of(m))).collect();
-        let detectors = config.iter().map(|c| c.clone().map(Detector::new)).collect();
+        let detectors = config.iter().map(|c| c.clone().map(Watch::new)).collect();
         Self { step_s, config, detectors, late: VecDeque::new(), model }
     }
 
     /// Judges the next bin.
     pub(super) fn push(&mut self, bin: &Bin) -> Vec<Said> {
         if bin.fresh {
-            self.detectors = self.config.iter().map(|c| c.clone().map(Detector::new)).collect();
+            self.detectors = self.config.iter().map(|c| c.clone().map(Watch::new)).collect();
             self.late.clear();
             self.model.iter_mut().for_each(Scorer::reset);
         }
@@ -102,8 +105,10 @@ impl Judge {
         for (at, detector) in self.detectors.iter_mut().enumerate() {
             let Some(detector) = detector else { continue };
             let value = bin.values[at];
-            let verdict = detector.push(value);
-            let (Some(now), true) = (value, verdict.severity >= 1.0) else { continue };
+            // The loudest of the three says what the alarm is about.
+            let said = detector.push(value);
+            let loudest = said.into_iter().max_by(|a, b| a.1.severity.total_cmp(&b.1.severity));
+            let (Some(now), Some((shape, verdict))) = (value, loudest.filter(|(_, v)| v.severity >= 1.0)) else { continue };
             let before = || self.late.get(verdict.reach.saturating_sub(1)).and_then(|values| values[at]);
             // Of a level the detector knows what growth is usual; what it was before it grew is what one wants to read.
             let usual = if METRICS[at].is_level() { before().unwrap_or(now) } else { verdict.normal };
@@ -114,7 +119,9 @@ impl Judge {
                     .is_some_and(|v| (v - usual).abs() * 2.0 >= (now - usual).abs() && (v > usual) == (now > usual))
             };
             let back = self.late.iter().take(verdict.reach.max(1)).take_while(near).count();
-            let reach = if METRICS[at].is_level() { verdict.reach.max(1) } else { back.max(1) };
+            // The other shapes say where they begin.
+            let exact = METRICS[at].is_level() || shape != Shape::Shift;
+            let reach = if exact { verdict.reach.max(1) } else { back.max(1) };
             out.push(Said { metric: at, severity, rising, reach, usual, now });
         }
         if let Some(model) = &mut self.model {

@@ -79,6 +79,29 @@ impl Missing {
     }
 }
 
+/// As [`osd_signals::table`] has it: for so long the last time of a call is still believed.
+const HOLD_S: f64 = 2.0;
+
+/// How long calls of one metric took, see [`Source::Latency`].
+#[derive(Clone, Copy, Debug, Default)]
+struct Took {
+    /// Calls so far.
+    sum: f64,
+    last: Option<(i64, f64)>,
+}
+
+impl Took {
+    /// Ends bin `number`, in which `timed` calls returned; logarithms to the base 2 of how long they took, in ns, add up to `log2_ns`.
+    fn end(&mut self, number: i64, (timed, log2_ns): (f64, f64), hold: i64) -> Option<f64> {
+        self.sum += timed;
+        if timed > 0.0 {
+            let usual = self.sum / (number + 1) as f64;
+            self.last = Some((number, f64::exp2(log2_ns / timed) * 1e-9 * (timed / usual).min(1.0)));
+        }
+        self.last.filter(|(at, _)| number - at <= hold).map(|(_, value)| value)
+    }
+}
+
 #[derive(Debug, Default)]
 struct Events {
     threads: Counted<Thread>,
@@ -105,6 +128,10 @@ pub struct Growing {
     number_of: HashMap<String, u32>,
     /// Metrics that some sample has had.
     seen: Vec<bool>,
+    /// By metric: how long calls took so far.
+    took: Vec<Took>,
+    /// Bins for which what calls took last is still what they take.
+    hold: i64,
     /// Ends of the last interval and of the one before.
     ticks: (Option<i64>, Option<i64>),
     n_late: u64,
@@ -129,6 +156,8 @@ impl Growing {
             names: vec![],
             number_of: HashMap::new(),
             seen: vec![false; METRICS.len()],
+            took: vec![Took::default(); METRICS.len()],
+            hold: ((HOLD_S * 1e9 / step_ns as f64).round() as i64).max(1),
             ticks: (None, None),
             n_late: 0,
         }
@@ -184,10 +213,13 @@ impl Growing {
         self.levels.sample(&reading);
     }
 
-    /// Adds a tally of `name`: calls, errors, time in them in ns.
-    pub fn tally(&mut self, ts_ns: i64, dur_ns: u64, name: u32, (count, errors, time_ns): (u64, u64, u64)) {
+    /// Adds a tally of `name`: calls, errors, time in them in ns; and the histogram of how long they took, by log2(ns).
+    pub fn tally(&mut self, ts_ns: i64, dur_ns: u64, name: u32, (count, errors, time_ns): (u64, u64, u64), took: &[u64]) {
         self.is_over(ts_ns);
-        self.spans.tally(ts_ns, dur_ns, name, Tallied { count, errors, time_ns });
+        let timed = took.iter().fold(0_u64, |sum, n| sum.saturating_add(*n));
+        let halves = |(bucket, n): (usize, &u64)| n.saturating_mul(2 * bucket as u64 + 1);
+        let log2_halves = took.iter().enumerate().map(halves).fold(0_u64, u64::saturating_add);
+        self.spans.tally(ts_ns, dur_ns, name, Tallied { count, errors, time_ns, timed, log2_halves });
     }
 
     /// Adds a call.
@@ -277,7 +309,7 @@ impl Growing {
                 Source::Counter(_, factor) => {
                     self.spans.counted(grid, &places()[at]).map(|sum| sum * factor / grid.seconds(1))
                 }
-                Source::Calls(_) | Source::Starts => None,
+                Source::Calls(_) | Source::Starts | Source::Latency(_) => None,
             };
             for_models.push(plain.filter(|_| covered > 0.0));
             let value = match metric.source {
@@ -296,6 +328,11 @@ impl Growing {
                     own.map(|of| of[0]).sum::<f64>() / seconds
                 }),
                 Source::Starts => Some(started as f64 / seconds),
+                Source::Latency(names) => {
+                    let own = names.iter().filter_map(|name| calls.get(self.number_of.get(*name)?));
+                    let (timed, halves) = own.fold((0.0, 0.0), |(n, sum), of| (n + of[3], sum + of[4]));
+                    self.took[at].end(number, (timed, halves / 2.0), self.hold)
+                }
             };
             values.push(value.filter(|_| covered >= HALF));
         }
@@ -303,7 +340,7 @@ impl Growing {
             let later = self.events.split_off(&(number + 1));
             std::mem::replace(&mut self.events, later).remove(&number).unwrap_or_default()
         };
-        let sum = |(name, [count, errors, time_ns]): (&u32, &[f64; 3])| CallSum {
+        let sum = |(name, [count, errors, time_ns, ..]): (&u32, &[f64; 5])| CallSum {
             name: self.names[*name as usize].clone(),
             count: *count,
             errors: *errors,

@@ -14,6 +14,10 @@ pub(super) struct Tallied {
     pub(super) count: u64,
     pub(super) errors: u64,
     pub(super) time_ns: u64,
+    /// Of which it is known how long they took, and the logarithms to the base 2 of how long in ns, in halves: a bucket's calls lie at its
+    /// middle.
+    pub(super) timed: u64,
+    pub(super) log2_halves: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -62,6 +66,8 @@ impl Spans {
         sum.count = sum.count.saturating_add(more.count);
         sum.errors = sum.errors.saturating_add(more.errors);
         sum.time_ns = sum.time_ns.saturating_add(more.time_ns);
+        sum.timed = sum.timed.saturating_add(more.timed);
+        sum.log2_halves = sum.log2_halves.saturating_add(more.log2_halves);
     }
 
     /// The share of `bin` (a grid of one) that samples cover.
@@ -89,15 +95,15 @@ impl Spans {
         seen.then_some(sum)
     }
 
-    /// Calls, errors and time of each name in `bin`; a name that has none is not there.
-    pub(super) fn calls(&self, bin: Grid) -> HashMap<u32, [f64; 3]> {
-        let mut out: HashMap<u32, [f64; 3]> = HashMap::new();
+    /// Calls, errors, time, timed calls and halves of logarithms of each name in `bin`; a name that has none is not there.
+    pub(super) fn calls(&self, bin: Grid) -> HashMap<u32, [f64; 5]> {
+        let mut out: HashMap<u32, [f64; 5]> = HashMap::new();
         for ((ts_ns, dur_ns), sums) in self.before(bin).filter(|(_, s)| !s.calls.is_empty()) {
             let share = share(bin, *ts_ns, *dur_ns);
             if share > 0.0 {
                 for (name, t) in &sums.calls {
                     let sum = out.entry(*name).or_default();
-                    let more = [t.count, t.errors, t.time_ns];
+                    let more = [t.count, t.errors, t.time_ns, t.timed, t.log2_halves];
                     sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more as f64 * share);
                 }
             }
