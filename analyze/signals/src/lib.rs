@@ -18,7 +18,7 @@ pub mod metric;
 pub mod parallel;
 pub mod processes;
 pub mod samples;
-mod shared;
+pub mod shared;
 pub mod table;
 pub mod threads;
 

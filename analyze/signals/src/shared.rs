@@ -17,11 +17,24 @@ use std::collections::HashMap;
 /// So many programs are told apart; the shared memory of others counts in each process.
 const MOST_PROGRAMS: usize = 256;
 
-/// What was at first of a forked process, and how much it has faulted in since.
-#[derive(Clone, Copy, Debug, Default)]
-struct Copy {
-    inherited: f64,
+/// What a forked process had at first, and how much it has faulted in since; bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct Inherited {
+    at_first: f64,
     faulted: f64,
+}
+
+impl Inherited {
+    /// Of a process that is first seen with so much anonymous memory.
+    pub fn new(anon: f64) -> Self {
+        Self { at_first: anon, faulted: 0.0 }
+    }
+
+    /// Of `anon` bytes of anonymous memory, those that it has for itself, when it has faulted in `more` since the last time.
+    pub fn own(&mut self, anon: f64, more: f64) -> f64 {
+        self.faulted += more;
+        (anon - self.at_first).max(0.0) + self.at_first.min(anon).min(self.faulted)
+    }
 }
 
 /// The bins of one program: the most that one of its processes shares.
@@ -35,7 +48,7 @@ struct Program {
 pub(crate) struct Shared {
     page_bytes: f64,
     len: usize,
-    copies: HashMap<u64, Copy>,
+    copies: HashMap<u64, Inherited>,
     programs: HashMap<String, Program>,
 }
 
@@ -47,10 +60,8 @@ impl Shared {
 
     /// Of `anon` bytes of anonymous memory of the forked process `proc`, those that it has for itself; it took `faults` since the last time.
     pub(crate) fn own(&mut self, proc: u64, anon: f64, faults: u64) -> f64 {
-        let first = Copy { inherited: anon, faulted: 0.0 };
-        let copy = self.copies.entry(proc).or_insert(first);
-        copy.faulted += faults as f64 * self.page_bytes;
-        (anon - copy.inherited).max(0.0) + copy.inherited.min(anon).min(copy.faulted)
+        let copy = self.copies.entry(proc).or_insert_with(|| Inherited::new(anon));
+        copy.own(anon, faults as f64 * self.page_bytes)
     }
 
     /// A process of `program` shares `bytes` in `bin`. What of that is to be counted with the process.

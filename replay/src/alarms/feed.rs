@@ -78,8 +78,8 @@ impl Live {
                     ts_ns: p.ts_ns,
                     who: (p.owner.proc.0, p.owner.pid),
                     name: program(&p.comm, p.exe.as_deref().unwrap_or_default()),
-                    starts: matches!(p.event, ProcessEvent::Fork | ProcessEvent::Exec),
-                    ends: p.event == ProcessEvent::Exit,
+                    program: p.exe.as_deref().unwrap_or_default(),
+                    event: p.event,
                 }),
                 Row::Loss(l) => self.table.loss(l.ts_ns, l.dur_ns, (&l.stream, &l.reason), l.count),
                 Row::Syscall(_) | Row::Label(_) | Row::Cgroup(_) | Row::Neighbour(_) | Row::Thread(_) => {}
@@ -164,13 +164,18 @@ impl Live {
             Kind::Process => {
                 let (event, comm, exe) = (all.text("event")?, all.text("comm")?, all.text("exe")?);
                 for (row, ts_ns) in ts.iter().enumerate() {
-                    let event = event.at(row).unwrap_or_default();
+                    let event = match event.at(row) {
+                        Some("fork") => ProcessEvent::Fork,
+                        Some("exec") => ProcessEvent::Exec,
+                        Some("exit") => ProcessEvent::Exit,
+                        _ => ProcessEvent::Running,
+                    };
                     self.table.life(&Life {
                         ts_ns: *ts_ns,
                         who: who(row),
                         name: program(comm.at(row).unwrap_or_default(), exe.at(row).unwrap_or_default()),
-                        starts: matches!(event, "fork" | "exec"),
-                        ends: event == "exit",
+                        program: exe.at(row).unwrap_or_default(),
+                        event,
                     });
                 }
             }

@@ -5,9 +5,11 @@ use super::columns::{Reading, place, places};
 use super::counted::Counted;
 use super::failures::Failures;
 use super::levels::Levels;
+use super::life::Life;
 use super::spans::{Spans, Tallied};
 use osd_detect::grid::Grid;
 use osd_recording::Metadata;
+use osd_recording::rows::ProcessEvent;
 use osd_signals::coverage::HALF;
 use osd_signals::metric::{METRICS, MetricId, Source};
 use std::collections::{BTreeMap, HashMap};
@@ -30,21 +32,6 @@ pub struct Call<'a> {
     pub errno: Option<i64>,
     /// The file that it named.
     pub path: Option<&'a str>,
-}
-
-/// Something in the life of a process.
-#[derive(Clone, Copy, Debug)]
-pub struct Life<'a> {
-    /// When, UTC ns.
-    pub ts_ns: i64,
-    /// Identity of the process, and its PID.
-    pub who: (u64, u32),
-    /// What it is called.
-    pub name: &'a str,
-    /// It began to run a program: a fork or an exec.
-    pub starts: bool,
-    /// It ended.
-    pub ends: bool,
 }
 
 /// A loss of something that is counted, so that counts are wrong by it. Lost rows of calls are none: they are in the counts.
@@ -148,7 +135,7 @@ impl Growing {
             fresh: true,
             has_calls: matches!(about.syscalls.as_str(), "events" | "tally"),
             spans: Spans::default(),
-            levels: Levels::default(),
+            levels: Levels::new(about.host.page_bytes),
             failures: Failures::default(),
             events: BTreeMap::new(),
             starts: vec![],
@@ -241,8 +228,8 @@ impl Growing {
 
     /// Adds something in the life of a process.
     pub fn life(&mut self, life: &Life<'_>) {
-        self.levels.life(life.ts_ns, life.who, life.name, life.ends);
-        if life.starts && !self.is_over(life.ts_ns) {
+        self.levels.life(life);
+        if matches!(life.event, ProcessEvent::Fork | ProcessEvent::Exec) && !self.is_over(life.ts_ns) {
             self.starts.push(life.ts_ns);
         }
     }

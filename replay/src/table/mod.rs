@@ -17,9 +17,11 @@ mod counted;
 mod failures;
 mod growing;
 mod levels;
+mod life;
 mod spans;
 
 pub use bin::{Bin, CallSum, ProcessSum, Thread};
 pub use columns::{Reading, columns, of_sample};
 pub use counted::Counted;
-pub use growing::{Call, Growing, Life};
+pub use growing::{Call, Growing};
+pub use life::Life;
