@@ -180,7 +180,7 @@ fn what_cannot_be_exported_is_refused_with_a_way_to_mend_it() {
 
 /// A hundred times the rows take about the memory that a few take.
 #[test]
-#[ignore = "a minute: `make soak`"]
+#[ignore = "a minute; `make soak` runs it"]
 fn memory_does_not_grow_with_the_recording() {
     let dir = tempfile::tempdir().unwrap();
     let peak_kib = |duration_s: u32, kind: &str| {
