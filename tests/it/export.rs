@@ -32,6 +32,7 @@ fn rows_are_those_of_sql_in_every_form() {
     let path = run(dir.path(), 12);
     let path = path.to_str().unwrap();
     let tables = Kind::ALL.map(Kind::table);
+    let later = [Kind::Cgroup, Kind::Neighbour, Kind::Thread].map(Kind::table);
     for (kind, table) in tables.into_iter().map(|t| (t, t)).chain([("all", "recording")]) {
         for form in ["csv", "ndjson", "json"] {
             // An alias of `dur_ns`, for whoever asks for it by that name.
@@ -49,7 +50,8 @@ fn rows_are_those_of_sql_in_every_form() {
                 lines.sort();
                 lines
             };
-            assert!(ours.lines().next().is_some(), "{kind} as {form}");
+            // An older recorder knew fewer kinds.
+            assert!(ours.lines().next().is_some() || later.contains(&kind), "{kind} as {form}");
             assert!(sorted(&sql) == sorted(&ours), "{kind} as {form} is not what SQL says");
         }
     }
@@ -178,7 +180,7 @@ fn what_cannot_be_exported_is_refused_with_a_way_to_mend_it() {
 
 /// A hundred times the rows take about the memory that a few take.
 #[test]
-#[ignore = "a minute: `make soak`"]
+#[ignore = "a minute; `make soak` runs it"]
 fn memory_does_not_grow_with_the_recording() {
     let dir = tempfile::tempdir().unwrap();
     let peak_kib = |duration_s: u32, kind: &str| {

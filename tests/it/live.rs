@@ -2,7 +2,7 @@
 //! troubled by a client that no rule knows. Needs root; takes minutes, because that is how long the
 //! processes live.
 
-use crate::support::{alone, may_record, osd, osd_ok, record, text};
+use crate::support::{alone, describe, findings, may_record, osd_ok, record, text};
 use osd_findings::{Findings, Window};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,19 +19,6 @@ fn workload() -> Option<PathBuf> {
         eprintln!("SKIPPED: OSD_WORKLOAD names no program (`make test` builds and names it)");
     }
     path
-}
-
-fn findings(recording: &Path) -> Findings {
-    let out = osd(["analyze".as_ref(), recording.as_os_str(), "--format".as_ref(), "json".as_ref()]);
-    assert!(out.status.code().is_some_and(|c| c < 2), "{}", text(&out.stderr));
-    serde_json::from_slice(&out.stdout).unwrap()
-}
-
-fn describe(f: &Findings) -> String {
-    let at = |ns: i64| (ns - f.recording.started_ns) as f64 / 1e9;
-    let line =
-        |w: &Window| format!("{:.1}-{:.1} {} [{}]: {}", at(w.start_ns), at(w.end_ns), w.pattern, w.metric, w.sentence);
-    f.windows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// What each fault of the workload must be called.
@@ -62,7 +49,7 @@ fn every_fault_of_the_demo_is_found_and_named() {
         &["--labels", labels],
         &[workload, "--demo-faults", "--duration", "160s", "--seed", "11", "--labels", labels],
     );
-    let f = findings(&path);
+    let f = findings(&path, &[]);
     assert_eq!(f.labels.len(), 10);
     for label in &f.labels {
         let end = label.ts_ns + label.dur_ns as i64;
@@ -88,7 +75,7 @@ fn five_quiet_minutes_raise_at_most_one_window() {
     let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
     let path = dir.path().join("quiet.parquet");
     record(&path, &[], &[workload.to_str().unwrap(), "--duration", "300s", "--seed", "3"]);
-    let f = findings(&path);
+    let f = findings(&path, &[]);
     assert!(f.recording.n_syscalls > 100_000, "the service was busy");
     assert!(f.windows.len() <= 1, "{}", describe(&f));
 }
@@ -223,7 +210,7 @@ fn redis_with(name: &str, prepare: impl FnOnce(u16), fault: impl FnOnce(u16)) ->
         client.join().unwrap();
     }
     assert!(out.status.success(), "{}", text(&out.stderr));
-    Some((findings(&path), span))
+    Some((findings(&path, &[]), span))
 }
 
 /// The window over `span`; no other may be there.

@@ -2,8 +2,8 @@
 //! peers that turn slow, what recurs. Each on a live program (`trouble.c`) that nobody tuned
 //! anything to, recorded once for all tests. Needs root; takes two minutes.
 
-use crate::support::{alone, compile, may_record, options_of_all, osd, text};
-use osd_findings::{Findings, Window};
+use crate::support::{alone, compile, describe, findings, may_record, options_of_all, text};
+use osd_findings::Window;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -75,19 +75,6 @@ fn span(child: Child) -> (i64, i64) {
     assert!(out.status.success());
     let said = |what: &str| text(&out.stdout).lines().find_map(|l| l.strip_prefix(what)?.trim().parse().ok());
     (said("begin").unwrap_or(0), said("end").unwrap_or(i64::MAX))
-}
-
-fn findings(path: &Path, options: &[&str]) -> Findings {
-    let out = osd(["analyze", path.to_str().unwrap(), "--format", "json"].into_iter().chain(options.iter().copied()));
-    assert!(out.status.code().is_some_and(|c| c < 2), "{}", text(&out.stderr));
-    serde_json::from_slice(&out.stdout).unwrap()
-}
-
-fn describe(f: &Findings) -> String {
-    let at = |ns: i64| (ns - f.recording.started_ns) as f64 / 1e9;
-    let line =
-        |w: &Window| format!("{:.1}-{:.1} {} [{}]: {}", at(w.start_ns), at(w.end_ns), w.pattern, w.metric, w.sentence);
-    f.windows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// The recording of a kind, and the only window that overlaps its trouble, begun at most `late_s` after it.

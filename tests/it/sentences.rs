@@ -3,15 +3,8 @@
 
 use crate::record::Place;
 use crate::script::{Act, Actor, Script};
-use crate::support::{honesty, osd, record, targets, text};
+use crate::support::{findings, honesty, record, targets, text};
 use osd_findings::{Findings, Window};
-use std::path::Path;
-
-fn findings(path: &Path) -> Findings {
-    let out = osd(["analyze".as_ref(), path.as_os_str(), "--format".as_ref(), "json".as_ref()]);
-    assert!(out.status.code().is_some_and(|c| c < 2), "{}", text(&out.stderr));
-    serde_json::from_slice(&out.stdout).unwrap()
-}
 
 /// The window of the pattern.
 fn window(f: &Findings, pattern: &str) -> Window {
@@ -23,7 +16,7 @@ fn scripted(seconds: f64, actors: Vec<Actor>) -> Findings {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("run.parquet");
     Script::new(seconds, actors).write(&path);
-    findings(&path)
+    findings(&path, &[])
 }
 
 #[test]
@@ -78,7 +71,7 @@ fn threads_of_a_reused_pid_are_told_apart_live() {
     // `alpha` makes 500 calls a second for 12 s, then `beta`, which gets its PID, thirty times as many.
     let out = record(&path, &[], &[honesty().to_str().unwrap(), "impostor", place.dir.path().to_str().unwrap()]);
     let pid: u32 = text(&out.stdout).trim().parse().unwrap();
-    let f = findings(&path);
+    let f = findings(&path, &[]);
     let w = window(&f, "getppid surge");
     let of_pid: Vec<_> = w.threads.iter().filter(|t| t.pid == pid).collect();
     assert_eq!(of_pid.len(), 1, "{:#?}", w.threads);
@@ -197,7 +190,7 @@ fn errors_of_live_processes_are_about_what_failed() {
     let Some(place) = Place::new("errors_of_live_processes_are_about_what_failed") else { return };
     let path = place.path();
     record(&path, &[], &[targets().to_str().unwrap(), "stats", "16"]);
-    let w = window(&findings(&path), "error storm (ENOENT)");
+    let w = window(&findings(&path, &[]), "error storm (ENOENT)");
     assert!(w.sentence.contains("newfstatat failed with ENOENT"), "{}", w.sentence);
     assert!(w.sentence.contains(" paths, such as /osd/is/not/here/"), "{}", w.sentence);
     assert!(w.errors[0].objects.iter().all(|o| o.starts_with("/osd/is/not/here/")), "{:#?}", w.errors);
@@ -208,7 +201,7 @@ fn non_blocking_connects_of_a_live_process_are_no_error_storm() {
     let Some(place) = Place::new("non_blocking_connects_of_a_live_process_are_no_error_storm") else { return };
     let path = place.path();
     record(&path, &[], &[targets().to_str().unwrap(), "connects", "16"]);
-    let f = findings(&path);
+    let f = findings(&path, &[]);
     let w = window(&f, "connection burst");
     assert!(f.windows.iter().all(|w| !w.pattern.starts_with("error storm")), "{:#?}", f.windows);
     assert!(w.errors.iter().all(|e| e.errno != "EINPROGRESS"), "{:#?}", w.errors);

@@ -1,6 +1,7 @@
 //! What the tests of the binary share: running it, the programs they record, and reading a
 //! recording back.
 
+use osd_findings::{Findings, Window};
 use osd_recording::{Kind, Query, Recording};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -180,4 +181,19 @@ pub(crate) fn rows(path: &Path, kind: Kind) -> Vec<std::collections::HashMap<Str
 /// A column of rows, summed.
 pub(crate) fn sum(rows: &[std::collections::HashMap<String, String>], column: &str) -> u64 {
     rows.iter().filter_map(|r| r[column].parse::<u64>().ok()).sum()
+}
+
+/// What `osd analyze` finds in a recording.
+pub(crate) fn findings(path: &Path, options: &[&str]) -> Findings {
+    let out = osd(["analyze", path.to_str().unwrap(), "--format", "json"].into_iter().chain(options.iter().copied()));
+    assert!(out.status.code().is_some_and(|c| c < 2), "{}", text(&out.stderr));
+    serde_json::from_slice(&out.stdout).unwrap()
+}
+
+/// A line a window, for whoever reads that a test failed.
+pub(crate) fn describe(f: &Findings) -> String {
+    let at = |ns: i64| (ns - f.recording.started_ns) as f64 / 1e9;
+    let line =
+        |w: &Window| format!("{:.1}-{:.1} {} [{}]: {}", at(w.start_ns), at(w.end_ns), w.pattern, w.metric, w.sentence);
+    f.windows.iter().map(line).collect::<Vec<_>>().join("\n")
 }

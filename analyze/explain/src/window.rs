@@ -47,7 +47,14 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
         messages: context.messages(&frame),
     };
     let (pattern, primary) = pattern::decide(&facts);
-    let reason = if pattern == pattern::Pattern::Stall { context.reason(&frame)? } else { None };
+    // What was caught up after a fall belongs to its window, and not to what is said of it.
+    let fall = Some(group).filter(|_| pattern == pattern::Pattern::Stall).and_then(|g| fall(g, primary));
+    let fall = fall.map(|fall| (context.frame(index, &fall), fall));
+    let reason = fall.as_ref().map(|(frame, _)| context.reason(frame)).transpose()?.flatten();
+    let fall = fall.and_then(|(frame, fall)| {
+        let seconds = grid.seconds(fall.end - fall.start);
+        context.metric_shifts(&frame, &fall).into_iter().next().map(|shift| (shift, seconds))
+    });
     let climb = if pattern.is_slow() { context.climb(&frame, group, primary)? } else { None };
     let mut shifts = shifts.clone();
     if let Some(i) = shifts.iter().position(|s| s.metric == primary.name()) {
@@ -87,11 +94,19 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
         n_new_processes,
         objects: verbatim.objects,
         climb,
+        fall,
         every_s: every(group).map(|points| grid.seconds(points)),
     };
     window.sentence = words::sentence(&window, &extra);
     window.details = words::details(&window, &extra);
     Ok(window)
+}
+
+/// The longest fall of `metric` in the group, or of another, if it has none.
+fn fall(group: &Group, metric: MetricId) -> Option<Group> {
+    let falls = group.hits.iter().filter(|h| !h.rising && MetricId::at(h.metric).metric().opens_windows);
+    let hit = falls.max_by_key(|h| (h.metric == metric as usize, h.end - h.start))?;
+    Some(Group { start: hit.start, end: hit.end.min(group.end).max(hit.start + 1), hits: vec![hit.clone()] })
 }
 
 /// Points between the runs, of which one was missed.

@@ -1,40 +1,18 @@
 //! Outlier detectors: they learn from rows of features and say of any row how strange it is.
 //!
 //! A detector is one file with an [`Entry`], and its line in [`ENTRIES`]. [`contract`] is what all of them promise, which is what PyOD
-//! promises; [`parameters`] are set by name. What several stand on: `neighbours` nearest rows, `pairs` a row against all others,
-//! `kmeans`, `histogram`, `scaled`; and [`combination`] makes one score of many. `docs/adr/0013-a-family-of-detectors.md` says why
+//! promises; [`parameters`] are set by name. The rooms: `rows` is what several stand on; `near` has detectors that compare a row with those
+//! near to it, `spread` those that learn how rows are spread, `many` those made of many small ones. [`combination`] makes one score of many. `docs/adr/0013-a-family-of-detectors.md` says why
 //! these are written here.
 
-mod abod;
-mod bagging;
-mod cblof;
-mod cof;
 pub mod combination;
 pub mod contract;
 mod entry;
-mod forest;
-mod gmm;
-mod hbos;
-mod histogram;
-mod inne;
-mod kde;
-mod kmeans;
-mod knn;
-mod loci;
-mod loda;
-mod lof;
-mod lscp;
-mod mad;
-mod mcd;
-mod neighbours;
-mod ocsvm;
-mod pairs;
+mod many;
+mod near;
 pub mod parameters;
-mod pca;
-mod scaled;
-mod sod;
-mod sos;
-mod tails;
+mod rows;
+mod spread;
 
 pub use contract::{CONTAMINATION, Detector, Error, Fitted, Learnt, Probability, fit};
 pub use entry::{Entry, Kind, Make};
@@ -44,29 +22,29 @@ mod tests;
 
 /// A line a detector.
 pub const ENTRIES: &[Entry] = &[
-    knn::ENTRY,
-    lof::ENTRY,
-    cof::ENTRY,
-    loci::ENTRY,
-    abod::ENTRY,
-    cblof::ENTRY,
-    forest::IFOREST,
-    forest::EIFOREST,
-    inne::ENTRY,
-    hbos::ENTRY,
-    loda::ENTRY,
-    tails::ECOD,
-    tails::COPOD,
-    mad::ENTRY,
-    pca::ENTRY,
-    mcd::ENTRY,
-    gmm::ENTRY,
-    kde::ENTRY,
-    ocsvm::ENTRY,
-    sos::ENTRY,
-    sod::ENTRY,
-    bagging::ENTRY,
-    lscp::ENTRY,
+    near::knn::ENTRY,
+    near::lof::ENTRY,
+    near::cof::ENTRY,
+    near::loci::ENTRY,
+    near::abod::ENTRY,
+    near::cblof::ENTRY,
+    many::forest::IFOREST,
+    many::forest::EIFOREST,
+    near::inne::ENTRY,
+    spread::hbos::ENTRY,
+    spread::loda::ENTRY,
+    spread::tails::ECOD,
+    spread::tails::COPOD,
+    spread::mad::ENTRY,
+    spread::pca::ENTRY,
+    spread::mcd::ENTRY,
+    spread::gmm::ENTRY,
+    spread::kde::ENTRY,
+    spread::ocsvm::ENTRY,
+    near::sos::ENTRY,
+    near::sod::ENTRY,
+    many::bagging::ENTRY,
+    many::lscp::ENTRY,
 ];
 
 /// The detector of this name.

@@ -5,7 +5,7 @@
 
 use super::proc::field;
 use osd_recording::rows::Cgroup;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// So many groups are read; a host-wide recording has more, and those of its first processes say enough.
@@ -51,16 +51,22 @@ impl Cgroups {
 
     /// Takes in the groups of `pids` that have limits.
     pub(crate) fn meet(&mut self, pids: impl Iterator<Item = u32>) {
-        for pid in pids {
-            if self.groups.len() >= MOST {
-                return;
-            }
-            let Ok(text) = std::fs::read_to_string(format!("/proc/{pid}/cgroup")) else { continue };
+        // The processes of a service share their groups, and each costs a dozen looks at files.
+        let mut places: BTreeSet<(String, String)> = BTreeSet::new();
+        for text in pids.filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()) {
             for line in text.lines() {
                 let mut parts = line.splitn(3, ':').skip(1);
                 let (Some(controllers), Some(path)) = (parts.next(), parts.next()) else { continue };
-                self.meet_path(controllers, path);
+                if controllers.is_empty() || controllers.split(',').any(|c| matches!(c, "cpu" | "memory")) {
+                    places.insert((controllers.to_owned(), path.to_owned()));
+                }
             }
+        }
+        for (controllers, path) in places {
+            if self.groups.len() >= MOST {
+                return;
+            }
+            self.meet_path(&controllers, &path);
         }
     }
 

@@ -73,7 +73,10 @@ impl Context<'_> {
             let waits = read_waits(self.recording, &span, &threads)?;
             let usual_waits = read_waits(self.recording, &usual, &threads)?;
             let total = threads.len() as f64 * window_ns;
-            if let Some(reason) = self.waiting(&waits, &usual_waits, total, &who, threads.len()) {
+            let one = self.waiting(&waits, &usual_waits, total, &who, threads.len());
+            // Each backend of a server waits on a descriptor of its own.
+            let (all, usual_all) = (by_call(&waits), by_call(&usual_waits));
+            if let Some(reason) = one.or_else(|| self.waiting(&all, &usual_all, total, &who, threads.len())) {
                 return Ok(Some(reason));
             }
         }
@@ -160,6 +163,22 @@ impl Context<'_> {
         let text = format!("{who} waited in {}{on}, {calls}, {} {of}", wait.syscall, percent(share));
         Some(Reason { kind: "waiting".into(), share, text })
     }
+}
+
+/// Waits by call alone, the longest first.
+fn by_call(waits: &[Wait]) -> Vec<Wait> {
+    let mut out: Vec<Wait> = vec![];
+    for wait in waits {
+        match out.iter_mut().find(|w| w.syscall == wait.syscall) {
+            Some(sum) => {
+                (sum.ns, sum.n) = (sum.ns + wait.ns, sum.n + wait.n);
+                sum.whole_ns = sum.whole_ns.saturating_add(wait.whole_ns);
+            }
+            None => out.push(Wait { object: None, ..wait.clone() }),
+        }
+    }
+    out.sort_by(|a, b| b.ns.cmp(&a.ns).then_with(|| a.syscall.cmp(&b.syscall)));
+    out
 }
 
 /// The group whose quota ran out most often.

@@ -25,6 +25,8 @@ pub(crate) struct Extra {
     pub(crate) objects: Vec<Ranked>,
     /// How the leading metric climbs.
     pub(crate) climb: Option<Climb>,
+    /// Of a stall, how its leading metric fell, and for how many seconds.
+    pub(crate) fall: Option<(MetricShift, f64)>,
     /// Time between runs, of which one was missed, seconds.
     pub(crate) every_s: Option<f64>,
 }
@@ -117,6 +119,7 @@ fn seconds(window: &Window) -> f64 {
 pub(crate) fn sentence(window: &Window, extra: &Extra) -> String {
     let head = window.metrics.iter().find(|m| m.metric == window.metric).or(window.metrics.first());
     let head = match (head, &extra.climb, extra.every_s) {
+        (Some(m), ..) if extra.fall.is_some() => extra.fall.as_ref().map_or_else(String::new, |fall| stalled(m, fall)),
         (None, ..) => "something changed".to_owned(),
         (Some(m), Some(climb), _) => climbed(m, climb, seconds(window)),
         (Some(m), None, Some(every_s)) if extra.pattern == Pattern::MissedRun => missed(m, every_s, seconds(window)),
@@ -125,6 +128,15 @@ pub(crate) fn sentence(window: &Window, extra: &Extra) -> String {
     let evidence = evidence(window, extra);
     let text = if evidence.is_empty() { head } else { format!("{head}: {evidence}") };
     capital(&text)
+}
+
+/// A fall, and what was caught up after it.
+fn stalled(all: &MetricShift, (fall, seconds): &(MetricShift, f64)) -> String {
+    let text = moved(fall, *seconds);
+    if all.metric == fall.metric && all.peak > 1.5 * fall.before {
+        return format!("{text}, then rose to {}", amount(all.peak, &all.unit));
+    }
+    text
 }
 
 /// What rose at regular times and did not.

@@ -1,12 +1,12 @@
 //! Feature bagging: LOF on random halves or more of the features, averaged.
 
-use super::combination;
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::lof::Lof;
-use super::parameters::{choice, parameters};
 use crate::data::rng::Rng;
 use crate::data::series::Table;
+use crate::outlier::combination;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::near::lof::Lof;
+use crate::outlier::parameters::{choice, parameters};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "feature-bagging",
@@ -47,7 +47,7 @@ struct Model {
 }
 
 /// Some columns of `x`.
-pub(super) fn columns(x: &Table, features: &[usize]) -> Table {
+pub(crate) fn columns(x: &Table, features: &[usize]) -> Table {
     let mut out = Table::new(features.len());
     let mut picked = vec![0.0; features.len()];
     for row in x.rows() {
@@ -58,7 +58,7 @@ pub(super) fn columns(x: &Table, features: &[usize]) -> Table {
 }
 
 /// At least `least` and at most `most` of `d` features, drawn without replacement.
-pub(super) fn draw(rng: &mut Rng, d: usize, least: usize, most: usize) -> Vec<usize> {
+pub(crate) fn draw(rng: &mut Rng, d: usize, least: usize, most: usize) -> Vec<usize> {
     let n = (least + rng.below(most - least + 1)).max(1);
     let mut features: Vec<usize> = (0..d).collect();
     (0..n).for_each(|i| features.swap(i, i + rng.below(d - i)));

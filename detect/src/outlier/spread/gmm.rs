@@ -3,12 +3,12 @@
 //! With one component, PyOD's default, this is closed. With more it is expectation-maximisation from k-means. By hand: linfa-clustering
 //! 0.8.1 has one that overflows on rows of many features (its issue 444), draws by `rand` and gives no densities of rows.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::kmeans::KMeans;
-use super::parameters::parameters;
 use crate::data::parallel;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::kmeans::KMeans;
 use crate::stats::matrix::{self, Cholesky, Square};
 
 pub(crate) const ENTRY: Entry = Entry {

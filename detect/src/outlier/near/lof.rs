@@ -1,11 +1,11 @@
 //! LOF: how much thinner it is around a row than around its neighbours.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::neighbours::{Index, Nearest};
-use super::parameters::parameters;
 use crate::data::parallel;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::neighbours::{Index, Nearest};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "lof",

@@ -1,10 +1,10 @@
 //! HBOS: how rare a value is in the histogram of each feature.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::histogram::Histogram;
-use super::parameters::parameters;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::histogram::Histogram;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "hbos",

@@ -14,13 +14,13 @@ const WIDTH: usize = 64;
 const LANES: usize = 16;
 
 /// Rows in blocks, column after column in each.
-pub(super) struct Rows {
+pub(crate) struct Rows {
     n: usize,
     values: Vec<f64>,
 }
 
 impl Rows {
-    pub(super) fn new(x: &Table) -> Self {
+    pub(crate) fn new(x: &Table) -> Self {
         let (n, columns) = (x.len(), x.columns());
         let mut values = vec![0.0; n.next_multiple_of(WIDTH) * columns];
         for (i, row) in x.rows().enumerate() {
@@ -30,17 +30,17 @@ impl Rows {
         Self { n, values }
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.n
     }
 
     /// Squared distances of `row` to all rows.
-    pub(super) fn squares(&self, row: &[f64], out: &mut [f64]) {
+    pub(crate) fn squares(&self, row: &[f64], out: &mut [f64]) {
         squares(&self.values, row, out);
     }
 
     /// What `value` makes of the squared distances of each row of `queries` to all rows.
-    pub(super) fn by_row<T: Send>(&self, queries: &Table, value: impl Fn(&mut [f64]) -> T + Sync) -> Vec<T> {
+    pub(crate) fn by_row<T: Send>(&self, queries: &Table, value: impl Fn(&mut [f64]) -> T + Sync) -> Vec<T> {
         let parts = parallel::in_parts(queries.len(), 16, |rows| {
             let mut squares = vec![0.0; self.n];
             let one = |row: usize| {
@@ -70,13 +70,13 @@ wide! {
 }
 
 /// Rows of a [`Strip`].
-pub(super) const STRIP: usize = 8;
+pub(crate) const STRIP: usize = 8;
 
 /// Up to [`STRIP`] rows, column after column: for a few rows that many are compared with.
-pub(super) type Strip = Vec<[f64; STRIP]>;
+pub(crate) type Strip = Vec<[f64; STRIP]>;
 
 /// Of up to [`STRIP`] rows; what is missing is infinitely far.
-pub(super) fn strip<'a>(rows: impl Iterator<Item = &'a [f64]>, columns: usize) -> Strip {
+pub(crate) fn strip<'a>(rows: impl Iterator<Item = &'a [f64]>, columns: usize) -> Strip {
     let mut out = vec![[f64::INFINITY; STRIP]; columns];
     for (lane, row) in rows.take(STRIP).enumerate() {
         out.iter_mut().zip(row).for_each(|(column, v)| column[lane] = *v);
@@ -86,7 +86,7 @@ pub(super) fn strip<'a>(rows: impl Iterator<Item = &'a [f64]>, columns: usize) -
 
 wide! {
     /// Squared distances of the rows of a strip to one row.
-    pub(super) fn to_strip(strip: &[[f64; STRIP]], row: &[f64]) -> [f64; STRIP] {
+    pub(crate) fn to_strip(strip: &[[f64; STRIP]], row: &[f64]) -> [f64; STRIP] {
         let mut sums = [0.0; STRIP];
         for (column, v) in strip.iter().zip(row) {
             for lane in 0..STRIP {
@@ -132,20 +132,20 @@ fn exp(x: f64) -> f64 {
 
 wide! {
     /// e^(scale * v) in the place of each v; the product is at most 0.
-    pub(super) fn exp_of(values: &mut [f64], scale: f64) {
+    pub(crate) fn exp_of(values: &mut [f64], scale: f64) {
         values.iter_mut().for_each(|v| *v = exp(*v * scale));
     }
 }
 
 /// The sum of e^v; no v is above 0. Overwrites them.
-pub(super) fn sum_of_exp(values: &mut [f64]) -> f64 {
+pub(crate) fn sum_of_exp(values: &mut [f64]) -> f64 {
     exp_of(values, 1.0);
     sum(values)
 }
 
 wide! {
     /// The sum, by partial sums in a fixed order.
-    pub(super) fn sum(values: &[f64]) -> f64 {
+    pub(crate) fn sum(values: &[f64]) -> f64 {
         let mut sums = [0.0; LANES];
         let (chunks, rest) = values.as_chunks::<LANES>();
         for chunk in chunks {
@@ -159,7 +159,7 @@ wide! {
 
 wide! {
     /// The sum of products, by partial sums in a fixed order.
-    pub(super) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
         let mut sums = [0.0; LANES];
         let ((a, end_a), (b, end_b)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
         for (a, b) in a.iter().zip(b) {
@@ -175,7 +175,7 @@ wide! {
 mod tests {
     use super::*;
     use crate::data::rng::Rng;
-    use crate::outlier::neighbours::squared;
+    use crate::outlier::rows::neighbours::squared;
 
     #[test]
     fn exponentials_are_exact_to_thirteen_digits() {

@@ -1,12 +1,12 @@
 //! CBLOF: how far a row is from the centre of the nearest large cluster.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::kmeans::{Centres, KMeans};
-use super::neighbours::squared;
-use super::parameters::parameters;
 use crate::data::parallel;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::kmeans::{Centres, KMeans};
+use crate::outlier::rows::neighbours::squared;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "cblof",

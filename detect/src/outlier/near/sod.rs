@@ -4,12 +4,12 @@
 //! Rows that share equally many neighbours are taken in their order. PyOD takes them as a sort that is not stable leaves them, so scores
 //! differ where that matters. As there, new rows are judged among themselves.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::neighbours::Index;
-use super::parameters::parameters;
 use crate::data::parallel;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::neighbours::Index;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "sod",

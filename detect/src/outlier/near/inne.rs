@@ -1,14 +1,14 @@
 //! INNE: how large the spheres are that hold a row, each around a row of a small sample as far as
 //! its nearest neighbour in the sample.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::neighbours::squared;
-use super::pairs::{self, STRIP, Strip};
-use super::parameters::parameters;
 use crate::data::parallel;
 use crate::data::rng::Rng;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::neighbours::squared;
+use crate::outlier::rows::pairs::{self, STRIP, Strip};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "inne",

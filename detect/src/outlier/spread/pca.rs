@@ -4,12 +4,12 @@
 //! 1e18 there and follow rounding. Here shares are no smaller than [`LEAST`] of the largest, so that the order of rows is kept and
 //! scores are numbers one can compare.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::parameters::parameters;
-use super::scaled::Scaled;
 use crate::data::parallel;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::scaled::Scaled;
 use crate::stats::matrix;
 use crate::stats::wide::wide;
 

@@ -3,13 +3,13 @@
 //! `iforest` cuts across one feature at a time, as scikit-learn's does. `eiforest` cuts along planes of any direction, so that rows
 //! between the axes are no less strange than rows along them.
 
-use super::contract::{Detector, Error, Learnt, percentile};
-use super::entry::{Entry, Kind, entry};
-use super::parameters::parameters;
-use super::scaled::Scaled;
 use crate::data::parallel;
 use crate::data::rng::Rng;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt, percentile};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::scaled::Scaled;
 use std::ops::Range;
 
 pub(crate) const IFOREST: Entry = Entry {
@@ -262,7 +262,7 @@ impl Forest {
 /// PyOD's scores are relative to that of the share believed to be outliers.
 fn learnt(mut forest: Forest, x: &Table) -> (Vec<f64>, Box<dyn Learnt>) {
     let mut scores = forest.scores(x);
-    forest.offset = percentile(&scores, 1.0 - super::contract::CONTAMINATION);
+    forest.offset = percentile(&scores, 1.0 - crate::outlier::contract::CONTAMINATION);
     scores.iter_mut().for_each(|s| *s -= forest.offset);
     (scores, Box::new(forest))
 }

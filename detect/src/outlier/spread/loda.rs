@@ -1,12 +1,12 @@
 //! LODA: how rare a row is in histograms of random projections.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::histogram::Histogram;
-use super::parameters::parameters;
 use crate::data::parallel;
 use crate::data::rng::Rng;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::histogram::Histogram;
 use std::ops::Range;
 
 pub(crate) const ENTRY: Entry = Entry {

@@ -1,10 +1,10 @@
 //! kNN: how far the nearest others are.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::neighbours::{Index, Nearest};
-use super::parameters::{choice, parameters};
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::{choice, parameters};
+use crate::outlier::rows::neighbours::{Index, Nearest};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "knn",

@@ -4,14 +4,14 @@
 //! strictest of all: those that go with it are asked about the row.
 
 use super::bagging::{columns, draw};
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::lof::Lof;
-use super::neighbours::Index;
-use super::parameters::parameters;
 use crate::data::parallel;
 use crate::data::rng::Rng;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::near::lof::Lof;
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::neighbours::Index;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "lscp",
@@ -76,7 +76,7 @@ impl Detector for Lscp {
             (features, index)
         };
         let choices = (0..CHOICES).map(choice).collect();
-        let strictest = super::combination::maximum(&scores);
+        let strictest = crate::outlier::combination::maximum(&scores);
         let model = Model { lscp: self.clone(), members, scales, scores, strictest, choices };
         Ok((model.decision_function(x)?, Box::new(model)))
     }
@@ -106,7 +106,8 @@ impl Model {
         let of = |scores: &[f64]| region.iter().map(|row| scores[*row as usize]).collect::<Vec<f64>>();
         let wanted = of(&self.strictest);
         let correlations: Vec<f64> = self.scores.iter().map(|scores| pearson(&wanted, &of(scores))).collect();
-        let bins = super::histogram::Histogram::new(&correlations, self.lscp.n_bins.min(correlations.len()));
+        let bins =
+            crate::outlier::rows::histogram::Histogram::new(&correlations, self.lscp.n_bins.min(correlations.len()));
         let fullest = bins.counts().iter().copied().fold(0.0, f64::max);
         let bin = bins.counts().iter().rposition(|count| *count == fullest).unwrap_or(0);
         let (low, high) = (bins.edges()[bin], bins.edges()[bin + 1]);

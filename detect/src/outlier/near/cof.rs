@@ -3,12 +3,12 @@
 //! As in PyOD, new rows are judged among themselves, not among those learnt from; and a cost is the least distance of the next row to
 //! those linked before it in the order of their distance.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::neighbours::{Index, squared};
-use super::parameters::parameters;
 use crate::data::parallel;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::neighbours::{Index, squared};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "cof",

@@ -4,11 +4,11 @@
 //! gain (Fan, Chen & Lin, JMLR 2005), rows of the kernel rounded to `f32`, and shrinking by its rules (here rows at rest are passed over
 //! and not moved). By hand: linfa-svm 0.8 has neither its pair rule for one class nor its rounding, so its scores agree to `tol` only.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::pairs::{self, Rows};
-use super::parameters::parameters;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::pairs::{self, Rows};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "ocsvm",

@@ -1,9 +1,9 @@
 //! Bins of equal width over what values there are, as NumPy makes them: what HBOS and LODA count
 //! in.
 
-use super::contract::range;
+use crate::outlier::contract::range;
 
-pub(super) struct Histogram {
+pub(crate) struct Histogram {
     edges: Vec<f64>,
     counts: Vec<f64>,
     /// Bins for a unit of value.
@@ -12,7 +12,7 @@ pub(super) struct Histogram {
 
 impl Histogram {
     /// `values` are finite; there is at least one.
-    pub(super) fn new(values: &[f64], bins: usize) -> Self {
+    pub(crate) fn new(values: &[f64], bins: usize) -> Self {
         let (mut low, mut high) = range(values);
         if low == high {
             (low, high) = (low - 0.5, high + 0.5);
@@ -28,16 +28,16 @@ impl Histogram {
         out
     }
 
-    pub(super) fn edges(&self) -> &[f64] {
+    pub(crate) fn edges(&self) -> &[f64] {
         &self.edges
     }
 
-    pub(super) fn counts(&self) -> &[f64] {
+    pub(crate) fn counts(&self) -> &[f64] {
         &self.counts
     }
 
     /// So that the bins' areas sum to 1.
-    pub(super) fn densities(&self) -> Vec<f64> {
+    pub(crate) fn densities(&self) -> Vec<f64> {
         let n: f64 = self.counts.iter().sum();
         self.counts.iter().zip(self.edges.windows(2)).map(|(count, edge)| count / (edge[1] - edge[0]) / n).collect()
     }
@@ -49,7 +49,7 @@ impl Histogram {
     }
 
     /// Edges that are less than `value`.
-    pub(super) fn edges_below(&self, value: f64) -> usize {
+    pub(crate) fn edges_below(&self, value: f64) -> usize {
         let mut at = self.about(value);
         while at < self.edges.len() && self.edges[at] < value {
             at += 1;

@@ -1,9 +1,9 @@
 //! MAD: how many median absolute deviations a value is from the median. For one feature.
 
-use super::contract::{Detector, Error, Learnt, percentile};
-use super::entry::{Entry, Kind, entry};
-use super::parameters::parameters;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt, percentile};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "mad",

@@ -3,11 +3,11 @@
 //! Both take the share of rows that are at most, and at least, as large, and look at the tail to which the feature leans. As in PyOD,
 //! new rows are ranked together with those learnt from, so a score depends on the rows that it is asked with.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::parameters::parameters;
 use crate::data::parallel;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
 
 pub(crate) const ECOD: Entry = Entry {
     name: "ecod",

@@ -1,10 +1,10 @@
 //! KDE: how thin rows lie around a row, by a normal kernel.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::pairs;
-use super::parameters::parameters;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::pairs;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "kde",

@@ -3,12 +3,12 @@
 //! Each row binds to the others by a kernel as wide as gives it the same perplexity; a row is an outlier as far as none binds to it. As
 //! in PyOD distances are not squared, and new rows are judged among themselves.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::pairs::{self, Rows};
-use super::parameters::parameters;
 use crate::data::parallel;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::pairs::{self, Rows};
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "sos",

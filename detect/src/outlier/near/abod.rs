@@ -3,12 +3,12 @@
 //! By its nearest neighbours (`fast`) or by all rows (`default`), which takes the cube of their number. In training a row is among its
 //! own neighbours and is left out when angles are made, as in PyOD.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::neighbours::Index;
-use super::parameters::{choice, parameters};
 use crate::data::parallel;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::{choice, parameters};
+use crate::outlier::rows::neighbours::Index;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "abod",

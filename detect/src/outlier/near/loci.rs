@@ -3,12 +3,12 @@
 //! PyOD counts for each radius over a matrix of all distances, O(n^4). Here rows of the matrix are sorted once and counts move on with the
 //! radius. It still takes the cube of the number of rows.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::pairs::Rows;
-use super::parameters::parameters;
 use crate::data::parallel;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
+use crate::outlier::rows::pairs::Rows;
 
 pub(crate) const ENTRY: Entry = Entry {
     name: "loci",

@@ -13,16 +13,16 @@ use crate::data::series::Table;
 /// Rounds at most, as scikit-learn.
 const ROUNDS: usize = 300;
 
-pub(super) struct KMeans {
-    pub(super) clusters: usize,
-    pub(super) seed: u64,
+pub(crate) struct KMeans {
+    pub(crate) clusters: usize,
+    pub(crate) seed: u64,
 }
 
-pub(super) struct Centres(pub(super) Table);
+pub(crate) struct Centres(pub(crate) Table);
 
 impl KMeans {
     /// Centres of `x`, which has at least as many rows as there shall be clusters.
-    pub(super) fn fit(&self, x: &Table) -> Centres {
+    pub(crate) fn fit(&self, x: &Table) -> Centres {
         let mut centres = self.start(x);
         let mut strips = centres.strips();
         let (k, d) = (self.clusters, x.columns());
@@ -108,7 +108,7 @@ impl KMeans {
 
 impl Centres {
     /// The nearest centre of each row.
-    pub(super) fn labels(&self, x: &Table) -> Vec<usize> {
+    pub(crate) fn labels(&self, x: &Table) -> Vec<usize> {
         let strips = self.strips();
         parallel::by_row(x.len(), 4_096, |row| nearest_two(x.row(row), &strips).0)
     }

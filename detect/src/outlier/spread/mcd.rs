@@ -3,12 +3,12 @@
 //! FastMCD as scikit-learn runs it: five hundred starts on subsets of some three hundred rows, the ten best of each over a merged set,
 //! and the best of those over all rows; then a correction for normal data and one reweighting.
 
-use super::contract::{Detector, Error, Learnt};
-use super::entry::{Entry, Kind, entry};
-use super::parameters::parameters;
 use crate::data::parallel;
 use crate::data::rng::Rng;
 use crate::data::series::Table;
+use crate::outlier::contract::{Detector, Error, Learnt};
+use crate::outlier::entry::{Entry, Kind, entry};
+use crate::outlier::parameters::parameters;
 use crate::stats::matrix::{self, Lengths, Square};
 use crate::stats::special::{chi_square_cdf, chi_square_quantile};
 

@@ -3,14 +3,14 @@
 use crate::data::series::Table;
 use crate::stats::matrix;
 
-pub(super) struct Scaled {
-    pub(super) means: Vec<f64>,
+pub(crate) struct Scaled {
+    pub(crate) means: Vec<f64>,
     /// 1 where a feature does not vary.
-    pub(super) scales: Vec<f64>,
+    pub(crate) scales: Vec<f64>,
 }
 
 impl Scaled {
-    pub(super) fn fit(x: &Table) -> Self {
+    pub(crate) fn fit(x: &Table) -> Self {
         let means = matrix::means(x.rows(), x.columns());
         let mut scales = vec![0.0; x.columns()];
         for row in x.rows() {
@@ -25,7 +25,7 @@ impl Scaled {
         Self { means, scales }
     }
 
-    pub(super) fn apply(&self, x: &Table) -> Table {
+    pub(crate) fn apply(&self, x: &Table) -> Table {
         let mut out = x.clone();
         for at in 0..out.len() {
             let row = out.row_mut(at);
