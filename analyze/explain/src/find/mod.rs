@@ -5,6 +5,7 @@
 mod judge;
 mod model;
 mod registered;
+mod slopes;
 mod streaming;
 mod windows;
 

@@ -4,6 +4,7 @@
 use super::judge::Judge;
 use super::model::ByModel;
 use super::registered::Registered;
+use super::slopes;
 use super::streaming::Streaming;
 use crate::words::length;
 use crate::{Config, Result};
@@ -46,8 +47,9 @@ pub(crate) fn find(recording: &Recording, table: &Table, config: &Config) -> Res
     let n_watched = if n_unseen > 0 { n_unseen } else { watched().count().max(1) };
     let streaming = Streaming::new(grid, step_s);
     let opens = |h: &Hit| MetricId::at(h.metric).metric().opens_windows && !seen(MetricId::at(h.metric));
-    let (mut opening, mut describing): (Vec<Hit>, Vec<Hit>) =
-        streaming.hits(table, rate / n_watched as f64).into_iter().partition(opens);
+    let mut hits = streaming.hits(table, rate / n_watched as f64);
+    slopes::drop_what_climbs(&mut hits, table);
+    let (mut opening, mut describing): (Vec<Hit>, Vec<Hit>) = hits.into_iter().partition(opens);
     if let Some(judge) = &judge {
         opening.extend(judge.hits(grid, &mut describing));
     }
