@@ -56,6 +56,11 @@ fn life(ts_ns: i64, number: u64, event: ProcessEvent, comm: &str) -> Row {
 
 /// Forty seconds of four processes; from 20 s to 23 s one of them burns and asks for files that are not there, and others come and go.
 fn session(seed: u64) -> Vec<Batch> {
+    leaking(seed, 0)
+}
+
+/// The same; from 10 s on one of them keeps `leak` bytes more in each interval.
+fn leaking(seed: u64, leak: u64) -> Vec<Batch> {
     let mut rng = Rng(seed);
     let arch = Arch::X86_64;
     let (read, openat) = (arch.syscall_nr("read").unwrap(), arch.syscall_nr("openat").unwrap());
@@ -69,6 +74,9 @@ fn session(seed: u64) -> Vec<Batch> {
         let end = (START + ((step + 1) * STEP + late) as i64).max(from + 1_000_000);
         let dur_ns = end.abs_diff(from);
         let fault = (200..230).contains(&step);
+        // Little memory beside the leak: it is known before there is much of a past to compare with.
+        let base = if leak > 0 { 5_000_000 } else { 50_000_000 };
+        let leaked = leak * step.saturating_sub(100);
         let mut batch = Batch { calls: Calls::default(), rows: vec![] };
         for number in 0..4_u64 {
             let burns = fault && number == 2;
@@ -102,7 +110,7 @@ fn session(seed: u64) -> Vec<Batch> {
                     count: n,
                     errors: if nr == openat { failed } else { 0 },
                     total_ns: n * 2_000,
-                    latency_log2: vec![],
+                    latency_log2: vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 0, n - n / 7, n / 7],
                 }));
             }
             batch.rows.push(Row::from(Sample {
@@ -110,7 +118,7 @@ fn session(seed: u64) -> Vec<Batch> {
                 dur_ns,
                 owner: owner(number),
                 cpu_ns: (share.max(0.0) * dur_ns as f64) as u64,
-                rss_anon_bytes: 50_000_000 + step * 1_000 + number,
+                rss_anon_bytes: base + step * 1_000 + number + if number == 1 { leaked } else { 0 },
                 n_syscalls: n_read + n_open,
                 n_syscall_errors: failed,
                 n_threads: 1,
@@ -147,12 +155,12 @@ fn lines(alarms: &[Alarm]) -> Vec<String> {
 }
 
 /// What a live detector says, and the file that the recorder wrote.
-fn live(path: &Path, seed: u64) -> Vec<Alarm> {
+fn live(path: &Path, batches: Vec<Batch>) -> Vec<Alarm> {
     let mut writer = Writer::create(path, WriterOptions { arch: Arch::X86_64, ..WriterOptions::default() }).unwrap();
     let mut live = Live::new(&about(), Some(Arch::X86_64), &Config::default());
     let mut said = vec![];
     let mut end_ns = START;
-    for batch in session(seed) {
+    for batch in batches {
         live.calls(&batch.calls);
         live.rows(&batch.rows);
         said.extend(live.said());
@@ -197,7 +205,7 @@ fn replayed(path: &Path, mut until: impl FnMut(i64) -> i64) -> Vec<Alarm> {
 
 fn recorded(dir: &tempfile::TempDir, seed: u64) -> (PathBuf, Vec<Alarm>) {
     let path = dir.path().join(format!("{seed}.parquet"));
-    let said = live(&path, seed);
+    let said = live(&path, session(seed));
     (path, said)
 }
 
@@ -284,6 +292,22 @@ fn an_alarm_says_what_came_with_it() {
             assert!(same, "{} of bin {}: {own:?} {whole:?}", METRICS[id as usize].name, bin.number);
         }
     }
+}
+
+#[test]
+fn a_leak_that_lasts_hides_no_burst_in_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("leak.parquet");
+    let said = live(&path, leaking(1, 200_000));
+    assert_eq!(lines(&replayed(&path, |_| i64::MAX)), lines(&said));
+    let order: Vec<(Event, u64)> = said.iter().map(|a| (a.event, a.id)).collect();
+    assert_eq!(order, [(Event::Begin, 1), (Event::Begin, 2), (Event::End, 2), (Event::End, 1)]);
+    let (leak, burst) = (&said[3], &said[1]);
+    assert!(leak.metrics[0].metric == "rss" && leak.metrics[0].rising, "{leak:?}");
+    assert!(leak.start_ns.abs_diff(START + 10_000_000_000) <= 15 * STEP, "{} ns", leak.start_ns - START);
+    let usual = leak.metrics[0].usual;
+    assert!((19e6..22e6).contains(&usual), "{usual}");
+    assert_eq!(burst.calls[0].syscall, "openat");
 }
 
 #[test]

@@ -16,6 +16,7 @@ fn state() -> State {
     let mut state = State::new("osd replay run.parquet".into(), pace, S / 10);
     state.judged_ns = 600 * S;
     let finding = |start: i64, sentence: &str| Finding {
+        id: start as u64,
         start_ns: start * S,
         end_ns: Some((start + 2) * S),
         sentence: sentence.into(),

@@ -22,6 +22,8 @@ pub(crate) mod recover;
 pub(crate) mod replay;
 #[cfg(feature = "model")]
 pub(crate) mod score;
+#[cfg(all(feature = "record", feature = "replay"))]
+pub(crate) mod screen;
 #[cfg(all(feature = "record", feature = "export"))]
 pub(crate) mod serve;
 #[cfg(feature = "sql")]

@@ -149,6 +149,11 @@ pub(crate) struct Args {
     #[command(flatten)]
     alarms: super::alarms::Args,
 
+    /// Show it on a screen while it is made: metrics, processes, calls, files and findings, live and as far back as it goes.
+    #[cfg(feature = "replay")]
+    #[arg(long, conflicts_with_all = ["command", "rotate", "last", "status"])]
+    tui: bool,
+
     /// How to report the state of the recording on stderr: in words, or as one JSON object a line.
     #[arg(long, value_name = "FORM", default_value = "text")]
     status: Form,
@@ -308,6 +313,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         osd_version: env!("CARGO_PKG_VERSION").into(),
     };
     config.check()?;
+    #[cfg(feature = "replay")]
+    if args.tui {
+        super::replay::tui::check()?;
+    }
     let mut reporter = Reporter::new(args.status, args.quiet);
     #[cfg(feature = "export")]
     let serving = args.serve.map(|address| serve(address, &reporter)).transpose()?;
@@ -320,7 +329,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     plan.left_out.iter().for_each(|what| reporter.warning(&[what], None));
     #[cfg(feature = "replay")]
     let detecting = alarms.config(&[args.interval])?.map(|config| {
-        let announcer = alarms.announcer(args.quiet);
+        let announcer = alarms.announcer(args.quiet || args.tui);
         Box::new(super::alarms::Watching::new(config, announcer)) as Box<dyn osd_record::Watch>
     });
     let control = Control::default();
@@ -336,6 +345,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         watch.push(seen);
         serving
     });
+    #[cfg(feature = "replay")]
+    let screen =
+        args.tui.then(|| super::screen::Screen::start(&mut reporter, &config, alarms, control.clone())).transpose()?;
     let outcome = osd_record::record_watched(&config, &control, watch, |status| {
         #[cfg(feature = "export")]
         if let Some(serving) = &serving {
@@ -344,6 +356,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         reporter.status(status);
     });
     reporter.over();
+    #[cfg(feature = "replay")]
+    if let Some(Err(failure)) = screen.map(super::screen::Screen::end) {
+        failure.lines().for_each(crate::output::say);
+    }
     let outcome = match outcome {
         Err(error @ osd_record::Error::Command { .. }) if propagate => {
             let status = error.command_status();
@@ -363,7 +379,10 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
 
 /// Listens, and says where.
 #[cfg(feature = "export")]
-fn serve(address: std::net::SocketAddr, reporter: &Reporter) -> Result<(super::serve::Serving, Box<dyn osd_record::Watch>)> {
+fn serve(
+    address: std::net::SocketAddr,
+    reporter: &Reporter,
+) -> Result<(super::serve::Serving, Box<dyn osd_record::Watch>)> {
     let server = osd_export::serve::Server::bind(address)?;
     if !server.is_local() {
         let all = format!(

@@ -6,9 +6,9 @@
 use osd_export::prom::{Live, Recorder};
 use osd_export::serve::Server;
 use osd_record::{Status, Watch};
-use osd_recording::{Calls, Metadata};
 use osd_recording::names::Arch;
 use osd_recording::rows::Row;
+use osd_recording::{Calls, Metadata};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -85,6 +85,12 @@ impl Reporter {
         ));
     }
 
+    /// No live line: the terminal has something else to show until the recording is closed.
+    #[cfg(feature = "replay")]
+    pub(crate) fn hold(&mut self) {
+        self.live = false;
+    }
+
     /// The live line makes room for what comes next.
     pub(crate) fn over(&self) {
         if self.live {

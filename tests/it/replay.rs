@@ -93,8 +93,8 @@ fn bad_input_is_named_with_a_way_to_mend_it() {
     std::fs::write(&cut, &bytes[..bytes.len() - 99]).unwrap();
     let (code, _, stderr) = replay(&[cut.to_str().unwrap()]);
     assert!(code == 2 && stderr.contains("cut.parquet") && stderr.contains("hint:"), "{stderr}");
-    let (code, _, stderr) = replay(&[good, "--follow", "--detect"]);
-    assert!(code == 2 && stderr.contains("osd record --detect"), "{stderr}");
+    let (code, _, stderr) = replay(&[good, good, "--follow"]);
+    assert!(code == 2 && stderr.contains("several recordings cannot be followed"), "{stderr}");
 }
 
 #[test]
@@ -207,8 +207,14 @@ fn live_and_replay_say_the_same_of_a_real_run_to_the_byte() {
     let workload = workload();
     let command: Vec<&str> = workload.iter().map(String::as_str).collect();
     let options = ["--detect", "--alarms", "ndjson", "--on-alarm", &hook];
+    let followed = path.clone();
+    let follower = std::thread::spawn(move || {
+        until("the recorder is at work", || osd_recording::is_being_written(&followed));
+        osd_ok(["replay", "--follow", "--detect", "--alarms", "ndjson", "-q", followed.to_str().unwrap()])
+    });
     let out = record(&path, &options, &command);
     let live = text(&out.stdout).to_owned();
+    assert_eq!(follower.join().unwrap(), live, "who follows is told the same");
     assert!(live.lines().count() >= 2, "{live}\n{}", text(&out.stderr));
     assert!(!text(&out.stderr).contains("had been judged"), "{}", text(&out.stderr));
     let begin: serde_json::Value = serde_json::from_str(live.lines().next().unwrap()).unwrap();

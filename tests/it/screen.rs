@@ -1,6 +1,6 @@
 //! `osd replay --tui` on a real terminal, with real keys: tmux is both.
 
-use crate::support::{osd, text, until};
+use crate::support::{alone, may_record, osd, text, until};
 use osd_synth::Synth;
 use std::path::Path;
 use std::process::Command;
@@ -86,6 +86,50 @@ fn keys_go_back_and_forth_and_the_terminal_is_as_it_was_afterwards() {
     tmux.press(&["q"]);
     let after = tmux.wait("status 0");
     assert!(after.contains("before") && !after.contains("FINDINGS"), "{after}");
+}
+
+/// Ends with the test.
+struct Busy(std::process::Child);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn busy() -> Busy {
+    let work = "while :; do cat /etc/hostname > /dev/null; sleep 0.05; done";
+    Busy(Command::new("sh").args(["-c", work]).spawn().unwrap())
+}
+
+#[test]
+fn a_recording_is_on_the_screen_while_it_is_made_and_who_leaves_it_closes_it() {
+    let test = "a_recording_is_on_the_screen_while_it_is_made_and_who_leaves_it_closes_it";
+    if !has_tmux(test) || !may_record(test) {
+        return;
+    }
+    let (_alone, dir, busy) = (alone(), tempfile::tempdir().unwrap(), busy());
+    let path = dir.path().join("run.parquet");
+    let (osd, file, pid) = (env!("CARGO_BIN_EXE_osd"), path.display(), busy.0.id());
+    let shell = format!("{osd} record -p {pid} -o {file} --tui; echo status $?; sleep 60");
+    let tmux = Tmux::start("live", (100, 30), &shell);
+    let live = tmux.wait(" live");
+    assert!(live.contains("osd record -o") && live.contains("q closes it"), "{live}");
+    tmux.wait("openat");
+    tmux.press(&["Left"]);
+    tmux.wait("paused");
+    tmux.press(&["End"]);
+    tmux.wait(" live");
+    // Somebody else sees the same, and what is closed stays on the screen.
+    let other = Tmux::start("other", (100, 30), &format!("{osd} replay {file} --follow --tui"));
+    other.wait(" live");
+    tmux.press(&["q"]);
+    let after = tmux.wait("status 0");
+    assert!(after.contains("run.parquet") && !after.contains("FINDINGS"), "{after}");
+    other.wait("1x");
+    let recording = osd_recording::Recording::open(&path).unwrap();
+    assert!(!recording.is_unfinished() && recording.metadata().rows["sample"] > 10);
 }
 
 #[test]

@@ -25,4 +25,13 @@ pub struct Metric {
 impl Metric {
     /// Of which nothing is known: a rate whose every rise and fall may matter.
     pub const UNKNOWN: Self = Self { form: Form::Rate, floor: 0.0, relative_floor: 0.0, fall: Some(0.0) };
+
+    /// Whether a rise (or a fall) of a rate from `level` to `height` matters. One of a level always does: what is watched is its growth.
+    pub fn matters(&self, level: f64, height: f64, rising: bool) -> bool {
+        match (self.form, rising, self.fall) {
+            (Form::Level, ..) | (Form::Rate, false, None) => true,
+            (Form::Rate, true, _) => height - level >= self.floor.max(self.relative_floor * level),
+            (Form::Rate, false, Some(share)) => level - height >= share * level,
+        }
+    }
 }

@@ -359,8 +359,7 @@ mod tests {
     fn left_by_a_failed_session(begun: bool) -> Option<Recording> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("r.parquet");
-        let mut writing =
-            WriterHandle::start(Writer::create(&path, WriterOptions::default()).unwrap(), None).unwrap();
+        let mut writing = WriterHandle::start(Writer::create(&path, WriterOptions::default()).unwrap(), None).unwrap();
         writing.describe(&Metadata::default()).unwrap();
         if begun {
             writing.keep().unwrap();

@@ -15,7 +15,20 @@ use std::path::Path;
 
 /// What is read of each kind to judge it, beside `ts` and `dur_ns` and the columns of samples ([`columns`]).
 pub const COLUMNS: [&str; 15] = [
-    "proc", "pid", "tid", "syscall", "count", "errors", "total_ns", "latency_log2", "errno", "path", "event", "comm", "exe", "stream",
+    "proc",
+    "pid",
+    "tid",
+    "syscall",
+    "count",
+    "errors",
+    "total_ns",
+    "latency_log2",
+    "errno",
+    "path",
+    "event",
+    "comm",
+    "exe",
+    "stream",
     "reason",
 ];
 

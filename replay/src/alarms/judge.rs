@@ -6,7 +6,8 @@
 
 use crate::table::Bin;
 use osd_detect::Shape;
-use osd_detect::stream;
+use osd_detect::robust;
+use osd_detect::stream::{self, Verdict};
 use osd_detect::watch::Watch;
 use osd_model::Model;
 use osd_model::stream::Scorer;
@@ -32,12 +33,21 @@ impl Default for Config {
 /// Time at the start that is not learnt from, and time to learn in which nothing alarms: as `osd analyze` has them.
 const SETTLE_S: f64 = 1.0;
 const WARM_UP_S: f64 = 8.0;
+/// Time before a rise that it is compared with on a climb.
+const BESIDE_S: f64 = 2.0;
+
+/// Whether what has this shape goes on for long.
+fn lasts(shape: Shape) -> bool {
+    matches!(shape, Shape::Climb | Shape::Missed { .. })
+}
 
 /// What is said of one metric of a bin that alarms.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Said {
     /// Its place among the metrics.
     pub(super) metric: usize,
+    /// A climb, or runs that are missed: it goes on for long, and other things happen in it.
+    pub(super) lasting: bool,
     pub(super) severity: f64,
     pub(super) rising: bool,
     /// Bins that it looks back over, this one included.
@@ -102,38 +112,71 @@ impl Judge {
         self.late.push_front(bin.values.clone());
         self.late.truncate(LATE);
         let mut out = vec![];
-        for (at, detector) in self.detectors.iter_mut().enumerate() {
-            let Some(detector) = detector else { continue };
-            let value = bin.values[at];
-            // The loudest of the three says what the alarm is about.
-            let said = detector.push(value);
-            let loudest = said.into_iter().max_by(|a, b| a.1.severity.total_cmp(&b.1.severity));
-            let (Some(now), Some((shape, verdict))) = (value, loudest.filter(|(_, v)| v.severity >= 1.0)) else { continue };
-            let before = || self.late.get(verdict.reach.saturating_sub(1)).and_then(|values| values[at]);
-            // Of a level the detector knows what growth is usual; what it was before it grew is what one wants to read.
-            let usual = if METRICS[at].is_level() { before().unwrap_or(now) } else { verdict.normal };
-            let (severity, rising) = (verdict.severity, verdict.rising);
-            // Where it began: of a rate, as far back as it was nearer to what it is than to what is usual.
-            let near = |values: &&Vec<Option<f64>>| {
-                values[at]
-                    .is_some_and(|v| (v - usual).abs() * 2.0 >= (now - usual).abs() && (v > usual) == (now > usual))
-            };
-            let back = self.late.iter().take(verdict.reach.max(1)).take_while(near).count();
-            // The other shapes say where they begin.
-            let exact = METRICS[at].is_level() || shape != Shape::Shift;
-            let reach = if exact { verdict.reach.max(1) } else { back.max(1) };
-            out.push(Said { metric: at, severity, rising, reach, usual, now });
+        let watched = self.detectors.iter_mut().enumerate().filter_map(|(at, detector)| Some((at, detector.as_mut()?)));
+        let pushed: Vec<_> = watched.map(|(at, detector)| (at, detector.push(bin.values[at]))).collect();
+        for (at, verdicts) in pushed {
+            let Some(now) = bin.values[at] else { continue };
+            let said = verdicts.map(|(shape, verdict)| (shape, Some(verdict).filter(|v| v.severity >= 1.0)));
+            // Of what lasts, and of what does not, the loudest says what the alarm is about.
+            for lasting in [false, true] {
+                let of = said.iter().filter(|(shape, _)| lasts(*shape) == lasting);
+                let loudest = of.filter_map(|(shape, v)| Some((*shape, (*v)?)));
+                let Some((shape, verdict)) = loudest.max_by(|a, b| a.1.severity.total_cmp(&b.1.severity)) else {
+                    continue;
+                };
+                let climbs = |(shape, v): &(Shape, Option<Verdict>)| {
+                    *shape == Shape::Climb && v.is_some_and(|v| v.rising == verdict.rising)
+                };
+                if shape == Shape::Shift && said.iter().any(climbs) && !self.stands_out(at, &verdict, now) {
+                    continue;
+                }
+                out.push(self.said(at, shape, &verdict, now));
+            }
         }
         if let Some(model) = &mut self.model {
             let value = |name: &str| MetricId::from_name(name).and_then(|id| bin.for_models[id as usize]);
             if let Some(loud) = model.push(value, bin.covered, bin.lossy) {
                 let metric = MetricId::from_name(loud.metric).map_or(0, |id| id as usize);
                 let (usual, now) = (loud.expected, loud.actual);
-                out.push(Said { metric, severity: loud.severity, rising: now >= usual, reach: 1, usual, now });
+                out.push(Said {
+                    metric,
+                    lasting: false,
+                    severity: loud.severity,
+                    rising: now >= usual,
+                    reach: 1,
+                    usual,
+                    now,
+                });
             }
         }
         out.sort_by(|a, b| b.severity.total_cmp(&a.severity).then(a.metric.cmp(&b.metric)));
         out
+    }
+
+    /// What is said of a metric that is `now`.
+    fn said(&self, at: usize, shape: Shape, verdict: &Verdict, now: f64) -> Said {
+        let before = || self.late.get(verdict.reach.saturating_sub(1)).and_then(|values| values[at]);
+        // Of a level's growth the detector knows what is usual; what the level was before it grew is what one wants to read.
+        let grew = METRICS[at].is_level() && shape == Shape::Shift;
+        let usual = if grew { before().unwrap_or(now) } else { verdict.normal };
+        // Where it began: of a rate, as far back as it was nearer to what it is than to what is usual.
+        let near = |values: &&Vec<Option<f64>>| {
+            values[at].is_some_and(|v| (v - usual).abs() * 2.0 >= (now - usual).abs() && (v > usual) == (now > usual))
+        };
+        let back = self.late.iter().take(verdict.reach.max(1)).take_while(near).count();
+        // The other shapes say where they begin.
+        let exact = METRICS[at].is_level() || shape != Shape::Shift;
+        let reach = if exact { verdict.reach.max(1) } else { back.max(1) };
+        let (severity, rising) = (verdict.severity, verdict.rising);
+        Said { metric: at, lasting: lasts(shape), severity, rising, reach, usual, now }
+    }
+
+    /// Whether a rate that climbs is further from what it was two seconds before than a climb makes it: a climb leaves what is usual ever
+    /// further behind, so that its own noise seems to be a rise.
+    fn stands_out(&self, at: usize, verdict: &Verdict, now: f64) -> bool {
+        let before = self.late.iter().skip(verdict.reach).take(self.bins(BESIDE_S) as usize);
+        let level = robust::median(&before.filter_map(|values| values[at]).collect::<Vec<_>>());
+        level.is_none_or(|level| METRICS[at].matters.matters(level, now, verdict.rising))
     }
 
     /// So many bins are `seconds`, one at least.

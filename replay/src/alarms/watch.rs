@@ -2,11 +2,11 @@
 //!
 //! It begins with the first bin in which a metric alarms, and reaches back as far as the detector looked. Metrics that alarm while it is
 //! open, or within a second and a half after it, belong to it. When that has passed without any, it is over, and ends with the last bin
-//! that alarmed.
+//! that alarmed. What climbs or is missed for long is an alarm beside those that come and go.
 
 use super::alarm::{Alarm, Event, MetricNow};
 use super::judge::{Config, Judge, Said};
-use super::window::Windows;
+use super::window::{Past, Window};
 use super::words;
 use crate::table::Bin;
 use osd_recording::Metadata;
@@ -26,71 +26,113 @@ struct Open {
     metrics: Vec<Said>,
 }
 
+/// Alarms one after the other, with what came with the one that is open.
+#[derive(Default)]
+struct Track {
+    open: Option<(Open, Window)>,
+}
+
 /// Watches one recording.
 pub(super) struct Watch {
     judge: Judge,
     step_s: f64,
-    windows: Windows,
-    open: Option<Open>,
+    past: Past,
+    /// What comes and goes, and what lasts: a leak of an hour hides no burst.
+    tracks: [Track; 2],
     n_alarms: u64,
 }
 
 impl Watch {
     pub(super) fn new(about: &Metadata, step_s: f64, config: &Config) -> Self {
         let judge = Judge::new(about, step_s, config);
-        Self { judge, step_s, windows: Windows::default(), open: None, n_alarms: 0 }
+        Self { judge, step_s, past: Past::default(), tracks: Default::default(), n_alarms: 0 }
     }
 
     /// Judges a bin. `name` gives PID and name of a process.
     pub(super) fn push(&mut self, bin: &Bin, name: &dyn Fn(u64) -> (u32, String), out: &mut Vec<Alarm>) {
         if bin.fresh {
-            self.end(bin.start_ns, name, out);
-            self.windows = Windows::default();
+            self.finish(bin.start_ns, name, out);
+            self.past = Past::default();
         }
-        let said = self.judge.push(bin);
-        self.windows.push(bin);
-        match (&mut self.open, said.is_empty()) {
-            (Some(open), false) => {
-                open.last = bin.number;
-                // A mean over two seconds alarms for two seconds after what it is about.
-                if said.iter().any(|s| is_loud(&open.metrics, s)) {
-                    open.end_ns = bin.end_ns;
-                    self.windows.loud();
-                }
-                said.into_iter().for_each(|s| join(&mut open.metrics, s));
+        let (lasting, passing): (Vec<Said>, Vec<Said>) = self.judge.push(bin).into_iter().partition(|s| s.lasting);
+        self.past.push(bin, self.tracks.iter().any(|t| t.open.is_some()));
+        for (track, said) in [passing, lasting].into_iter().enumerate() {
+            self.track(track, bin, said, name, out);
+        }
+    }
+
+    fn track(
+        &mut self,
+        track: usize,
+        bin: &Bin,
+        said: Vec<Said>,
+        name: &dyn Fn(u64) -> (u32, String),
+        out: &mut Vec<Alarm>,
+    ) {
+        let Some((open, window)) = &mut self.tracks[track].open else {
+            if !said.is_empty() {
+                self.begin(track, bin, said, name, out);
             }
-            (Some(open), true) if bin.number - open.last > self.judge.bins(JOIN_S) => self.end(bin.end_ns, name, out),
-            (None, false) => self.begin(bin, said, name, out),
-            _ => {}
+            return;
+        };
+        window.push(bin);
+        if said.is_empty() {
+            if bin.number - open.last > self.judge.bins(JOIN_S) {
+                self.end(track, bin.end_ns, name, out);
+            }
+            return;
         }
+        open.last = bin.number;
+        // A mean over two seconds alarms for two seconds after what it is about.
+        if said.iter().any(|s| is_loud(&open.metrics, s)) {
+            open.end_ns = bin.end_ns;
+            window.loud();
+        }
+        said.into_iter().for_each(|s| join(&mut open.metrics, s));
     }
 
     /// Nothing more comes.
     pub(super) fn finish(&mut self, at_ns: i64, name: &dyn Fn(u64) -> (u32, String), out: &mut Vec<Alarm>) {
-        self.end(at_ns, name, out);
+        for track in 0..self.tracks.len() {
+            self.end(track, at_ns, name, out);
+        }
     }
 
-    fn begin(&mut self, bin: &Bin, said: Vec<Said>, name: &dyn Fn(u64) -> (u32, String), out: &mut Vec<Alarm>) {
+    fn begin(
+        &mut self,
+        track: usize,
+        bin: &Bin,
+        said: Vec<Said>,
+        name: &dyn Fn(u64) -> (u32, String),
+        out: &mut Vec<Alarm>,
+    ) {
         let reach = said.iter().map(|s| s.reach).min().unwrap_or(1) as i64;
         let start = (bin.number + 1 - reach).max(0);
         let step_ns = bin.end_ns - bin.start_ns;
         let start_ns = bin.start_ns - (bin.number - start) * step_ns;
         self.n_alarms += 1;
-        self.windows.open(start);
         let (id, last, end_ns) = (self.n_alarms, bin.number, bin.end_ns);
         let open = Open { id, start, start_ns, last, end_ns, metrics: said };
-        out.push(self.alarm(Event::Begin, &open, bin.end_ns, name));
-        self.open = Some(open);
+        let window = self.past.window(start);
+        out.push(self.alarm(Event::Begin, &open, &window, bin.end_ns, name));
+        self.tracks[track].open = Some((open, window));
     }
 
-    fn end(&mut self, at_ns: i64, name: &dyn Fn(u64) -> (u32, String), out: &mut Vec<Alarm>) {
-        if let Some(open) = self.open.take() {
-            out.push(self.alarm(Event::End, &open, at_ns, name));
-            self.windows.close();
+    fn end(&mut self, track: usize, at_ns: i64, name: &dyn Fn(u64) -> (u32, String), out: &mut Vec<Alarm>) {
+        if let Some((open, window)) = self.tracks[track].open.take() {
+            out.push(self.alarm(Event::End, &open, &window, at_ns, name));
+            self.past.forget_late();
         }
     }
 
-    fn alarm(&self, event: Event, open: &Open, at_ns: i64, name: &dyn Fn(u64) -> (u32, String)) -> Alarm {
+    fn alarm(
+        &self,
+        event: Event,
+        open: &Open,
+        window: &Window,
+        at_ns: i64,
+        name: &dyn Fn(u64) -> (u32, String),
+    ) -> Alarm {
         let metric = |s: &Said| MetricNow {
             metric: METRICS[s.metric].name,
             unit: METRICS[s.metric].unit,
@@ -110,10 +152,10 @@ impl Watch {
             severity: metrics.first().map_or(0.0, |m| m.severity),
             sentence: String::new(),
             metrics: metrics.into_iter().map(metric).collect(),
-            calls: self.windows.calls(open.start, self.step_s),
-            processes: self.windows.processes(self.step_s),
-            threads: self.windows.threads(self.step_s, name),
-            files: self.windows.files(self.step_s),
+            calls: self.past.calls(window, open.start, self.step_s),
+            processes: window.processes(self.step_s),
+            threads: window.threads(self.step_s, name),
+            files: window.files(self.step_s),
         };
         alarm.sentence = words::sentence(&alarm);
         alarm

@@ -46,55 +46,48 @@ impl Sums {
     }
 }
 
-/// Bins of late, the window that is open, and what is usual.
+/// Bins of late, and what is usual.
 #[derive(Debug, Default)]
-pub(super) struct Windows {
+pub(super) struct Past {
     late: VecDeque<Bin>,
     usual: Sums,
-    open: Option<Sums>,
-    /// Bins after the last loud one of the open window: they belong to it once it is loud again.
-    quiet: Vec<Bin>,
 }
 
-impl Windows {
-    /// The next bin. Without an open window, what leaves the memory of late was usual.
-    pub(super) fn push(&mut self, bin: &Bin) {
-        if self.open.is_some() {
-            self.quiet.push(bin.clone());
-        }
+/// A window that is open.
+#[derive(Debug, Default)]
+pub(super) struct Window {
+    sums: Sums,
+    /// The latest bins after its last loud one: they belong to it once it is loud again.
+    quiet: VecDeque<Bin>,
+}
+
+impl Past {
+    /// The next bin. Unless a window `is_open`, what leaves the memory of late was usual.
+    pub(super) fn push(&mut self, bin: &Bin, is_open: bool) {
         self.late.push_back(bin.clone());
         if self.late.len() > LATE
             && let Some(old) = self.late.pop_front()
-            && self.open.is_none()
+            && !is_open
         {
             self.usual.add_calls(&old);
         }
     }
 
-    /// The window is as loud in the last bin as it was before.
-    pub(super) fn loud(&mut self) {
-        if let Some(open) = &mut self.open {
-            self.quiet.drain(..).for_each(|bin| open.add(&bin));
-        }
+    /// A window that begins with bin `from`, or with the first that is remembered.
+    pub(super) fn window(&self, from: i64) -> Window {
+        let mut window = Window::default();
+        self.late.iter().filter(|b| b.number >= from).for_each(|b| window.sums.add(b));
+        window
     }
 
-    /// A window that begins with bin `from`.
-    pub(super) fn open(&mut self, from: i64) {
-        let mut sums = Sums::default();
-        self.late.iter().filter(|b| b.number >= from).for_each(|b| sums.add(b));
-        self.open = Some(sums);
-    }
-
-    /// It is over. What was in it is not usual.
-    pub(super) fn close(&mut self) {
-        self.open = None;
-        self.quiet.clear();
+    /// A window is over. What was in it is not usual.
+    pub(super) fn forget_late(&mut self) {
         self.late.clear();
     }
 
     /// Calls that became more, those with most of the excess first.
-    pub(super) fn calls(&self, before: i64, step_s: f64) -> Vec<CallExcess> {
-        let Some(open) = &self.open else { return vec![] };
+    pub(super) fn calls(&self, window: &Window, before: i64, step_s: f64) -> Vec<CallExcess> {
+        let open = &window.sums;
         // What is not yet old enough to be usual, but came before the window.
         let mut usual = self.usual.calls.clone();
         let mut bins = self.usual.bins;
@@ -121,9 +114,24 @@ impl Windows {
         out.truncate(NAMED);
         out
     }
+}
+
+impl Window {
+    /// The next bin.
+    pub(super) fn push(&mut self, bin: &Bin) {
+        if self.quiet.len() == LATE {
+            self.quiet.pop_front();
+        }
+        self.quiet.push_back(bin.clone());
+    }
+
+    /// The last bin is as loud as those before.
+    pub(super) fn loud(&mut self) {
+        self.quiet.drain(..).for_each(|bin| self.sums.add(&bin));
+    }
 
     pub(super) fn processes(&self, step_s: f64) -> Vec<ProcessShare> {
-        let Some(open) = &self.open else { return vec![] };
+        let open = &self.sums;
         let mut all: Vec<(&u64, &(u32, String, f64))> = open.processes.iter().collect();
         all.sort_by(|a, b| b.1.2.total_cmp(&a.1.2).then(a.0.cmp(b.0)));
         let length_s = open.bins * step_s;
@@ -137,7 +145,7 @@ impl Windows {
 
     /// `name` gives PID and name of a process.
     pub(super) fn threads(&self, step_s: f64, name: &dyn Fn(u64) -> (u32, String)) -> Vec<ThreadShare> {
-        let Some(open) = &self.open else { return vec![] };
+        let open = &self.sums;
         let share = |(thread, n): (Thread, u64)| {
             let (pid, comm) = name(thread.proc);
             ThreadShare { comm, pid, tid: thread.tid, per_s: n as f64 / (open.bins * step_s) }
@@ -146,7 +154,7 @@ impl Windows {
     }
 
     pub(super) fn files(&self, step_s: f64) -> Vec<FileShare> {
-        let Some(open) = &self.open else { return vec![] };
+        let open = &self.sums;
         let share = |(path, n): (String, u64)| FileShare { path, per_s: n as f64 / (open.bins * step_s) };
         open.files.top(NAMED).into_iter().map(share).collect()
     }

@@ -95,6 +95,7 @@ fn headline(state: &State, at_ns: i64, time: &dyn Fn(i64) -> String, width: u16)
     let share = at_ns.abs_diff(span.start) as f64 / length as f64;
     let how = match (state.pace.is_paused(), state.pace.speed()) {
         (true, _) => "paused".to_owned(),
+        (false, Speed::Times(1.0)) if state.follows => "live".to_owned(),
         (false, Speed::Max) => "max".to_owned(),
         (false, Speed::Times(times)) => format!("{times}x"),
     };
@@ -283,7 +284,7 @@ fn bottom_line(state: &State) -> String {
 const HELP: [&str; 15] = [
     "left, right    an interval back, forward",
     "PgUp, PgDn     a minute back, forward",
-    "Home, End      to the beginning, the end",
+    "Home, End      to the beginning, the end (live: goes on)",
     "n, N           next, previous finding",
     "g              go to a time: 90s, 1h2m, 2026-01-31T12:00:00Z",
     "space          stop, run on",

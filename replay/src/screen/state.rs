@@ -82,6 +82,8 @@ pub enum Sort {
 /// An alarm, as the screen has it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
+    /// Its number.
+    pub id: u64,
     /// When it began, replay time.
     pub start_ns: i64,
     /// When it ended; none while it lasts.
@@ -117,6 +119,8 @@ pub struct State {
     pub message: String,
     /// What is replayed.
     pub title: String,
+    /// It is still being written: at its end it goes on.
+    pub follows: bool,
 }
 
 const MINUTE_NS: i64 = 60_000_000_000;
@@ -138,6 +142,7 @@ impl State {
             judged_ns,
             message: String::new(),
             title,
+            follows: false,
         }
     }
 
@@ -192,7 +197,10 @@ impl State {
             Key::PageUp => self.pace.step(-MINUTE_NS, now_ns),
             Key::PageDown => self.pace.step(MINUTE_NS, now_ns),
             Key::Home => self.go(span.start, now_ns),
-            Key::End => self.go(span.end, now_ns),
+            Key::End => {
+                self.go(span.end, now_ns);
+                self.pace.pause(!self.follows, now_ns);
+            }
             Key::Char('n') => self.go_to_finding(true, now_ns),
             Key::Char('N') => self.go_to_finding(false, now_ns),
             Key::Char('+') => self.faster(2.0, now_ns),
@@ -258,7 +266,7 @@ mod tests {
     fn state() -> State {
         let pace = Pace::new(0..600 * S, Speed::Times(1.0), false, 0);
         let mut state = State::new("x".into(), pace, S / 10);
-        let finding = |start| Finding { start_ns: start * S, end_ns: None, sentence: String::new() };
+        let finding = |start| Finding { id: 0, start_ns: start * S, end_ns: None, sentence: String::new() };
         state.findings = vec![finding(100), finding(200)];
         state
     }
@@ -306,6 +314,15 @@ mod tests {
         at(&mut state, &[Esc]);
         assert_eq!(state.filter, "");
         assert_eq!(state.press(Char('q'), 0, &|_| None), Act::Quit);
+    }
+
+    #[test]
+    fn at_the_end_of_what_is_being_written_it_goes_on() {
+        let mut state = state();
+        state.follows = true;
+        at(&mut state, &[Key::Left, Key::End]);
+        state.pace.extend(610 * S, 0);
+        assert_eq!(state.pace.position(3 * S as u64), 603 * S);
     }
 
     #[test]

@@ -36,7 +36,7 @@ impl Failures {
     }
 
     /// Ends `bin`: of its `errors` those that are failures. `calls` are its calls by the number of their name.
-    pub(super) fn end(&mut self, bin: i64, errors: f64, calls: &HashMap<u32, [f64; 3]>) -> f64 {
+    pub(super) fn end(&mut self, bin: i64, errors: f64, calls: &HashMap<u32, [f64; 5]>) -> f64 {
         let later = self.open.split_off(&(bin + 1));
         let own = std::mem::replace(&mut self.open, later).remove(&bin).unwrap_or_default();
         let waited = own.retries.iter().filter(|(code, n)| calls.get(code).is_none_or(|of| !spins(**n as f64, of[0])));

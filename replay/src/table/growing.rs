@@ -201,7 +201,14 @@ impl Growing {
     }
 
     /// Adds a tally of `name`: calls, errors, time in them in ns; and the histogram of how long they took, by log2(ns).
-    pub fn tally(&mut self, ts_ns: i64, dur_ns: u64, name: u32, (count, errors, time_ns): (u64, u64, u64), took: &[u64]) {
+    pub fn tally(
+        &mut self,
+        ts_ns: i64,
+        dur_ns: u64,
+        name: u32,
+        (count, errors, time_ns): (u64, u64, u64),
+        took: &[u64],
+    ) {
         self.is_over(ts_ns);
         let timed = took.iter().fold(0_u64, |sum, n| sum.saturating_add(*n));
         let halves = |(bucket, n): (usize, &u64)| n.saturating_mul(2 * bucket as u64 + 1);

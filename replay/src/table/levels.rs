@@ -157,7 +157,8 @@ impl Levels {
                 process.last = Some((n, values, memory));
             }
             let ended = process.ended_ns.is_some_and(|end| end < to);
-            let held = process.last.filter(|(last, ..)| n - last <= HOLD_BINS && !ended).map(|(_, v, memory)| (v, memory));
+            let held =
+                process.last.filter(|(last, ..)| n - last <= HOLD_BINS && !ended).map(|(_, v, memory)| (v, memory));
             let (values, memory) = first.or(held).unwrap_or_default();
             for (at, (sum, value)) in sums.iter_mut().zip(values).enumerate() {
                 if let Some(value) = value {

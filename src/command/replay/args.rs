@@ -14,6 +14,7 @@ const EXAMPLES: &str = "EXAMPLES:
   osd replay run.parquet --detect --speed max     what a live detector would have said
   osd replay run.parquet --detect --alarms ndjson --on-alarm 'logger \"$OSD_SENTENCE\"'
   osd replay run.parquet --tui                    a screen to go back and forth in it
+  osd replay run.parquet --tui --follow           the same of what is still being written
   osd replay run.parquet --loop --speed 2 --format ndjson   over and over
 
 A row comes when it was known: a call when it returned, a sample when its interval was over. docs/replay.md says more.";
@@ -47,7 +48,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "KINDS", value_delimiter = ',', value_parser = parse_kind)]
     pub(super) only: Vec<Kind>,
     /// A screen to go back and forth in a recording: metrics, processes, calls, files and findings. `?` shows its keys.
-    #[arg(long, conflicts_with_all = ["format", "only", "follow", "from", "to"])]
+    #[arg(long, conflicts_with_all = ["format", "only", "from", "to"])]
     pub(super) tui: bool,
     /// Go on with a recording that is still being written, until it is closed.
     #[arg(long)]

@@ -1,49 +1,58 @@
-//! A recording that is still being written, followed until it is closed.
-//!
-//! Its recorder hands rows over several times a second, and those of an interval when the interval is over. So what was known before
-//! the last whole interval is all there, and what came since waits for the next look.
+//! `osd replay --follow`: rows, and what is unusual in them, as they are written, until the recording
+//! is closed.
 
 use super::args::Args;
+use super::following::{Following, Look};
 use super::lines::Lines;
 use super::play::{NAP, stopped};
 use super::times;
+use crate::command::alarms::Announcer;
 use crate::failure::{Failure, Result};
 use crate::format;
 use crate::inputs;
 use crate::output::{Output, say};
-use osd_recording::{Columns, Kind, Query, Recording};
+use osd_recording::Recording;
+use osd_replay::alarms::{COLUMNS, Config, Live};
 use osd_replay::rows::{Cursor, Wanted};
+use osd_replay::table::columns;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(250);
 
-pub(super) fn run(args: &Args) -> Result<ExitCode> {
-    if args.alarms.detect {
-        return Err(Failure::new("--follow has no --detect").hint("osd record --detect says it while it records"));
-    }
+/// The one recording that is named.
+pub(super) fn path(args: &Args) -> Result<PathBuf> {
     let [path] = &args.files[..] else {
         return Err(Failure::new("several recordings cannot be followed").hint("name one"));
     };
-    let path = inputs::files(std::slice::from_ref(path))?.pop().unwrap_or_else(|| path.clone());
+    Ok(inputs::files(std::slice::from_ref(path))?.pop().unwrap_or_else(|| path.clone()))
+}
+
+pub(super) fn run(args: &Args) -> Result<ExitCode> {
+    let following = Following::new(path(args)?, args.quiet);
+    if args.alarms.runs_a_command() {
+        crate::interrupt::outlive_pipes();
+    }
     let mut lines = None;
+    let mut judging = None;
     let mut after_ns = None;
     let mut rows = 0_u64;
     loop {
         let began = Instant::now();
-        let busy = osd_recording::is_being_written(&path);
-        let recording = Recording::open(&path)?;
-        let unfinished = recording.is_unfinished();
-        if unfinished && !busy && !args.quiet {
-            let path = path.display();
-            say(format_args!("note: its recorder was killed: this is all there is. hint: osd recover {path}"));
-        }
-        let until = if unfinished && busy { whole_until(&recording)? } else { Some(i64::MAX) };
+        let Look { recording, until_ns } = following.look()?;
         let lines = lines.get_or_insert_with(|| {
             args.format.map(|format| Lines::new(format, vec![recording.path().display().to_string()], Output::stdout()))
         });
-        if let Some(until) = until.filter(|until| after_ns.is_none_or(|after| *until > after)) {
+        if judging.is_none() {
+            let config = args.alarms.config(&[recording.metadata().interval_ns])?;
+            judging = Some(config.map(|config| Judging::new(&recording, &config, args.alarms.announcer(args.quiet))));
+        }
+        if let Some(until) = until_ns.filter(|until| after_ns.is_none_or(|after| *until > after)) {
+            if let Some(Some(judging)) = &mut judging {
+                judging.go_on(recording.clone(), after_ns, until)?;
+            }
             let started_ns = recording.metadata().started_ns;
             let wanted = Wanted {
                 kinds: (!args.only.is_empty()).then(|| args.only.clone()),
@@ -73,26 +82,40 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     if let Some(Some(lines)) = lines {
         lines.finish()?;
     }
+    if let Some(Some(judging)) = judging {
+        judging.announcer.finish()?;
+    }
     if !args.quiet {
         say(format_args!("followed {}", format::plural(format::count(rows), "row")));
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Up to when all rows are there: the end of the last interval but one. `None` before there is one.
-fn whole_until(recording: &Recording) -> Result<Option<i64>> {
-    let mut ends = (None, None);
-    let query = Query { kinds: Some(vec![Kind::System]), columns: Some(vec!["ts", "dur_ns"]), ts_ns: None };
-    for batch in recording.read(&query)? {
-        let batch = batch?;
-        let columns = Columns::of(&batch, recording.path());
-        let dur = columns.u64("dur_ns")?;
-        for (row, ts) in columns.ts()?.iter().enumerate() {
-            let end = Some(ts.saturating_add_unsigned(dur.at(row).unwrap_or(0)));
-            if end > ends.1 {
-                ends = (ends.1, end);
-            }
-        }
+/// A detector that judges what comes.
+struct Judging {
+    live: Live,
+    announcer: Announcer,
+}
+
+impl Judging {
+    fn new(recording: &Recording, config: &Config, announcer: Announcer) -> Self {
+        Self { live: Live::new(recording.metadata(), None, config), announcer }
     }
-    Ok(ends.0)
+
+    /// Judges what was known after `after_ns`, and until `until_ns`.
+    fn go_on(&mut self, recording: Recording, after_ns: Option<i64>, until_ns: i64) -> Result<()> {
+        let started_ns = recording.metadata().started_ns;
+        let all = COLUMNS.iter().chain(columns()).copied().collect();
+        let mut cursor = Cursor::new(vec![recording], Wanted { columns: Some(all), after_ns, ..Wanted::default() });
+        while let Some(block) = cursor.next_until(until_ns)? {
+            self.live.block(&block)?;
+        }
+        if until_ns == i64::MAX {
+            self.live.finish();
+        }
+        for alarm in self.live.said() {
+            self.announcer.say(&alarm, started_ns, None);
+        }
+        Ok(())
+    }
 }

@@ -121,6 +121,16 @@ fn said(kind: Kind, rows: &RecordBatch, row: usize) -> Result<String> {
         }
         Kind::Loss => format!("{} x {} {}", texts("stream")?, number("count")?.unwrap_or(0), texts("reason")?),
         Kind::Label => format!("{} {}", texts("name")?, texts("note")?),
+        Kind::Thread => format!("is called {}", texts("comm")?),
+        Kind::Neighbour => {
+            format!("{} used {}{dur}", texts("comm")?, format::duration(number("cpu_ns")?.unwrap_or(0)))
+        }
+        Kind::Cgroup => {
+            let throttled = number("n_throttled")?.filter(|n| *n > 0);
+            let throttled = throttled.map_or_else(String::new, |n| format!(", throttled in {n} periods"));
+            let memory = number("cgroup_memory_bytes")?.map_or_else(String::new, |n| format!(" {}", format::bytes(n)));
+            format!("{}{memory}{throttled}", texts("cgroup_path")?)
+        }
         Kind::Sample => {
             let rss = ["rss_anon_bytes", "rss_file_bytes", "rss_shmem_bytes"].map(&number);
             let rss =

@@ -3,10 +3,11 @@
 mod args;
 mod detecting;
 mod follow;
+mod following;
 mod lines;
 mod play;
 mod times;
-mod tui;
+pub(crate) mod tui;
 
 use crate::failure::{Failure, Result};
 use crate::format;
@@ -24,6 +25,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     crate::interrupt::stop_by(&crate::interrupt::ignored_signals(), play::stop);
     if args.tui {
         tui::check()?;
+    }
+    if args.follow && args.tui {
+        let following = following::Following::new(follow::path(&args)?, true);
+        let intervals = [following.look()?.recording.metadata().interval_ns];
+        tui::follow(&following, args.alarms.config(&intervals)?)?;
+        return Ok(ExitCode::SUCCESS);
     }
     if args.follow {
         return follow::run(&args);

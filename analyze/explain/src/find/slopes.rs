@@ -3,7 +3,7 @@
 //! the seconds on both sides of it: those hold the climb's own height.
 
 use osd_detect::Shape;
-use osd_detect::metric::{Form, Metric as Matters};
+use osd_detect::metric::Metric as Matters;
 use osd_detect::robust;
 use osd_detect::windows::Hit;
 use osd_signals::Table;
@@ -26,26 +26,21 @@ pub(super) fn drop_what_climbs(hits: &mut Vec<Hit>, table: &Table) {
     });
 }
 
-/// Whether `hit` differs from `beside` points on both sides by what matters. True of levels: their growth is what is watched, and that of
-/// the climb is in its past.
+/// Whether `hit` differs from `beside` points on both sides by what matters.
 fn stands_out(hit: &Hit, climb: &Hit, matters: &Matters, values: &[Option<f64>], beside: usize) -> bool {
     let known = |from: usize, to: usize| values[from.min(to)..to].iter().flatten().copied();
     let sides: Vec<f64> = known(hit.start.saturating_sub(beside).max(climb.start), hit.start)
         .chain(known(hit.end, (hit.end + beside).min(climb.end)))
         .collect();
-    let (Form::Rate, Some(level)) = (matters.form, robust::median(&sides)) else { return true };
     let inside: Vec<f64> = known(hit.start, hit.end).collect();
     let height = inside.iter().sum::<f64>() / inside.len().max(1) as f64;
-    if hit.rising {
-        height - level >= matters.floor.max(matters.relative_floor * level)
-    } else {
-        matters.fall.is_none_or(|fall| level - height >= fall * level)
-    }
+    robust::median(&sides).is_none_or(|level| matters.matters(level, height, hit.rising))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use osd_detect::metric::Form;
 
     fn hit(start: usize, end: usize, shape: Shape) -> Hit {
         Hit { metric: 0, start, end, severity: 2.0, tail: 0.1, rising: true, shape }

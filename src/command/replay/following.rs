@@ -1,0 +1,69 @@
+//! A recording that is still being written, looked at again and again.
+//!
+//! Its recorder hands rows over several times a second, and those of an interval when the interval is over. So what was known before
+//! the last whole interval is all there, and what came since waits for the next look.
+
+use crate::failure::Result;
+use crate::output::say;
+use osd_recording::{Columns, Kind, Query, Recording};
+use std::path::PathBuf;
+
+/// What one follows.
+pub(crate) struct Following {
+    path: PathBuf,
+    quiet: bool,
+}
+
+/// What there is now.
+pub(crate) struct Look {
+    /// As it is now.
+    pub(crate) recording: Recording,
+    /// All rows that were known by this time are there; of a recording that is over, all of them. `None` before there is a whole interval.
+    pub(crate) until_ns: Option<i64>,
+}
+
+impl Look {
+    /// Whether nothing comes after it.
+    pub(crate) fn is_last(&self) -> bool {
+        self.until_ns == Some(i64::MAX)
+    }
+}
+
+impl Following {
+    /// The recording that is written to `path`, or in that folder of an unfinished one. Unless `quiet` it is said if its recorder was killed.
+    pub(crate) fn new(path: PathBuf, quiet: bool) -> Self {
+        Self { path, quiet }
+    }
+
+    /// Looks.
+    pub(crate) fn look(&self) -> Result<Look> {
+        // Before it is opened: what is closed between the two is whole.
+        let busy = osd_recording::is_being_written(&self.path);
+        let recording = Recording::open(&self.path)?;
+        let unfinished = recording.is_unfinished();
+        if unfinished && !busy && !self.quiet {
+            let path = self.path.display();
+            say(format_args!("note: its recorder was killed: this is all there is. hint: osd recover {path}"));
+        }
+        let until_ns = if unfinished && busy { whole_until(&recording)? } else { Some(i64::MAX) };
+        Ok(Look { recording, until_ns })
+    }
+}
+
+/// Up to when all rows are there: the end of the last interval but one. `None` before there is one.
+fn whole_until(recording: &Recording) -> Result<Option<i64>> {
+    let mut ends = (None, None);
+    let query = Query { kinds: Some(vec![Kind::System]), columns: Some(vec!["ts", "dur_ns"]), ts_ns: None };
+    for batch in recording.read(&query)? {
+        let batch = batch?;
+        let columns = Columns::of(&batch, recording.path());
+        let dur = columns.u64("dur_ns")?;
+        for (row, ts) in columns.ts()?.iter().enumerate() {
+            let end = Some(ts.saturating_add_unsigned(dur.at(row).unwrap_or(0)));
+            if end > ends.1 {
+                ends = (ends.1, end);
+            }
+        }
+    }
+    Ok(ends.0)
+}
