@@ -27,7 +27,7 @@ impl Screen {
         let interval_ns = u64::try_from(config.interval.as_nanos()).unwrap_or(u64::MAX);
         let judge = alarms.config(&[interval_ns])?;
         let over = Arc::new(AtomicBool::new(false));
-        let (output, is_over) = (config.output.clone(), over.clone());
+        let (output, is_over) = (config.output.clone(), Arc::clone(&over));
         let work = move || {
             let shown = tui::watch(&output, judge, &|| is_over.load(Ordering::Relaxed));
             // A terminal that cannot be used costs the screen and not the recording.

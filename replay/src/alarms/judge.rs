@@ -1,5 +1,5 @@
-//! Judges the metrics of each bin: the detectors of `osd analyze` on each, or a trained model on those
-//! that it has learnt.
+//! Judges the metrics of each bin: the detectors of `osd analyze` on each, or a trained model on
+//! those that it has learnt.
 //!
 //! The streaming detector is the one of `osd analyze`, with the same settings. Which metrics there will be is not known when the first
 //! bin is judged, so the rate of false alarms is shared out over all that this recording could have.

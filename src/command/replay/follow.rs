@@ -1,5 +1,5 @@
-//! `osd replay --follow`: rows, and what is unusual in them, as they are written, until the recording
-//! is closed.
+//! `osd replay --follow`: rows, and what is unusual in them, as they are written, until the
+//! recording is closed.
 
 use super::args::Args;
 use super::following::{Following, Look};
@@ -45,7 +45,8 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
         let lines = lines.get_or_insert_with(|| {
             args.format.map(|format| Lines::new(format, vec![recording.path().display().to_string()], Output::stdout()))
         });
-        if judging.is_none() {
+        // Before an interval is over, it may not be said what it is a recording of.
+        if judging.is_none() && until_ns.is_some() {
             let config = args.alarms.config(&[recording.metadata().interval_ns])?;
             judging = Some(config.map(|config| Judging::new(&recording, &config, args.alarms.announcer(args.quiet))));
         }
