@@ -24,7 +24,7 @@ pub(crate) mod replay;
 pub(crate) mod score;
 #[cfg(all(feature = "record", feature = "replay"))]
 pub(crate) mod screen;
-#[cfg(all(feature = "record", feature = "export"))]
+#[cfg(all(feature = "export", any(feature = "record", feature = "replay")))]
 pub(crate) mod serve;
 #[cfg(feature = "sql")]
 pub(crate) mod sql;

@@ -383,15 +383,10 @@ fn serve(
     address: std::net::SocketAddr,
     reporter: &Reporter,
 ) -> Result<(super::serve::Serving, Box<dyn osd_record::Watch>)> {
-    let server = osd_export::serve::Server::bind(address)?;
-    if !server.is_local() {
-        let all = format!(
-            "whoever can reach {} can read what is recorded: names of processes and their counts",
-            server.address()
-        );
-        reporter.warning(&[&all], Some("--serve 127.0.0.1:9435 is for this host alone"));
+    let (server, warning) = super::serve::bind(address)?;
+    if let Some([warning, hint]) = warning {
+        reporter.warning(&[&warning], Some(&hint));
     }
     reporter.serving(server.address());
-    let arch = osd_recording::names::Arch::native().unwrap_or(osd_recording::names::Arch::X86_64);
-    Ok(super::serve::Serving::start(server, arch))
+    Ok(super::serve::Serving::start(server))
 }

@@ -1,14 +1,15 @@
-//! `osd record --serve`: the counts of the recording under way, over HTTP.
+//! `osd record --serve` and `osd replay --serve`: the counts of the recording under way, over HTTP.
 //!
-//! The socket is there before anything is recorded, so that a port which is taken is an error and not a surprise. It is answered from the
-//! end of the first interval on, by threads that are started then: privileges are gone, and these have none.
+//! The socket is there before anything is recorded, so that a port which is taken is an error and not a surprise. A recorder answers from
+//! the end of the first interval on, by threads that are started then: privileges are gone, and these have none.
 
 use osd_export::prom::{Live, Recorder};
 use osd_export::serve::Server;
+#[cfg(feature = "record")]
 use osd_record::{Status, Watch};
 use osd_recording::names::Arch;
-use osd_recording::rows::Row;
-use osd_recording::{Calls, Metadata};
+#[cfg(feature = "record")]
+use osd_recording::{Calls, Metadata, rows::Row};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -22,6 +23,19 @@ pub(crate) fn parse_address(text: &str) -> std::result::Result<SocketAddr, Strin
     address.ok_or_else(|| "write an address and a port such as 127.0.0.1:9435".to_owned())
 }
 
+/// Listens. A warning of whom it can be read by, if not only from this host, and what would be so.
+pub(crate) fn bind(address: SocketAddr) -> crate::failure::Result<(Server, Option<[String; 2]>)> {
+    let server = Server::bind(address)?;
+    let warning = (!server.is_local()).then(|| {
+        let all = "can read what is recorded: names of processes and their counts";
+        [
+            format!("whoever can reach {} {all}", server.address()),
+            "--serve 127.0.0.1:9435 is for this host alone".into(),
+        ]
+    });
+    Ok((server, warning))
+}
+
 /// What is asked for over HTTP, and how the recording goes.
 pub(crate) struct Serving {
     counts: Arc<Mutex<Counts>>,
@@ -29,7 +43,8 @@ pub(crate) struct Serving {
 
 struct Counts {
     live: Live,
-    status: Recorder,
+    /// Of a recorder; a replay has none.
+    status: Option<Recorder>,
     /// Grows whenever something was counted.
     version: u64,
     /// The last answer in each form, of which version: whoever asks all the time costs no more than once an interval.
@@ -41,11 +56,13 @@ fn locked(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
 }
 
 /// Counts what is recorded, and answers from the end of the first interval on.
+#[cfg(feature = "record")]
 struct Counting {
     counts: Arc<Mutex<Counts>>,
     server: Option<Server>,
 }
 
+#[cfg(feature = "record")]
 impl Watch for Counting {
     fn begin(&mut self, _: &Metadata) {}
 
@@ -69,21 +86,58 @@ impl Watch for Counting {
 }
 
 impl Serving {
-    /// Serves what the watch that comes with it sees.
-    pub(crate) fn start(server: Server, arch: Arch) -> (Self, Box<dyn Watch>) {
+    fn new(status: Option<Recorder>) -> Self {
+        let arch = Arch::native().unwrap_or(Arch::X86_64);
         let live = Live::new(arch, env!("CARGO_PKG_VERSION"));
-        let counts = Counts { live, status: Recorder::default(), version: 0, answers: [None, None] };
-        let counts = Arc::new(Mutex::new(counts));
-        let serving = Self { counts: Arc::clone(&counts) };
+        Self { counts: Arc::new(Mutex::new(Counts { live, status, version: 0, answers: [None, None] })) }
+    }
+
+    /// Serves what the watch that comes with it sees.
+    #[cfg(feature = "record")]
+    pub(crate) fn start(server: Server) -> (Self, Box<dyn Watch>) {
+        let serving = Self::new(Some(Recorder::default()));
+        let counts = Arc::clone(&serving.counts);
         (serving, Box::new(Counting { counts, server: Some(server) }))
     }
 
-    /// About once a second.
-    pub(crate) fn status(&self, status: &Status) {
+    /// Serves what it is given, from now on.
+    #[cfg(feature = "replay")]
+    pub(crate) fn replay(server: Server) -> crate::failure::Result<Self> {
+        let serving = Self::new(None);
+        let asked = Arc::clone(&serving.counts);
+        server.answer(move |open| locked(&asked).answer(open))?;
+        Ok(serving)
+    }
+
+    /// Counts rows of a recording, all of one kind.
+    #[cfg(feature = "replay")]
+    pub(crate) fn block(
+        &self,
+        kind: osd_recording::Kind,
+        rows: &arrow::array::RecordBatch,
+    ) -> crate::failure::Result<()> {
         let mut counts = locked(&self.counts);
-        counts.status.events = status.events;
-        counts.status.bytes = status.bytes;
-        counts.status.processes = status.processes as u64;
+        counts.version += 1;
+        Ok(counts.live.block(kind, rows)?)
+    }
+
+    /// Begins anew: counters that go back to zero are what a restart looks like.
+    #[cfg(feature = "replay")]
+    pub(crate) fn restart(&self) {
+        let fresh = Live::new(Arch::native().unwrap_or(Arch::X86_64), env!("CARGO_PKG_VERSION"));
+        let mut counts = locked(&self.counts);
+        counts.version += 1;
+        counts.live = fresh;
+    }
+
+    /// About once a second.
+    #[cfg(feature = "record")]
+    pub(crate) fn status(&self, status: &Status) {
+        if let Some(recorder) = &mut locked(&self.counts).status {
+            recorder.events = status.events;
+            recorder.bytes = status.bytes;
+            recorder.processes = status.processes as u64;
+        }
     }
 }
 
@@ -93,8 +147,8 @@ impl Counts {
         if let Some((_, answer)) = self.answers[usize::from(open)].as_ref().filter(|(of, _)| *of == version) {
             return answer.clone();
         }
-        let recorder = Recorder { cpu: own_cpu(), rss_bytes: own_rss_bytes(), ..self.status };
-        let answer = self.live.text(open, &recorder);
+        let recorder = self.status.map(|status| Recorder { cpu: own_cpu(), rss_bytes: own_rss_bytes(), ..status });
+        let answer = self.live.text(open, recorder.as_ref());
         self.answers[usize::from(open)] = Some((version, answer.clone()));
         answer
     }

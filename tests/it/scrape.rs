@@ -135,6 +135,59 @@ fn what_prometheus_scrapes_of_a_recording_in_progress_is_what_sql_says_of_the_fi
     }
 }
 
+/// A replay of four times the speed is scraped as a recorder is: what is scraped is what SQL sums up to some row, and a rate is four times
+/// that of the recording.
+#[test]
+fn what_prometheus_scrapes_of_a_replay_is_what_sql_says_of_the_recording() {
+    let test = "what_prometheus_scrapes_of_a_replay_is_what_sql_says_of_the_recording";
+    if !has_prometheus(test) {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run.parquet");
+    Synth { duration_s: 60, fault_s: None, ..Synth::default() }.write(&path).unwrap();
+    let mut replay = Command::new(env!("CARGO_BIN_EXE_osd"))
+        .args(["replay", "--speed", "4", "--serve", "0"])
+        .arg(&path)
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(replay.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("serving http://").unwrap_or_else(|| panic!("{line}"));
+    let target = address.strip_suffix("/metrics").unwrap();
+    let config = format!(
+        "global: {{scrape_interval: 300ms, scrape_timeout: 300ms}}\nscrape_configs: [{{job_name: osd, static_configs: [{{targets: ['{target}']}}]}}]\n"
+    );
+    let server = Server::start(dir.path(), &dir.path().join("data"), &config);
+    let series = "osd_syscalls_total{syscall=\"read\"}";
+    let now_s = || crate::crash::now_ns() as f64 / 1e9;
+    until("there are two dozen scrapes", || {
+        let counted = server.query(&format!("count_over_time({series}[1m])"), now_s());
+        counted.first().and_then(|r| r["value"][1].as_str()?.parse::<u64>().ok()).is_some_and(|n| n >= 24)
+    });
+    let at_s = now_s();
+    let result = server.query(&format!("{series}[1m]"), at_s);
+    let values = result[0]["values"].as_array().unwrap().iter();
+    let scraped: Vec<f64> = values.map(|v| v[1].as_str().unwrap().parse().unwrap()).collect();
+    let per_s = server.value(&format!("rate({series}[4s])"), at_s);
+    drop(server);
+    // SAFETY: a process this test started and has not waited for.
+    unsafe { libc::kill(replay.id() as i32, libc::SIGTERM) };
+    assert!(replay.wait().unwrap().success());
+
+    let statement = "SELECT sum(count) OVER (ORDER BY ts) AS n FROM tallies WHERE syscall = 'read'";
+    let csv = osd_ok(["sql", path.to_str().unwrap(), statement, "--format", "csv"]);
+    let sums: Vec<f64> = csv.lines().skip(1).map(|n| n.parse().unwrap()).collect();
+    assert!(scraped.len() >= 24);
+    for n in &scraped {
+        assert!(sums.contains(n), "{n} calls are no sum of SQL");
+    }
+    let recorded = sums.last().unwrap() / 60.0;
+    assert!((per_s / (4.0 * recorded) - 1.0).abs() < 0.15, "{per_s} a second, {recorded} when it was recorded");
+}
+
 #[test]
 fn clients_that_are_slow_or_hostile_harm_no_recording_and_serving_needs_no_privilege() {
     let Some(place) = Place::new("clients_that_are_slow_or_hostile_harm_no_recording_and_serving_needs_no_privilege")

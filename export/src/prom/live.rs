@@ -1,5 +1,5 @@
-//! A recording while it is made, as metrics: rows are counted as they come, and whoever asks is
-//! told what the counts are.
+//! A recording while it is made or replayed, as metrics: rows are counted as they come, and whoever
+//! asks is told what the counts are.
 //!
 //! Memory and answer are bounded: [`Live::MOST_PROCESSES`] processes have series of their own. When there is no room for one more, those that
 //! ended long ago lose theirs; without such, what a process counts goes to `comm="(others)"` until there is room.
@@ -9,11 +9,13 @@ use crate::metric::{
     ALIVE, BUCKETS, CALL_DURATION, CALL_ERRORS, CALLS, Columns, EVENTS, Family, HOST, INFO, LOST, OWN_CPU, OWN_MEMORY,
     PROCESS, Scale, Type, Value, WRITTEN, bound,
 };
-use osd_recording::rows::{Loss, Process, ProcessEvent, Row, Sample, System, Tally};
+use arrow_array::RecordBatch;
+use osd_recording::rows::{Loss, ProcessEvent, Row, Sample, System};
 use osd_recording::syscall::Arch;
-use osd_recording::{rows, words};
+use osd_recording::{F64s, Kind, U64s, rows, words};
 use std::collections::{BTreeMap, HashMap};
 use std::io;
+use std::path::Path;
 use std::time::Duration;
 
 /// How the recorder itself does.
@@ -33,7 +35,9 @@ pub struct Recorder {
 
 /// The counts of a recording under way.
 pub struct Live {
+    /// What the numbers of calls mean in rows that a recorder makes.
     arch: Arch,
+    named: HashMap<u16, String>,
     info: Labels,
     /// How the values of the columns of a family are got at, family by family.
     sample: Vec<Getter<Sample>>,
@@ -43,7 +47,7 @@ pub struct Live {
     names: HashMap<u64, (u32, String)>,
     others: Vec<Option<u64>>,
     host: Vec<Option<u64>>,
-    calls: BTreeMap<u16, Calls>,
+    calls: BTreeMap<String, Calls>,
     lost: BTreeMap<(String, String), u64>,
     latest_ns: i64,
 }
@@ -98,6 +102,7 @@ impl Live {
             (columns(&PROCESS).filter_map(sample).collect(), columns(&HOST).filter_map(system).collect());
         Self {
             arch,
+            named: HashMap::new(),
             info: Labels::default().and("osd_version", osd_version),
             others: vec![None; sample.len()],
             host: vec![None; system.len()],
@@ -116,47 +121,117 @@ impl Live {
         for row in rows {
             match row {
                 Row::Sample(sample) => self.sample(sample),
-                Row::Process(process) => self.process(process),
-                Row::Tally(tally) => self.tally(tally),
+                Row::Process(process) => {
+                    let name = words::program(&process.comm, process.exe.as_deref().unwrap_or_default());
+                    let ended_ns = (process.event == ProcessEvent::Exit).then_some(process.ts_ns);
+                    self.process((process.owner.proc.0, process.owner.pid), name, ended_ns);
+                }
+                Row::Tally(tally) => {
+                    let arch = self.arch;
+                    let name = self.named.entry(tally.nr).or_insert_with(|| arch.syscall_label(tally.nr));
+                    let total_ns = (tally.total_ns != rows::NO_DURATION).then_some(tally.total_ns);
+                    add_calls(&mut self.calls, name, (tally.count, tally.errors, total_ns), &tally.latency_log2);
+                }
                 Row::System(system) => {
                     self.latest_ns = self.latest_ns.max(system.ts_ns);
-                    count(&HOST, &self.system, system, &mut self.host, true);
+                    count(&HOST, self.system.iter().map(|get| get(system)), &mut self.host, true);
                 }
-                Row::Loss(Loss { stream, reason, count, .. }) => {
-                    let own = self.lost.entry((stream.clone(), reason.clone())).or_default();
-                    *own = own.saturating_add(*count);
-                }
+                Row::Loss(Loss { stream, reason, count, .. }) => self.lost(stream, reason, *count),
                 Row::Syscall(_) | Row::Label(_) | Row::Cgroup(_) | Row::Neighbour(_) | Row::Thread(_) => {}
             }
         }
     }
 
-    fn process(&mut self, process: &Process) {
-        let proc = process.owner.proc.0;
-        let comm = words::program(&process.comm, process.exe.as_deref().unwrap_or_default());
-        let has_ended = process.event == ProcessEvent::Exit;
+    /// Counts rows of a recording, all of one kind.
+    ///
+    /// # Errors
+    /// If a column is not what it should be.
+    pub fn block(&mut self, kind: Kind, batch: &RecordBatch) -> osd_recording::Result<()> {
+        let all = osd_recording::Columns::of(batch, Path::new("a recording"));
+        let (ts, proc, pid) = (all.ts()?, all.u64("proc")?, all.u64("pid")?);
+        let who = |row: usize| (proc.at(row).unwrap_or(0), pid.at(row).unwrap_or(0) as u32);
+        match kind {
+            Kind::Sample => {
+                let values = numbers(&PROCESS, &all)?;
+                let threads = all.u64("n_threads")?;
+                for (row, ts_ns) in ts.iter().enumerate() {
+                    let at = (*ts_ns, threads.at(row).unwrap_or(0));
+                    let to = self.counted(who(row), at);
+                    to.count(values.iter().map(|v| v.at(row)));
+                }
+            }
+            Kind::System => {
+                let values = numbers(&HOST, &all)?;
+                for (row, ts_ns) in ts.iter().enumerate() {
+                    self.latest_ns = self.latest_ns.max(*ts_ns);
+                    count(&HOST, values.iter().map(|v| v.at(row)), &mut self.host, true);
+                }
+            }
+            Kind::Process => {
+                let (event, comm, exe) = (all.text("event")?, all.text("comm")?, all.text("exe")?);
+                for (row, ts_ns) in ts.iter().enumerate() {
+                    let name = words::program(comm.at(row).unwrap_or_default(), exe.at(row).unwrap_or_default());
+                    let has_ended = event.at(row) == Some(ProcessEvent::Exit.name());
+                    self.process(who(row), name, has_ended.then_some(*ts_ns));
+                }
+            }
+            Kind::Tally => {
+                let (name, latency) = (all.text("syscall")?, all.list("latency_log2")?);
+                let (count, errors, total) = (all.u64("count")?, all.u64("errors")?, all.u64("total_ns")?);
+                for row in 0..ts.len() {
+                    let sums = (count.at(row).unwrap_or(0), errors.at(row).unwrap_or(0), total.at(row));
+                    let latency = latency.at(row).unwrap_or_default();
+                    add_calls(&mut self.calls, name.at(row).unwrap_or_default(), sums, latency);
+                }
+            }
+            Kind::Loss => {
+                let (stream, reason, count) = (all.text("stream")?, all.text("reason")?, all.u64("count")?);
+                for row in 0..ts.len() {
+                    let what = (stream.at(row).unwrap_or_default(), reason.at(row).unwrap_or_default());
+                    self.lost(what.0, what.1, count.at(row).unwrap_or(0));
+                }
+            }
+            Kind::Syscall | Kind::Label | Kind::Cgroup | Kind::Neighbour | Kind::Thread => {}
+        }
+        Ok(())
+    }
+
+    fn lost(&mut self, stream: &str, reason: &str, count: u64) {
+        let own = self.lost.entry((stream.to_owned(), reason.to_owned())).or_default();
+        *own = own.saturating_add(count);
+    }
+
+    fn process(&mut self, (proc, pid): (u64, u32), comm: &str, ended_ns: Option<i64>) {
         match self.processes.get_mut(&proc) {
             Some(known) => {
                 comm.clone_into(&mut known.comm);
-                known.ended_ns = has_ended.then_some(process.ts_ns);
+                known.ended_ns = ended_ns;
             }
-            None if has_ended => drop(self.names.remove(&proc)),
-            None => drop(self.names.insert(proc, (process.owner.pid, comm.to_owned()))),
+            None if ended_ns.is_some() => drop(self.names.remove(&proc)),
+            None => drop(self.names.insert(proc, (pid, comm.to_owned()))),
         }
     }
 
     fn sample(&mut self, sample: &Sample) {
-        let proc = sample.owner.proc.0;
-        if !self.processes.contains_key(&proc) && self.make_room(sample.ts_ns) {
-            let (pid, comm) = self.names.remove(&proc).unwrap_or_else(|| (sample.owner.pid, "unknown".to_owned()));
-            let values = vec![None; self.sample.len()];
+        let who = (sample.owner.proc.0, sample.owner.pid);
+        // Moved out for a moment: what is counted is the rest.
+        let getters = std::mem::take(&mut self.sample);
+        self.counted(who, (sample.ts_ns, sample.n_threads.into())).count(getters.iter().map(|get| get(sample)));
+        self.sample = getters;
+    }
+
+    /// Where a sample of a process counts, of this time and with so many threads.
+    fn counted(&mut self, (proc, pid): (u64, u32), (ts_ns, n_threads): (i64, u64)) -> Counted<'_> {
+        if !self.processes.contains_key(&proc) && self.make_room(ts_ns) {
+            let (pid, comm) = self.names.remove(&proc).unwrap_or_else(|| (pid, "unknown".to_owned()));
+            let values = vec![None; self.others.len()];
             // A sample of one that has no life any more is the last.
-            let ended_ns = (sample.n_threads == 0).then_some(sample.ts_ns);
+            let ended_ns = (n_threads == 0).then_some(ts_ns);
             self.processes.insert(proc, Known { pid, comm, values, ended_ns });
         }
         match self.processes.get_mut(&proc) {
-            Some(known) => count(&PROCESS, &self.sample, sample, &mut known.values, true),
-            None => count(&PROCESS, &self.sample, sample, &mut self.others, false),
+            Some(known) => Counted { values: &mut known.values, levels: true },
+            None => Counted { values: &mut self.others, levels: false },
         }
     }
 
@@ -169,31 +244,17 @@ impl Live {
         self.processes.len() < Self::MOST_PROCESSES
     }
 
-    fn tally(&mut self, tally: &Tally) {
-        let own = self.calls.entry(tally.nr).or_default();
-        own.count = own.count.saturating_add(tally.count);
-        own.errors = own.errors.saturating_add(tally.errors);
-        if tally.total_ns == rows::NO_DURATION {
-            return;
-        }
-        own.total_ns = Some(own.total_ns.unwrap_or(0).saturating_add(tally.total_ns));
-        own.buckets.resize(BUCKETS.clone().count() + 1, 0);
-        let last = own.buckets.len() - 1;
-        for (bucket, n) in tally.latency_log2.iter().enumerate() {
-            let at = bucket.saturating_sub(*BUCKETS.start()).min(last);
-            own.buckets[at] = own.buckets[at].saturating_add(*n);
-        }
-    }
-
     /// All of it as text, OpenMetrics or (not `open`) the format that came before it.
-    pub fn text(&self, open: bool, recorder: &Recorder) -> Vec<u8> {
+    ///
+    /// Without a `recorder` nothing is said of it: it is a recording that is replayed.
+    pub fn text(&self, open: bool, recorder: Option<&Recorder>) -> Vec<u8> {
         let mut out = vec![];
         // Memory takes everything.
         let _ = self.write(&mut out, if open { Dialect::OpenMetrics } else { Dialect::Plain }, recorder);
         out
     }
 
-    fn write(&self, out: &mut Vec<u8>, dialect: Dialect, recorder: &Recorder) -> io::Result<()> {
+    fn write(&self, out: &mut Vec<u8>, dialect: Dialect, recorder: Option<&Recorder>) -> io::Result<()> {
         let mut text = Families { text: Text::new(out, dialect), family: None };
         // A PID that came again under the same name goes on counting.
         let mut all: BTreeMap<(&str, u32), Vec<&Known>> = BTreeMap::new();
@@ -228,6 +289,7 @@ impl Live {
             text.sample(&LOST, &Labels::default().and("stream", stream).and("reason", reason), Value::Whole(*n))?;
         }
         text.sample(&INFO, &self.info, Value::Whole(1))?;
+        let Some(recorder) = recorder else { return text.text.finish().map(drop) };
         let none = Labels::default();
         let cpu_ns = u64::try_from(recorder.cpu.as_nanos()).unwrap_or(u64::MAX);
         for (family, value) in [
@@ -243,11 +305,8 @@ impl Live {
     }
 
     fn write_calls(&self, text: &mut Families<'_>) -> io::Result<()> {
-        let named: Vec<(Labels, &Calls)> = self
-            .calls
-            .iter()
-            .map(|(nr, calls)| (Labels::default().and("syscall", self.arch.syscall_label(*nr)), calls))
-            .collect();
+        let named: Vec<(Labels, &Calls)> =
+            self.calls.iter().map(|(name, calls)| (Labels::default().and("syscall", name), calls)).collect();
         named.iter().try_for_each(|(labels, calls)| text.sample(&CALLS, labels, Value::Whole(calls.count)))?;
         named.iter().try_for_each(|(labels, calls)| text.sample(&CALL_ERRORS, labels, Value::Whole(calls.errors)))?;
         for (labels, calls) in &named {
@@ -284,11 +343,23 @@ impl Families<'_> {
     }
 }
 
-/// Adds what `row` counts to `values`, and with `levels` takes what holds in it.
-fn count<R>(all: &[Columns], getters: &[Getter<R>], row: &R, values: &mut [Option<u64>], levels: bool) {
+/// Where values of a sample are added up.
+struct Counted<'a> {
+    values: &'a mut [Option<u64>],
+    levels: bool,
+}
+
+impl Counted<'_> {
+    fn count(self, now: impl Iterator<Item = Option<u64>>) {
+        count(&PROCESS, now, self.values, self.levels);
+    }
+}
+
+/// Adds what a row has `now` of the columns of `all` to `values`, and with `levels` takes what holds in it.
+fn count(all: &[Columns], now: impl Iterator<Item = Option<u64>>, values: &mut [Option<u64>], levels: bool) {
     let parts = all.iter().flat_map(|c| std::iter::repeat_n(c.family.ty, c.parts.len()));
-    for ((ty, getter), value) in parts.zip(getters).zip(values) {
-        match (getter(row), ty) {
+    for ((ty, now), value) in parts.zip(now).zip(values) {
+        match (now, ty) {
             (None, _) => {}
             (Some(now), Type::Gauge) => *value = if levels { Some(now) } else { None },
             (Some(n), _) => *value = Some(value.unwrap_or(0).saturating_add(n)),
@@ -296,11 +367,60 @@ fn count<R>(all: &[Columns], getters: &[Getter<R>], row: &R, values: &mut [Optio
     }
 }
 
+/// Adds calls, errors and time to those of one name; without a time they were not timed.
+fn add_calls(
+    all: &mut BTreeMap<String, Calls>,
+    name: &str,
+    (count, errors, total_ns): (u64, u64, Option<u64>),
+    latency_log2: &[u64],
+) {
+    if !all.contains_key(name) {
+        all.insert(name.to_owned(), Calls::default());
+    }
+    let Some(own) = all.get_mut(name) else { return };
+    own.count = own.count.saturating_add(count);
+    own.errors = own.errors.saturating_add(errors);
+    let Some(total_ns) = total_ns else { return };
+    own.total_ns = Some(own.total_ns.unwrap_or(0).saturating_add(total_ns));
+    own.buckets.resize(BUCKETS.clone().count() + 1, 0);
+    let last = own.buckets.len() - 1;
+    for (bucket, n) in latency_log2.iter().enumerate() {
+        let at = bucket.saturating_sub(*BUCKETS.start()).min(last);
+        own.buckets[at] = own.buckets[at].saturating_add(*n);
+    }
+}
+
+/// A column of numbers, whole ones or, as bits, others.
+enum Numbers<'a> {
+    Whole(U64s<'a>),
+    Real(F64s<'a>),
+}
+
+impl Numbers<'_> {
+    fn at(&self, row: usize) -> Option<u64> {
+        match self {
+            Self::Whole(values) => values.at(row),
+            Self::Real(values) => values.at(row).map(f64::to_bits),
+        }
+    }
+}
+
+/// The columns of the families, one a part.
+fn numbers<'a>(all: &[Columns], rows: &osd_recording::Columns<'a>) -> osd_recording::Result<Vec<Numbers<'a>>> {
+    let parts = all.iter().flat_map(|c| c.parts.iter().map(move |p| (c.scale, p.column)));
+    parts
+        .map(|(scale, column)| match scale {
+            Scale::Real => rows.f64(column).map(Numbers::Real),
+            Scale::One | Scale::Seconds => rows.u64(column).map(Numbers::Whole),
+        })
+        .collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use osd_recording::ProcId;
-    use osd_recording::rows::Owner;
+    use osd_recording::rows::{Owner, Process, Tally};
 
     fn sample(proc: u64, ts_ns: i64, n_threads: u32) -> Row {
         let owner = Owner { proc: ProcId(proc), pid: 100 + (proc % 50_000) as u32, cgroup_id: 0 };
@@ -331,7 +451,7 @@ mod tests {
     }
 
     fn text(live: &Live) -> String {
-        String::from_utf8(live.text(true, &Recorder::default())).unwrap()
+        String::from_utf8(live.text(true, Some(&Recorder::default()))).unwrap()
     }
 
     #[test]
@@ -359,7 +479,7 @@ mod tests {
             assert!(text.lines().any(|l| l == line), "{line}\n{text}");
         }
         assert!(!text.contains("comm=\"sh\"") && !text.contains("osd_host_memory_bytes"));
-        let plain = String::from_utf8(live.text(false, &Recorder::default())).unwrap();
+        let plain = String::from_utf8(live.text(false, Some(&Recorder::default()))).unwrap();
         assert!(plain.contains("# TYPE osd_syscalls_total counter\n") && !plain.contains("# EOF"));
     }
 

@@ -15,6 +15,7 @@ const EXAMPLES: &str = "EXAMPLES:
   osd replay run.parquet --detect --alarms ndjson --on-alarm 'logger \"$OSD_SENTENCE\"'
   osd replay run.parquet --tui                    a screen to go back and forth in it
   osd replay run.parquet --tui --follow           the same of what is still being written
+  osd replay run.parquet --serve 127.0.0.1:9435   with /metrics for Prometheus, as it was when it was recorded
   osd replay run.parquet --loop --speed 2 --format ndjson   over and over
 
 A row comes when it was known: a call when it returned, a sample when its interval was over. docs/replay.md says more.";
@@ -50,6 +51,10 @@ pub(crate) struct Args {
     /// A screen to go back and forth in a recording: metrics, processes, calls, files and findings. `?` shows its keys.
     #[arg(long, conflicts_with_all = ["format", "only", "from", "to"])]
     pub(super) tui: bool,
+    /// While it is replayed, serve its counts at http://ADDRESS/metrics, as `osd record --serve` did when it was made.
+    #[cfg(feature = "export")]
+    #[arg(long, value_name = "ADDRESS", value_parser = crate::command::serve::parse_address, conflicts_with_all = ["only", "tui", "follow"])]
+    pub(super) serve: Option<std::net::SocketAddr>,
     /// Go on with a recording that is still being written, until it is closed.
     #[arg(long)]
     pub(super) follow: bool,

@@ -57,6 +57,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     });
     let wanted =
         Wanted { kinds: (!args.only.is_empty()).then(|| args.only.clone()), begin_in: range, ..Wanted::default() };
+    #[cfg(feature = "export")]
+    let serving = args.serve.map(|address| serve(address, &recordings, args.quiet)).transpose()?;
     let paths = recordings.iter().map(|r| r.path().display().to_string()).collect();
     let cursor = Cursor::new(recordings, wanted);
     if cursor.span().is_empty() {
@@ -65,6 +67,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let mut lines = args.format.map(|format| Lines::new(format, paths, Output::stdout()));
     let mut player = Player::new(cursor, args.speed, args.laps, args.quiet);
     player.play(&mut |turn| {
+        #[cfg(feature = "export")]
+        match (turn, &serving) {
+            (Turn::Rows(block), Some(serving)) => serving.block(block.kind, &block.rows)?,
+            (Turn::Lap, Some(serving)) => serving.restart(),
+            _ => {}
+        }
         match turn {
             Turn::Rows(block) => lines.iter_mut().try_for_each(|l| l.write(block))?,
             // Someone waits for each row.
@@ -88,6 +96,27 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     }
     player.summary();
     Ok(ExitCode::SUCCESS)
+}
+
+/// Listens, and says where.
+#[cfg(feature = "export")]
+fn serve(
+    address: std::net::SocketAddr,
+    recordings: &[Recording],
+    quiet: bool,
+) -> Result<crate::command::serve::Serving> {
+    if recordings.len() > 1 {
+        let what = "--serve takes one recording: two hosts have the same names for different processes";
+        return Err(Failure::new(what).hint("osd export --to openmetrics tells them apart"));
+    }
+    let (server, warning) = crate::command::serve::bind(address)?;
+    if !quiet {
+        for line in warning.iter().flatten() {
+            say(format_args!("note: {line}"));
+        }
+        say(format_args!("serving http://{}/metrics", server.address()));
+    }
+    crate::command::serve::Serving::replay(server)
 }
 
 /// What one should know of these recordings before they are merged.

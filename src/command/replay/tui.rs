@@ -187,7 +187,10 @@ impl Screen {
             }
             let busy = self.judging.as_ref().is_some_and(|j| !j.drained);
             let patience = if busy { Duration::from_millis(1) } else { Duration::from_millis(40) };
-            while event::poll(patience).map_err(failed)? {
+            if !is_there(patience) {
+                return Ok(());
+            }
+            while event::poll(Duration::ZERO).map_err(failed)? {
                 dirty = true;
                 if let event::Event::Key(key) = event::read().map_err(failed)?
                     && key.kind != KeyEventKind::Release
@@ -296,6 +299,15 @@ fn judged(recording: &Recording, after_ns: Option<i64>) -> Cursor {
 fn end_of(look: &Look) -> i64 {
     let m = look.recording.metadata();
     look.until_ns.filter(|_| !look.is_last()).unwrap_or(m.ended_ns).max(m.started_ns + 1)
+}
+
+/// Waits for a key, for so long at most; whether the terminal is still there. The library that reads keys would read the end of one that is
+/// gone for ever.
+fn is_there(patience: Duration) -> bool {
+    let mut keys = libc::pollfd { fd: libc::STDIN_FILENO, events: libc::POLLIN, revents: 0 };
+    // SAFETY: one descriptor, which the call fills in. What interrupts it is as good as a key.
+    unsafe { libc::poll(&raw mut keys, 1, patience.as_millis() as libc::c_int) };
+    keys.revents & (libc::POLLHUP | libc::POLLERR | libc::POLLNVAL) == 0
 }
 
 /// The time of day, which is what fits.
