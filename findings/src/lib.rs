@@ -20,6 +20,9 @@ pub struct Findings {
     pub detector: DetectorSummary,
     /// The anomalies, in time order.
     pub windows: Vec<Window>,
+    /// Windows that are alike, in the order of their first.
+    #[serde(default)]
+    pub groups: Vec<WindowGroup>,
     /// The metrics over the recording. The first five are the headline: CPU, memory, network in and out, syscalls.
     pub series: Vec<Series>,
     /// Where events were lost: exact counts, by interval.
@@ -144,6 +147,9 @@ pub struct LabelSpan {
 pub struct Window {
     /// 1, 2, 3 ... in time order.
     pub id: u32,
+    /// The [`WindowGroup`] that it is in; none if it is like no other.
+    #[serde(default)]
+    pub group: Option<u32>,
     /// Start.
     pub start_ns: i64,
     /// End.
@@ -204,6 +210,27 @@ pub struct Recurrence {
     pub every_ns: i64,
     /// Beginnings and ends of all of them, the first included.
     pub spans_ns: Vec<(i64, i64)>,
+}
+
+/// Windows that are alike.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WindowGroup {
+    /// 1, 2, 3 ... in the order of their first windows.
+    pub id: u32,
+    /// Ids of its windows, at least two.
+    pub windows: Vec<u32>,
+    /// The strongest of them.
+    pub exemplar: u32,
+    /// The pattern that most of them have; empty if none is that of most.
+    pub pattern: String,
+    /// One sentence: how many, how often, which call and whose.
+    pub sentence: String,
+    /// Start of the first.
+    pub first_ns: i64,
+    /// End of the last.
+    pub last_ns: i64,
+    /// Seconds from one start to the next, if they come evenly.
+    pub every_s: Option<f64>,
 }
 
 /// A metric inside a window against its baseline.

@@ -66,6 +66,7 @@ pub fn incident() -> Findings {
         values,
     });
     Findings {
+        groups: vec![],
         findings_version: FINDINGS_VERSION,
         recording: RecordingSummary {
             path: "run.parquet".into(),

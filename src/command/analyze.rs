@@ -35,6 +35,9 @@ pub(crate) struct Args {
     /// Judge by this detector. `list` prints all of them.
     #[arg(long, value_name = "NAME", default_value = registry::DEFAULT, conflicts_with = "model")]
     detector: String,
+    /// How windows that are alike become groups.
+    #[arg(long, value_enum, default_value = "dbscan")]
+    group_by: GroupBy,
     /// How many false windows are allowed in what time, such as 1/h, 2/d or 0.1/h.
     #[arg(long, value_name = "N/TIME", default_value = "1/h", value_parser = format::parse_rate)]
     false_alarms: f64,
@@ -57,6 +60,27 @@ const EXAMPLES: &str = "EXAMPLES:
   osd analyze run.parquet --detector ensemble   judged by many metrics at once; --detector list
   osd analyze run.parquet --format json | jq '.windows[].sentence'
   osd analyze run.parquet --from 30s --to 2m --false-alarms 1/d";
+
+/// Ways to put windows into groups.
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum GroupBy {
+    /// Those that a chain of like ones links.
+    Dbscan,
+    /// Those near one of some centres, as many as tell them apart best.
+    Kmeans,
+    /// No groups.
+    Off,
+}
+
+impl From<GroupBy> for osd_explain::GroupBy {
+    fn from(by: GroupBy) -> Self {
+        match by {
+            GroupBy::Dbscan => Self::Dbscan,
+            GroupBy::Kmeans => Self::KMeans,
+            GroupBy::Off => Self::Off,
+        }
+    }
+}
 
 /// Output formats.
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -87,6 +111,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         range: range(&args, &recording)?,
         model,
         detector: Some(detector),
+        group_by: args.group_by.into(),
     };
     let findings = osd_explain::analyze(&recording, &config)?;
     if let Some(dir) = args.output.clone().map(Some).or(args.report) {
@@ -179,7 +204,13 @@ fn words(findings: &Findings) -> Vec<String> {
     let span = format::duration(u64::try_from(r.ended_ns.saturating_sub(r.started_ns)).unwrap_or(0));
     let windows = match findings.windows.len() {
         0 => "nothing unusual".to_owned(),
-        n => plural(n, "window"),
+        n if findings.groups.is_empty() => plural(n, "window"),
+        n => {
+            // What is alike is one thing to look at.
+            let alone = findings.windows.iter().filter(|w| w.group.is_none()).count();
+            let alone = if alone == 0 { String::new() } else { format!(" and {alone} like no other") };
+            format!("{}, {}{alone},", plural(n, "window"), plural(findings.groups.len(), "group"))
+        }
     };
     let mut out = vec![format!(
         "{windows} in {span} of {} ({}, {} per hour allowed)",
@@ -190,6 +221,13 @@ fn words(findings: &Findings) -> Vec<String> {
     for window in &findings.windows {
         out.push(String::new());
         describe(&mut out, window, r.started_ns);
+    }
+    if !findings.groups.is_empty() {
+        out.push(String::new());
+    }
+    for group in &findings.groups {
+        let ids: Vec<String> = group.windows.iter().map(|id| format!("#{id}")).collect();
+        out.push(format!("group {}: {} ({})", group.id, group.sentence, ids.join(" ")));
     }
     for note in &findings.detector.notes {
         out.extend([String::new(), format!("note: {note}")]);

@@ -35,6 +35,12 @@ pub(crate) struct Card {
     pub(crate) basis: String,
 }
 
+/// `, group 2 of 5 windows`, of a window that is in one.
+fn group(window: &Window, findings: &Findings) -> String {
+    let group = findings.groups.iter().find(|g| Some(g.id) == window.group);
+    group.map_or_else(String::new, |g| format!(", group {} of {}", g.id, plural(g.windows.len(), "window")))
+}
+
 /// A line of the table: see [`CALL_COLUMNS`].
 pub(crate) struct CallRow {
     pub(crate) call: String,
@@ -85,7 +91,7 @@ impl Card {
                 units::span(to_s - from_s)
             ),
             pattern: clean(if window.pattern.is_empty() { "unnamed pattern" } else { &window.pattern }, 60),
-            strength: format!("{}× threshold{sure}", units::digits(window.severity)),
+            strength: format!("{}× threshold{sure}{}", units::digits(window.severity), group(window, findings)),
             metrics,
             shifts: shifts.collect(),
             sentence: clean(&window.sentence, 600),
