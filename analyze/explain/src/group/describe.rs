@@ -1,5 +1,5 @@
-//! What a window looks like, as a row of numbers: which metrics rose and fell, and the mix of calls,
-//! errors, objects and threads that came with it.
+//! What a window looks like, as a row of numbers: which metrics rose and fell, and the mix of
+//! calls, errors, objects and threads that came with it.
 //!
 //! Each of the five is a unit vector times its weight, so that neither the strength of a window nor the number of threads in it counts, and
 //! two windows that have nothing in common are a known distance apart.

@@ -1,5 +1,5 @@
-//! Windows that are alike, as groups: `describe` says what a window looks like in numbers, `cluster`
-//! which are near each other, `words` what a group is.
+//! Windows that are alike, as groups: `describe` says what a window looks like in numbers,
+//! `cluster` which are near each other, `words` what a group is.
 //!
 //! A group has at least two windows. A window that is like no other is in none.
 
