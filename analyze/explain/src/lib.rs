@@ -17,11 +17,10 @@ mod find;
 mod group;
 mod pattern;
 mod recurring;
-
 mod window;
 mod words;
 
 pub use analyze::analyze;
 pub use config::Config;
 pub use error::{Error, Result};
-pub use group::GroupBy;
+pub use group::{GroupBy, across};

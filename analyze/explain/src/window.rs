@@ -84,6 +84,7 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
         sequence_thread: busiest.map_or_else(String::new, |(t, calls)| context.thread(t, calls, &frame)),
         reason,
         recurs: None,
+        known: None,
         hypotheses,
         baseline_s: frame.outside_s,
     };

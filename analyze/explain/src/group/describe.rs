@@ -16,27 +16,32 @@ const THREADS: (u8, f64) = (4, 0.5);
 
 type Row = BTreeMap<(u8, String), f64>;
 
-/// A row a window, all of the same columns.
-pub(super) fn rows(windows: &[Window]) -> Vec<Vec<f64>> {
-    let rows: Vec<Row> = windows.iter().map(row).collect();
+/// A row a window, all of the same columns; of the metrics only those that `counts` says count.
+pub(super) fn rows(windows: &[&Window], counts: impl Fn(&str) -> bool) -> Vec<Vec<f64>> {
+    let rows: Vec<Row> = windows.iter().map(|w| row(w, &counts)).collect();
     let columns: BTreeSet<&(u8, String)> = rows.iter().flat_map(BTreeMap::keys).collect();
     rows.iter().map(|row| columns.iter().map(|c| row.get(*c).copied().unwrap_or(0.0)).collect()).collect()
 }
 
-fn row(w: &Window) -> Row {
+fn row(w: &Window, counts: &impl Fn(&str) -> bool) -> Row {
     let mut out = Row::new();
     let direction = |before: f64, during: f64| if during < before { -1.0 } else { 1.0 };
     add(
         &mut out,
         METRICS,
         // Less than in proportion: a metric that follows the leading one weakly is part of the shape.
-        w.metrics.iter().map(|m| (m.metric.clone(), direction(m.before, m.during) * m.severity.max(0.0).ln_1p())),
+        w.metrics
+            .iter()
+            .filter(|m| counts(&m.metric))
+            .map(|m| (m.metric.clone(), direction(m.before, m.during) * m.severity.max(0.0).ln_1p())),
     );
-    add(&mut out, CALLS, w.syscalls.iter().map(|s| (s.syscall.clone(), s.share)));
-    add(&mut out, ERRORS, w.errors.iter().map(|e| (format!("{} {}", e.syscall, e.errno), e.share)));
-    let first = |s: &osd_findings::SyscallShift| s.objects.first().map(|object| (kind(object), s.share));
+    // Where calls that vanished are nearly as many as those that came, a share is of nearly nothing, and can be anything.
+    let share = |share: f64| share.clamp(-1.0, 1.0);
+    add(&mut out, CALLS, w.syscalls.iter().map(|s| (s.syscall.clone(), share(s.share))));
+    add(&mut out, ERRORS, w.errors.iter().map(|e| (format!("{} {}", e.syscall, e.errno), share(e.share))));
+    let first = move |s: &osd_findings::SyscallShift| s.objects.first().map(|object| (kind(object), share(s.share)));
     add(&mut out, OBJECTS, w.syscalls.iter().filter_map(first));
-    add(&mut out, THREADS, w.threads.iter().map(|t| (t.comm.clone(), t.share)));
+    add(&mut out, THREADS, w.threads.iter().map(|t| (t.comm.clone(), share(t.share))));
     out
 }
 

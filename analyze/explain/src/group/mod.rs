@@ -1,19 +1,51 @@
-//! Windows that are alike, as groups: `describe` says what a window looks like in numbers,
-//! `cluster` which are near each other, `words` what a group is.
+//! Windows that are alike, as groups: `describe` says what a window looks like in numbers, `cluster`
+//! which are near each other, `words` what a group is, `across` the same over many recordings.
 //!
-//! A group has at least two windows. A window that is like no other is in none.
+//! A window that is like no other is in no group. One that recurs, of which the others have no window of their own, is a group by itself.
 
+mod across;
 mod cluster;
 mod describe;
 mod words;
 
+pub use across::across;
 pub use cluster::GroupBy;
 
 use osd_findings::{Window, WindowGroup};
 
 /// Puts windows into groups, tells each its group, and returns those in the order of their first window.
 pub(crate) fn group(windows: &mut [Window], by: GroupBy) -> Vec<WindowGroup> {
-    let labels = cluster::labels(&describe::rows(windows), by);
+    let all: Vec<&Window> = windows.iter().collect();
+    let rows = describe::rows(&all, |_| true);
+    let mut groups = members(&cluster::labels(&rows, by));
+    if by != GroupBy::Off {
+        let alone = |w: &usize| windows[*w].recurs.is_some() && !groups.iter().any(|g| g.contains(w));
+        let alone: Vec<usize> = (0..windows.len()).filter(alone).collect();
+        groups.extend(alone.into_iter().map(|w| vec![w]));
+        groups.sort();
+    }
+    let mut out = vec![];
+    for (i, members) in groups.iter().enumerate() {
+        let id = i as u32 + 1;
+        members.iter().for_each(|m| windows[*m].group = Some(id));
+        let of: Vec<&Window> = members.iter().map(|m| &windows[*m]).collect();
+        let said = words::describe(&of, 1);
+        out.push(WindowGroup {
+            id,
+            windows: of.iter().map(|w| w.id).collect(),
+            exemplar: windows[middle(&rows, members, |m| windows[m].severity)].id,
+            pattern: said.pattern,
+            sentence: said.sentence,
+            first_ns: said.first_ns,
+            last_ns: said.last_ns,
+            every_s: said.every_s,
+        });
+    }
+    out
+}
+
+/// The members of each label, where there are two at least, in the order of their first.
+fn members(labels: &[Option<usize>]) -> Vec<Vec<usize>> {
     let mut groups: Vec<Vec<usize>> = vec![];
     let mut seen: Vec<usize> = vec![];
     for (window, label) in labels.iter().enumerate().filter_map(|(w, label)| Some((w, (*label)?))) {
@@ -25,82 +57,16 @@ pub(crate) fn group(windows: &mut [Window], by: GroupBy) -> Vec<WindowGroup> {
         groups[at].push(window);
     }
     groups.retain(|members| members.len() > 1);
-    let mut out = vec![];
-    for (i, members) in groups.iter().enumerate() {
-        let id = i as u32 + 1;
-        members.iter().for_each(|m| windows[*m].group = Some(id));
-        out.push(words::describe(id, &members.iter().map(|m| &windows[*m]).collect::<Vec<_>>()));
-    }
-    out
+    groups
+}
+
+/// The member that is nearest to all others; of several, the strongest, then the first.
+fn middle(rows: &[Vec<f64>], members: &[usize], severity: impl Fn(usize) -> f64) -> usize {
+    let sum = |m: usize| members.iter().map(|other| cluster::distance(&rows[m], &rows[*other])).sum::<f64>();
+    let all = members.iter().map(|m| (*m, sum(*m)));
+    let best = all.min_by(|a, b| a.1.total_cmp(&b.1).then_with(|| severity(b.0).total_cmp(&severity(a.0))));
+    best.map_or(0, |(m, _)| m)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use osd_findings::{MetricShift, SyscallShift, ThreadShift};
-
-    /// A window of 2 s at `at` seconds in which one thread made one call more, and one metric went up by so much.
-    fn window(at: i64, call: &str, comm: &str, metric: &str, severity: f64) -> Window {
-        let shift = MetricShift { metric: metric.into(), before: 1.0, during: 9.0, severity, ..MetricShift::default() };
-        let call = SyscallShift { syscall: call.into(), share: 0.9, ..SyscallShift::default() };
-        let thread = ThreadShift { comm: comm.into(), share: 0.9, ..ThreadShift::default() };
-        Window {
-            start_ns: at * 1_000_000_000,
-            end_ns: (at + 2) * 1_000_000_000,
-            metric: metric.into(),
-            pattern: "storm".into(),
-            metrics: vec![shift],
-            syscalls: vec![call],
-            threads: vec![thread],
-            ..Window::default()
-        }
-    }
-
-    fn some() -> Vec<Window> {
-        let mut out: Vec<Window> = (0..5)
-            .flat_map(|i| {
-                let strength = 2.0 + f64::from(i);
-                let at = i64::from(i) * 30;
-                [
-                    window(at + 10, "fsync", "db writer", "calls_sync", strength),
-                    window(at + 17 + at * at / 300, "futex", "worker", "calls_locks", 3.0 * strength),
-                ]
-            })
-            .collect();
-        out.push(window(200, "openat", "cron", "calls_files", 4.0));
-        out.iter_mut().enumerate().for_each(|(i, w)| w.id = i as u32 + 1);
-        out
-    }
-
-    #[test]
-    fn windows_that_are_alike_are_one_group_whatever_their_strength_and_a_strange_one_is_in_none() {
-        for by in [GroupBy::Dbscan, GroupBy::KMeans] {
-            let mut windows = some();
-            let groups = group(&mut windows, by);
-            assert_eq!(groups.len(), 2, "{by:?}: {groups:?}");
-            assert_eq!(groups[0].windows, [1, 3, 5, 7, 9], "{by:?}");
-            assert_eq!(groups[1].windows, [2, 4, 6, 8, 10], "{by:?}");
-            assert!(windows[10].group.is_none() && windows[9].group == Some(2), "{by:?}");
-            assert_eq!(groups[0].sentence, "5 windows, every 30 s, all `fsync` by db writer");
-            assert!(groups[0].every_s.is_some() && groups[1].every_s.is_none(), "{groups:?}");
-            assert!(groups[0].windows.contains(&groups[0].exemplar));
-        }
-    }
-
-    #[test]
-    fn one_window_or_none_or_grouping_off_gives_no_groups() {
-        for n in [0, 1] {
-            assert_eq!(group(&mut some()[..n], GroupBy::Dbscan), []);
-            assert_eq!(group(&mut some()[..n], GroupBy::KMeans), []);
-        }
-        let mut windows = some();
-        assert!(group(&mut windows, GroupBy::Off).is_empty() && windows.iter().all(|w| w.group.is_none()));
-        // Alike in nothing, and with nothing known of them.
-        let mut blank = vec![Window { id: 1, ..Window::default() }, Window { id: 2, ..Window::default() }];
-        assert_eq!(group(&mut blank, GroupBy::KMeans).len(), 1, "nothing tells them apart");
-        let mut two = vec![some()[0].clone(), some()[1].clone()];
-        for by in [GroupBy::Dbscan, GroupBy::KMeans] {
-            assert_eq!(group(&mut two, by), [], "{by:?}");
-        }
-    }
-}
+mod tests;

@@ -1,27 +1,43 @@
 //! A group in a sentence: how many windows, how often, which call and whose.
 
-use osd_findings::{Window, WindowGroup};
+use osd_findings::Window;
+use osd_recording::words::plural;
 use std::collections::BTreeMap;
 
 /// Windows come at a pace if the times between them differ by less than this share of their middle.
 const EVEN: f64 = 0.15;
 
-/// The group of these windows, of which there are at least two.
-pub(super) fn describe(id: u32, members: &[&Window]) -> WindowGroup {
-    let start = |w: &&Window| w.start_ns;
-    let first_ns = members.iter().map(start).min().unwrap_or(0);
-    let last_ns = members.iter().map(|w| w.end_ns).max().unwrap_or(0);
-    let every_s = pace(members);
+/// What is said of a group.
+pub(super) struct Said {
+    /// The pattern that most have; empty if none is that of most.
+    pub(super) pattern: String,
+    pub(super) sentence: String,
+    pub(super) first_ns: i64,
+    pub(super) last_ns: i64,
+    /// Seconds from one start to the next, if they come evenly.
+    pub(super) every_s: Option<f64>,
+}
+
+/// The group of these windows of `n_recordings`, of which there is at least one. Those of several recordings have no pace.
+pub(super) fn describe(members: &[&Window], n_recordings: usize) -> Said {
+    let spans: Vec<(i64, i64)> = members.iter().flat_map(|w| times(w)).collect();
+    let first_ns = spans.iter().map(|s| s.0).min().unwrap_or(0);
+    let last_ns = spans.iter().map(|s| s.1).max().unwrap_or(0);
+    let every_s = if n_recordings > 1 { None } else { pace(&spans) };
     let call = common(members, |w| {
         w.syscalls.iter().find(|s| s.share > 0.0 && s.share.is_finite()).map(|s| s.syscall.as_str())
     });
     let thread = common(members, |w| w.threads.first().map(|t| t.comm.as_str()));
     let pattern = common(members, |w| Some(w.pattern.as_str()));
-    let mut sentence = format!("{} windows", members.len());
-    match every_s {
-        Some(every) => sentence += &format!(", every {}", seconds(every)),
-        None => sentence += &format!(" within {}", seconds((last_ns - first_ns) as f64 / 1e9)),
+    let mut sentence = plural(members.len(), "window");
+    if spans.len() > members.len() {
+        sentence += &format!(", {} times", spans.len());
     }
+    sentence += &match (n_recordings, every_s) {
+        (2.., _) => format!(" in {n_recordings} recordings"),
+        (_, Some(every)) => format!(", every {}", seconds(every)),
+        (_, None) => format!(" within {}", seconds((last_ns - first_ns) as f64 / 1e9)),
+    };
     match (call, pattern) {
         (Some((call, all)), _) => sentence += &format!(", {} `{call}`", if all { "all" } else { "most" }),
         (None, Some((pattern, all))) if !pattern.is_empty() => {
@@ -32,17 +48,13 @@ pub(super) fn describe(id: u32, members: &[&Window]) -> WindowGroup {
     if let Some((thread, _)) = thread {
         sentence += &format!(" by {thread}");
     }
-    let strongest = members.iter().max_by(|a, b| a.severity.total_cmp(&b.severity).then(b.id.cmp(&a.id)));
-    WindowGroup {
-        id,
-        windows: members.iter().map(|w| w.id).collect(),
-        exemplar: strongest.map_or(0, |w| w.id),
-        pattern: pattern.map_or_else(String::new, |(p, _)| p.to_owned()),
-        sentence,
-        first_ns,
-        last_ns,
-        every_s,
-    }
+    let pattern = pattern.map_or_else(String::new, |(p, _)| p.to_owned());
+    Said { pattern, sentence, first_ns, last_ns, every_s }
+}
+
+/// When it was: each time, of one that recurs.
+fn times(w: &Window) -> Vec<(i64, i64)> {
+    w.recurs.as_ref().map_or_else(|| vec![(w.start_ns, w.end_ns)], |r| r.spans_ns.clone())
 }
 
 /// What most members have, and whether all do.
@@ -54,8 +66,8 @@ fn common<'a>(members: &[&'a Window], of: impl Fn(&'a Window) -> Option<&'a str>
 }
 
 /// Seconds from one beginning to the next, if there are three or more that come evenly.
-fn pace(members: &[&Window]) -> Option<f64> {
-    let mut starts: Vec<i64> = members.iter().map(|w| w.start_ns).collect();
+fn pace(spans: &[(i64, i64)]) -> Option<f64> {
+    let mut starts: Vec<i64> = spans.iter().map(|s| s.0).collect();
     starts.sort_unstable();
     let mut gaps: Vec<f64> = starts.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e9).collect();
     gaps.sort_by(f64::total_cmp);
