@@ -1,8 +1,6 @@
 //! The command line as a whole: the subcommands, the top of `--help`, and what happens before one
 //! of them runs.
 
-#[cfg(feature = "analyze")]
-use crate::command::analyze;
 #[cfg(feature = "eval")]
 use crate::command::eval;
 #[cfg(feature = "replay")]
@@ -13,6 +11,8 @@ use crate::command::score;
 use crate::command::sql;
 #[cfg(feature = "train")]
 use crate::command::train;
+#[cfg(feature = "analyze")]
+use crate::command::{analyze, cluster, diff};
 use crate::command::{completions, info, man, recover};
 #[cfg(feature = "record")]
 use crate::command::{doctor, record, trigger};
@@ -67,6 +67,12 @@ pub(crate) enum Command {
     /// Play recordings again, at the pace of then or faster.
     #[cfg(feature = "replay")]
     Replay(replay::Args),
+    /// Put the anomalies of many recordings into groups.
+    #[cfg(feature = "analyze")]
+    Cluster(cluster::Args),
+    /// Compare two recordings, or two sets of them.
+    #[cfg(feature = "analyze")]
+    Diff(diff::Args),
     /// Score a recording by a model of normal ones.
     #[cfg(feature = "model")]
     Score(score::Args),
@@ -156,6 +162,10 @@ impl Command {
             Self::Analyze(args) => analyze::run(args),
             #[cfg(feature = "replay")]
             Self::Replay(args) => replay::run(args),
+            #[cfg(feature = "analyze")]
+            Self::Cluster(args) => cluster::run(&args),
+            #[cfg(feature = "analyze")]
+            Self::Diff(args) => diff::run(&args),
             #[cfg(feature = "model")]
             Self::Score(args) => score::run(&args),
             #[cfg(feature = "train")]

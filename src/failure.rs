@@ -61,6 +61,20 @@ impl From<osd_explain::Error> for Failure {
     }
 }
 
+#[cfg(feature = "analyze")]
+impl From<osd_diff::Error> for Failure {
+    fn from(error: osd_diff::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint() }
+    }
+}
+
+#[cfg(feature = "analyze")]
+impl From<osd_scenario::Error> for Failure {
+    fn from(error: osd_scenario::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint() }
+    }
+}
+
 #[cfg(feature = "export")]
 impl From<osd_export::Error> for Failure {
     fn from(error: osd_export::Error) -> Self {

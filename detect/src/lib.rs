@@ -9,6 +9,7 @@
 //! - [`online`] detectors of one metric, point by point;
 //! - [`batch`] detectors of many metrics that learn first;
 //! - [`outlier`] detectors that learn from rows of features, equal to PyOD's;
+//! - [`sequence`] sequences of symbols: what two have in common, which belong together;
 //! - [`combine`] many scores to one, scores to alarms, alarms to windows;
 //! - [`registry`] every detector by its name;
 //! - [`judge`] any of them over the metrics of a recording.
@@ -23,6 +24,7 @@ pub mod judge;
 pub mod online;
 pub mod outlier;
 pub mod registry;
+pub mod sequence;
 pub mod stats;
 
 pub use batch::{plain, residual, scoring};
@@ -30,4 +32,4 @@ pub use combine::{alarm_rate, alarms, ensemble, windows};
 pub use data::{grid, metric, rng, scaler, series};
 pub use online::shape::Shape;
 pub use online::{novelty, stream, watch};
-pub use stats::{histogram, rates, robust, tail, trend};
+pub use stats::{difference, histogram, rates, robust, tail, trend};

@@ -4,6 +4,14 @@
 //! Plain data, no behaviour, so that analysis and report meet in a file and in nothing else. `docs/findings.md` describes the JSON;
 //! [`FINDINGS_VERSION`] changes when the meaning of a field does. Times are UTC nanoseconds, rates are per second.
 
+mod clusters;
+mod diff;
+
+pub use clusters::{CLUSTERS_VERSION, Clustered, Clusters, LabelTable, Member, RecordingGroup};
+pub use diff::{
+    About, Change, Condition, DIFF_VERSION, Diff, NoData, Only, PairedSeries, Side, SideRecording, Verdict,
+};
+
 use serde::{Deserialize, Serialize};
 
 /// Version of the JSON.
@@ -20,6 +28,9 @@ pub struct Findings {
     pub detector: DetectorSummary,
     /// The anomalies, in time order.
     pub windows: Vec<Window>,
+    /// Windows that are alike, in the order of their first.
+    #[serde(default)]
+    pub groups: Vec<WindowGroup>,
     /// The metrics over the recording. The first five are the headline: CPU, memory, network in and out, syscalls.
     pub series: Vec<Series>,
     /// Where events were lost: exact counts, by interval.
@@ -144,6 +155,9 @@ pub struct LabelSpan {
 pub struct Window {
     /// 1, 2, 3 ... in time order.
     pub id: u32,
+    /// The [`WindowGroup`] that it is in; none if it is like no other.
+    #[serde(default)]
+    pub group: Option<u32>,
     /// Start.
     pub start_ns: i64,
     /// End.
@@ -180,6 +194,9 @@ pub struct Window {
     /// It is the first of several alike that come at equal distances; the others have no window of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recurs: Option<Recurrence>,
+    /// The scenario of a library that it is; none if no library was asked, or none is near.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known: Option<Known>,
     /// Rate comparisons made, before correction for their number.
     pub hypotheses: u64,
     /// Seconds of baseline compared with.
@@ -204,6 +221,42 @@ pub struct Recurrence {
     pub every_ns: i64,
     /// Beginnings and ends of all of them, the first included.
     pub spans_ns: Vec<(i64, i64)>,
+}
+
+/// A scenario that is known from before.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Known {
+    /// What people call it.
+    pub name: String,
+    /// The file that it is in.
+    pub file: String,
+    /// How close the window comes to it: the share of its most typical sequence that is the same, 0..=1.
+    pub closeness: f64,
+    /// The thread whose calls they are.
+    pub thread: String,
+    /// How often it was seen before.
+    pub seen: u64,
+}
+
+/// Windows that are alike.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct WindowGroup {
+    /// 1, 2, 3 ... in the order of their first windows.
+    pub id: u32,
+    /// Ids of its windows: at least two, or one that recurs.
+    pub windows: Vec<u32>,
+    /// The one that is nearest to all others.
+    pub exemplar: u32,
+    /// The pattern that most of them have; empty if none is that of most.
+    pub pattern: String,
+    /// One sentence: how many, how often, which call and whose.
+    pub sentence: String,
+    /// Start of the first.
+    pub first_ns: i64,
+    /// End of the last.
+    pub last_ns: i64,
+    /// Seconds from one start to the next, if they come evenly.
+    pub every_s: Option<f64>,
 }
 
 /// A metric inside a window against its baseline.

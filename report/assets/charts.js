@@ -64,8 +64,12 @@ function shadeWindows(drawing, panel) {
     const x = scale.x(w.from);
     const width = Math.max(2, scale.x(w.to) - x);
     const deviates = panel && w.panels.includes(panel.id);
-    el("rect", { class: "window", x, y: 0, width, height }, inner);
-    if (deviates) el("rect", { class: "window deviates", fill: "url(#hatch)", x, y: 0, width, height }, inner);
+    const group = " g" + w.color;
+    el("rect", { class: "window" + group, x, y: 0, width, height }, inner);
+    for (const [from, to] of w.again) {
+      el("rect", { class: "window" + group, x: scale.x(from), y: 0, width: Math.max(2, scale.x(to) - scale.x(from)), height }, inner);
+    }
+    if (deviates) el("rect", { class: "window deviates" + group, x, y: 0, width, height }, inner);
   }
 }
 
@@ -78,7 +82,7 @@ function nameLearning({ inner, scale }) {
 function edges(drawing) {
   const { inner, scale, height } = drawing;
   for (const w of data.windows) {
-    for (const at of [w.from, w.to]) el("line", { class: "edge", x1: scale.x(at), x2: scale.x(at), y1: 0, y2: height }, inner);
+    for (const at of [w.from, w.to]) el("line", { class: "edge g" + w.color, x1: scale.x(at), x2: scale.x(at), y1: 0, y2: height }, inner);
   }
   for (const label of data.labels) {
     for (const at of [label.from, label.to]) {
@@ -290,15 +294,18 @@ function drawLane(lane, choose) {
   end = -Infinity;
   for (const w of data.windows) {
     const [a, b] = [scale.x(w.from), Math.max(scale.x(w.from) + 2, scale.x(w.to))];
+    for (const [from, to] of w.again) {
+      el("rect", { class: "bar g" + w.color, x: scale.x(from), y: height - 3, width: Math.max(2, scale.x(to) - scale.x(from)), height: 3 }, inner);
+    }
     if (b < 0 || a > scale.width) continue;
-    el("rect", { class: "bar", x: a, y: height - 3, width: b - a, height: 3 }, inner);
+    el("rect", { class: "bar g" + w.color, x: a, y: height - 3, width: b - a, height: 3 }, inner);
     const width = 12 + 8 * String(w.id).length;
     const middle = (Math.max(0, a) + Math.min(scale.width, b)) / 2;
     // Where windows are close, a number makes way to the right, by less than its own width.
     const x = Math.max(end + 1, Math.min(scale.width - width, Math.max(0, middle - width / 2)));
     if (x > middle + width / 2 || x + width > scale.width) continue;
     end = x + width;
-    const chip = el("g", { class: "chip" }, inner);
+    const chip = el("g", { class: "chip g" + w.color }, inner);
     el("title", {}, chip, `Window ${w.id}: ${w.pattern}`);
     el("rect", { x, y: rows + 2, width, height: 18 }, chip);
     el("text", { x: x + width / 2, y: rows + 15.5, "text-anchor": "middle" }, chip, w.id);

@@ -4,7 +4,7 @@
 
 use crate::draw::paint;
 use crate::picture;
-use crate::view::{CALL_COLUMNS, Card, Panel, View, thin};
+use crate::view::{CALL_COLUMNS, Card, Difference, Panel, View, thin};
 use crate::words::escape;
 use crate::words::units;
 use osd_findings::Findings;
@@ -27,22 +27,83 @@ pub(crate) fn page(view: &View, findings: &Findings) -> String {
         (None, _) => "in time order",
     };
     fill(SKELETON, |name| match name {
+        "what" => "incident report".into(),
+        "chips" => chips(view),
+        "windows_title" => "Windows".into(),
+        "figures" => figures(view),
+        "static" => paint::svg(&charts.scene, picture::WIDTH as u32, charts.height as u32, &title),
+        "groups" => groups(view),
+        "windows_note" => escape(note),
+        "windows" => windows(view),
+        "data" => in_script(&data(view, findings.recording.interval_ns as f64 / 1e9)),
+        name => of_every_page(view, name),
+    })
+}
+
+/// The page of a comparison: the same skeleton, with a table in the place of windows.
+pub(crate) fn comparison(d: &Difference) -> String {
+    let view = &d.view;
+    let charts = picture::both(d);
+    let note = match (d.rows.len(), d.left_out) {
+        (0, _) => "nothing".to_owned(),
+        (_, 0) => "by kind, the most telling first".to_owned(),
+        (_, n) => format!("by kind, the most telling first; {n} more in diff.json"),
+    };
+    // Two lines a panel, of which a reader wants to know where they part: intervals are as far apart as points.
+    let interval =
+        view.panels.iter().flat_map(|p| &p.lines).find_map(|l| Some(l.points.get(1)?.0 - l.points.first()?.0));
+    fill(SKELETON, |name| match name {
+        "what" => "comparison".into(),
+        "figures" => view.panels.iter().fold(String::new(), |mut out, panel| {
+            panel_figure(&mut out, view, panel);
+            out
+        }),
+        "static" => paint::svg(&charts.scene, picture::WIDTH as u32, charts.height as u32, "Metrics of both sides"),
+        "windows_title" => "What differs".into(),
+        "windows_note" => escape(&note),
+        "windows" => changes(d),
+        "data" => in_script(&data(view, interval.unwrap_or(0.1))),
+        name => of_every_page(view, name),
+    })
+}
+
+fn of_every_page(view: &View, name: &str) -> String {
+    match name {
         "title" => escape(&view.title),
         "css" => CSS.trim_end().into(),
         "when" => escape(&view.when),
         "origin" => escape(&view.origin),
         "verdict" => escape(&view.verdict),
         "tiles" => tiles(view),
-        "chips" => chips(view),
-        "figures" => figures(view),
-        "static" => paint::svg(&charts.scene, picture::WIDTH as u32, charts.height as u32, &title),
-        "windows_note" => escape(note),
-        "windows" => windows(view),
         "notes" => notes(view),
-        "data" => in_script(&data(view, findings)),
         "script" => SCRIPTS.concat(),
         _ => String::new(),
-    })
+    }
+}
+
+fn changes(d: &Difference) -> String {
+    if d.rows.is_empty() {
+        return format!("<p class=\"none\">{}</p>", escape(&d.view.verdict));
+    }
+    let mut out = String::from("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"What differs\">");
+    for rows in d.rows.chunk_by(|a, b| a.about == b.about) {
+        let _ = write!(
+            out,
+            "<table class=\"changes\"><thead><tr><th scope=\"col\">{}</th><th scope=\"col\">number</th><th \
+             scope=\"col\">before</th><th scope=\"col\">after</th><th scope=\"col\">after / before [95 %]</th><th scope=\"col\">p, \
+             corrected</th></tr></thead><tbody>",
+            rows[0].about
+        );
+        for row in rows {
+            let _ = write!(out, "<tr><th scope=\"row\">{}</th>", escape(&row.name));
+            for cell in [&row.quantity, &row.before, &row.after, &row.ratio, &row.p] {
+                let _ = write!(out, "<td>{}</td>", escape(cell));
+            }
+            out.push_str("</tr>");
+        }
+        out.push_str("</tbody></table>\n");
+    }
+    out + "</div>"
 }
 
 /// `skeleton` with each `{{name}}` replaced, in one pass: what is filled in is not looked at again.
@@ -77,8 +138,9 @@ fn chips(view: &View) -> String {
         let (id, pattern) = (card.id, escape(&crate::words::clean(&card.pattern, 28)));
         let _ = write!(
             out,
-            "<button type=\"button\" data-window=\"{id}\" aria-label=\"Zoom to window {id}: {pattern}\">\
-             <span class=\"number\">{id}</span> {pattern}</button>"
+            "<button type=\"button\" class=\"g{}\" data-window=\"{id}\" aria-label=\"Zoom to window {id}: {pattern}\">\
+             <span class=\"number\">{id}</span> {pattern}</button>",
+            card.color
         );
         out
     })
@@ -143,6 +205,42 @@ fn panel_figure(out: &mut String, view: &View, panel: &Panel) {
     );
 }
 
+fn groups(view: &View) -> String {
+    if view.groups.is_empty() {
+        return String::new();
+    }
+    let more = match view.groups_left_out {
+        0 => String::new(),
+        n => format!("; {n} more in findings.json"),
+    };
+    let mut out = format!(
+        "<section id=\"groups\" aria-label=\"Groups of windows\">\n<h2>Groups <small>windows that are alike{more}</small></h2>\n"
+    );
+    for group in &view.groups {
+        let windows = group.windows.iter().fold(String::new(), |mut out, (id, has_card)| {
+            let _ = match has_card {
+                true => write!(
+                    out,
+                    "<button type=\"button\" data-window=\"{id}\" aria-label=\"Zoom to window {id}\"><span \
+                     class=\"number\">{id}</span></button>"
+                ),
+                false => write!(out, "<span>{id}</span>"),
+            };
+            out
+        });
+        let _ = writeln!(
+            out,
+            "<div class=\"group g{}\"><b class=\"number\">{}</b><p>{}</p><div class=\"members\">{windows}</div><small>{}</small></div>",
+            group.color,
+            escape(&group.name),
+            escape(&group.sentence),
+            escape(&group.exemplar)
+        );
+    }
+    out.push_str("</section>\n");
+    out
+}
+
 fn windows(view: &View) -> String {
     if view.cards.is_empty() {
         return format!("<p class=\"none\">{}</p>", escape(&view.verdict));
@@ -155,9 +253,10 @@ fn windows(view: &View) -> String {
 fn article(card: &Card) -> String {
     let id = card.id;
     let mut out = format!(
-        "<article id=\"window-{id}\"><header><span class=\"number\">{id}</span><h3>{}</h3>\
+        "<article id=\"window-{id}\" class=\"g{}\"><header><span class=\"number\">{id}</span><h3>{}</h3>\
          <button type=\"button\" class=\"show\" data-window=\"{id}\">Show in charts</button><p>{} · {}</p></header>\n\
          <p class=\"sentence\">{}</p>\n",
+        card.color,
         escape(&card.pattern),
         escape(&card.when),
         escape(&card.strength),
@@ -262,7 +361,7 @@ fn millis(at_s: f64) -> Value {
     json!((at_s * 1e3).round() / 1e3)
 }
 
-fn data(view: &View, findings: &Findings) -> Value {
+fn data(view: &View, interval_s: f64) -> Value {
     // Most series share their times: each set is embedded once.
     let mut times: Vec<Value> = Vec::new();
     let mut panels = Vec::new();
@@ -286,7 +385,10 @@ fn data(view: &View, findings: &Findings) -> Value {
     let all: Vec<&Panel> = view.panels.iter().chain([&view.runq]).collect();
     let windows = view.cards.iter().map(|card| {
         let ids: Vec<&str> = all.iter().filter(|p| view.deviates(p, card)).map(|p| p.id.as_str()).collect();
-        json!({ "id": card.id, "from": card.from_s, "to": card.to_s, "pattern": card.pattern, "panels": ids })
+        json!({
+            "id": card.id, "from": card.from_s, "to": card.to_s, "pattern": card.pattern, "panels": ids,
+            "color": card.color, "again": card.again_s,
+        })
     });
     let labels = view.labels.iter().map(|l| json!({ "from": l.from_s, "to": l.to_s, "name": l.name, "note": l.note }));
     let losses = view.losses.iter().map(|l| json!({ "from": l.from_s, "to": l.to_s, "kept": l.kept, "text": l.text }));
@@ -294,7 +396,7 @@ fn data(view: &View, findings: &Findings) -> Value {
     let rows = heat.per_s.iter().map(|row| row.iter().map(|v| short(*v)).collect::<Vec<_>>());
     json!({
         "span": view.span_s,
-        "interval": findings.recording.interval_ns as f64 / 1e9,
+        "interval": interval_s,
         "warm_up": view.warm_up_s,
         "axis_below": view.panels.last().map(|p| p.id.as_str()),
         "times": times,

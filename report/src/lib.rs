@@ -15,8 +15,9 @@ mod view;
 mod words;
 
 pub use picture::{Learning, learning_png};
+pub use view::{ChangeRow, about, change_row};
 
-use osd_findings::Findings;
+use osd_findings::{Diff, Findings};
 use osd_recording::output::{self, OutputFile};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -87,14 +88,42 @@ impl Error {
 /// # Errors
 /// [`Error::Exists`] if a file is there, also one that came meanwhile, and `options.force` is not set; [`Error::Output`], [`Error::Write`].
 pub fn write(dir: &Path, findings: &Findings, options: &Options) -> Result<Vec<PathBuf>, Error> {
-    let names = ["index.html", "incident.png", "incident.svg", "findings.json"];
-    let paths = names.map(|name| dir.join(name));
     let mut json = serde_json::to_vec_pretty(findings)?;
     json.push(b'\n');
-    let contents = [html(findings).into_bytes(), png(findings), svg(findings).into_bytes(), json];
+    let contents = [
+        ("index.html", html(findings).into_bytes()),
+        ("incident.png", png(findings)),
+        ("incident.svg", svg(findings).into_bytes()),
+        ("findings.json", json),
+    ];
+    write_all(dir, contents, options)
+}
+
+/// Writes `index.html`, `diff.png`, `diff.svg` and `diff.json` into `dir`, likewise.
+///
+/// # Errors
+/// As [`write`].
+pub fn write_diff(dir: &Path, diff: &Diff, options: &Options) -> Result<Vec<PathBuf>, Error> {
+    let mut json = serde_json::to_vec_pretty(diff)?;
+    json.push(b'\n');
+    let view = view::Difference::new(diff);
+    let page = picture::comparison(&view);
+    let (width, height) = (picture::WIDTH as u32, page.height as u32);
+    let title = format!("{}. {}", view.view.title, view.view.verdict);
+    let contents = [
+        ("index.html", html::comparison(&view).into_bytes()),
+        ("diff.png", draw::paint::png(&page.scene, width, height)),
+        ("diff.svg", draw::paint::svg(&page.scene, width, height, &title).into_bytes()),
+        ("diff.json", json),
+    ];
+    write_all(dir, contents, options)
+}
+
+fn write_all(dir: &Path, contents: [(&str, Vec<u8>); 4], options: &Options) -> Result<Vec<PathBuf>, Error> {
+    let paths = contents.each_ref().map(|(name, _)| dir.join(name));
     output::folder(dir)?;
     let mut files = Vec::new();
-    for (path, content) in paths.iter().zip(contents) {
+    for (path, (_, content)) in paths.iter().zip(contents) {
         let mut file = OutputFile::create(path, options.force)?;
         file.write_all(&content).map_err(|source| Error::Write { path: path.clone(), source })?;
         files.push(file);

@@ -66,6 +66,7 @@ pub fn incident() -> Findings {
         values,
     });
     Findings {
+        groups: vec![],
         findings_version: FINDINGS_VERSION,
         recording: RecordingSummary {
             path: "run.parquet".into(),
@@ -282,7 +283,7 @@ fn windows() -> Vec<Window> {
     vec![fsync, burn, leak]
 }
 
-/// `n` windows, evenly spread, each a copy of one of [`incident`]'s.
+/// `n` windows, evenly spread, each a copy of one of [`incident`]'s, in a group with its like.
 pub fn many_windows(n: u32) -> Findings {
     let mut findings = incident();
     let models = findings.windows.clone();
@@ -291,9 +292,25 @@ pub fn many_windows(n: u32) -> Findings {
             let start = 16.0 + 100.0 / f64::from(n) * f64::from(i);
             let severity = 1.5 + f64::from(i * 7 % 11);
             let model = models[i as usize % 3].clone();
-            Window { id: i + 1, start_ns: at(start), end_ns: at(start + 2.0), severity, ..model }
+            let group = Some(i % 3 + 1);
+            Window { id: i + 1, group, start_ns: at(start), end_ns: at(start + 2.0), severity, ..model }
         })
         .collect();
+    let group = |id: u32| {
+        let own: Vec<&Window> = findings.windows.iter().filter(|w| w.group == Some(id)).collect();
+        let first = own.first()?;
+        Some(WindowGroup {
+            id,
+            windows: own.iter().map(|w| w.id).collect(),
+            exemplar: first.id,
+            pattern: first.pattern.clone(),
+            sentence: format!("{} windows, every 15 s, all `{}` by redis-server", own.len(), first.syscalls[0].syscall),
+            first_ns: first.start_ns,
+            last_ns: own.last()?.end_ns,
+            every_s: Some(15.0),
+        })
+    };
+    findings.groups = (1..=3).filter_map(group).filter(|g| g.windows.len() > 1).collect();
     findings
 }
 
@@ -348,7 +365,16 @@ pub fn hostile() -> Findings {
     }
     findings.series[0].values[500] = Some(f64::NAN);
     findings.series[0].values[501] = Some(f64::INFINITY);
+    findings.groups = vec![WindowGroup {
+        id: 1,
+        windows: vec![1, 2, 3],
+        exemplar: 2,
+        pattern: long.clone(),
+        sentence: long.clone(),
+        ..WindowGroup::default()
+    }];
     for window in &mut findings.windows {
+        window.group = Some(1);
         window.pattern = long.clone();
         window.sentence = long.clone();
         window.details = vec![long.clone(); 3];
@@ -365,4 +391,67 @@ pub fn hostile() -> Findings {
         }
     }
     findings
+}
+
+/// Two sides of which CPU and one call differ: [`incident`]'s metrics, and the same with more of both.
+pub fn comparison() -> Diff {
+    let findings = incident();
+    let start = findings.recording.started_ns;
+    let points = |s: &Series, factor: f64| -> Vec<(f64, Option<f64>)> {
+        let at = s.ts_ns.iter().map(|ts| (ts - start) as f64 / 1e9);
+        at.zip(&s.values).map(|(at, v)| (at, v.map(|v| v * factor))).collect()
+    };
+    let series = findings.series.iter().map(|s| PairedSeries {
+        metric: s.metric.clone(),
+        title: s.title.clone(),
+        unit: s.unit.clone(),
+        before: points(s, 1.0),
+        after: points(s, if s.metric == "cpu" { 1.6 } else { 1.02 }),
+    });
+    let change = |about, name: &str, quantity: &str, unit: &str, before: f64, after: f64| Change {
+        about,
+        name: name.into(),
+        quantity: quantity.into(),
+        unit: unit.into(),
+        before,
+        after,
+        ratio: Ratio { value: after / before, low: after / before * 0.9, high: after / before * 1.1 },
+        p_value: 1e-9,
+        p_adjusted: 2e-7,
+        superiority: Some(0.97),
+        smallest: 0.15,
+        weight: 0.4,
+    };
+    let side = |path: &str| Side {
+        recordings: vec![SideRecording {
+            path: path.into(),
+            recording_id: path.into(),
+            hostname: "cache-03".into(),
+            target: "redis-server".into(),
+            started_ns: start,
+            seconds: 119.0,
+        }],
+    };
+    Diff {
+        diff_version: DIFF_VERSION,
+        verdict: Verdict::Differs,
+        sentence:
+            "3 of 214 numbers differ: `fdatasync` 2 310 calls/s instead of 0.90 calls/s, and cpu 0.67 cores instead of \
+                   0.42 cores"
+                .into(),
+        before: side("everysec.parquet"),
+        after: side("always.parquet"),
+        threshold: 0.1,
+        level: 0.05,
+        comparisons: 214,
+        smallest: Some(0.18),
+        differences: vec![
+            change(About::Call, "fdatasync", "rate", "calls/s", 0.9, 2310.0),
+            change(About::Call, "fdatasync", "p99", "s", 1.8e-3, 4.7e-3),
+            change(About::Metric, "cpu", "median", "cores", 0.42, 0.67),
+        ],
+        series: series.collect(),
+        notes: vec!["one recording a side".into()],
+        ..Diff::default()
+    }
 }

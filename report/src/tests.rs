@@ -171,6 +171,42 @@ fn strongest_windows_are_kept_and_the_rest_counted() {
 }
 
 #[test]
+fn windows_of_a_group_share_a_colour_and_a_group_has_a_card() {
+    let findings = sample::many_windows(9);
+    let view = View::new(&findings);
+    assert_eq!(view.cards.iter().map(|c| c.color).collect::<Vec<_>>(), [1, 2, 3, 1, 2, 3, 1, 2, 3]);
+    assert!(view.cards[3].strength.ends_with(", group 1 of 3 windows"), "{}", view.cards[3].strength);
+    assert_eq!(view.groups.len(), 3);
+    let page = html(&findings);
+    assert!(page.matches("<div class=\"group g").count() == 3 && page.matches("class=\"g2\"").count() >= 6);
+    for id in [2, 5, 8] {
+        assert!(page.contains(&format!("<article id=\"window-{id}\" class=\"g2\">")), "{id}");
+    }
+    // In the picture, too: the sentence of a group, and its colour.
+    let picture = svg(&findings);
+    assert!(picture.contains("Group 2") && picture.contains("3 windows, every 15 s"), "no group is drawn");
+    // The seventh group has the first one's colour again, and a window in none has none.
+    let mut one = findings.clone();
+    one.windows.truncate(1);
+    one.windows[0].group = None;
+    one.groups.clear();
+    assert_eq!(View::new(&one).cards[0].color, 0);
+    assert!(!html(&one).contains("id=\"groups\""));
+}
+
+#[test]
+fn groups_without_a_window_on_the_page_are_counted() {
+    let mut findings = sample::many_windows(3 * MAX_WINDOWS as u32);
+    for w in findings.windows.iter_mut().filter(|w| w.group == Some(3)) {
+        w.severity = 1.0;
+    }
+    let view = View::new(&findings);
+    assert_eq!((view.groups.len(), view.groups_left_out), (2, 1));
+    assert!(html(&findings).contains("windows that are alike; 1 more in findings.json"));
+    assert!(view.groups[0].windows.iter().any(|(_, has_card)| !has_card), "not all fit on the page");
+}
+
+#[test]
 fn hostile_strings_stay_text() {
     let findings = sample::hostile();
     let (page, picture) = (html(&findings), svg(&findings));

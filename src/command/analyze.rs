@@ -8,6 +8,7 @@ use osd_detect::registry;
 use osd_explain::Config;
 use osd_findings::{Findings, Window};
 use osd_recording::Recording;
+use osd_scenario::Library;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -35,6 +36,12 @@ pub(crate) struct Args {
     /// Judge by this detector. `list` prints all of them.
     #[arg(long, value_name = "NAME", default_value = registry::DEFAULT, conflicts_with = "model")]
     detector: String,
+    /// How windows that are alike become groups.
+    #[arg(long, value_enum, default_value = "dbscan")]
+    group_by: GroupBy,
+    /// Name windows by the scenarios in this folder (`osd cluster --learn`) where they recur.
+    #[arg(long, value_name = "DIR")]
+    scenarios: Option<PathBuf>,
     /// How many false windows are allowed in what time, such as 1/h, 2/d or 0.1/h.
     #[arg(long, value_name = "N/TIME", default_value = "1/h", value_parser = format::parse_rate)]
     false_alarms: f64,
@@ -55,8 +62,30 @@ const EXAMPLES: &str = "EXAMPLES:
   osd analyze run.parquet -o incident           ... in the folder `incident`
   osd analyze run.parquet --model model/ --report   judged by a model of normal runs
   osd analyze run.parquet --detector ensemble   judged by many metrics at once; --detector list
+  osd analyze run.parquet --scenarios known/    what of it is known from before, and how close it comes
   osd analyze run.parquet --format json | jq '.windows[].sentence'
   osd analyze run.parquet --from 30s --to 2m --false-alarms 1/d";
+
+/// Ways to put windows into groups.
+#[derive(Clone, Copy, clap::ValueEnum)]
+pub(crate) enum GroupBy {
+    /// Those that a chain of like ones links.
+    Dbscan,
+    /// Those near one of some centres, as many as tell them apart best.
+    Kmeans,
+    /// No groups.
+    Off,
+}
+
+impl From<GroupBy> for osd_explain::GroupBy {
+    fn from(by: GroupBy) -> Self {
+        match by {
+            GroupBy::Dbscan => Self::Dbscan,
+            GroupBy::Kmeans => Self::KMeans,
+            GroupBy::Off => Self::Off,
+        }
+    }
+}
 
 /// Output formats.
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -87,8 +116,15 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         range: range(&args, &recording)?,
         model,
         detector: Some(detector),
+        group_by: args.group_by.into(),
     };
-    let findings = osd_explain::analyze(&recording, &config)?;
+    // Before the work: a library that cannot be read is no reason to wait.
+    let library = args.scenarios.as_deref().map(Library::read).transpose()?;
+    let mut findings = osd_explain::analyze(&recording, &config)?;
+    if let Some(library) = &library {
+        let sequences = osd_scenario::read(&recording, &findings)?;
+        osd_scenario::name(&mut findings, &sequences, library);
+    }
     if let Some(dir) = args.output.clone().map(Some).or(args.report) {
         let dir = dir.unwrap_or_else(|| default_dir(&file));
         let options = osd_report::Options { force: args.force };
@@ -179,7 +215,13 @@ fn words(findings: &Findings) -> Vec<String> {
     let span = format::duration(u64::try_from(r.ended_ns.saturating_sub(r.started_ns)).unwrap_or(0));
     let windows = match findings.windows.len() {
         0 => "nothing unusual".to_owned(),
-        n => plural(n, "window"),
+        n if findings.groups.is_empty() => plural(n, "window"),
+        n => {
+            // What is alike is one thing to look at.
+            let alone = findings.windows.iter().filter(|w| w.group.is_none()).count();
+            let alone = if alone == 0 { String::new() } else { format!(" and {alone} like no other") };
+            format!("{}, {}{alone},", plural(n, "window"), plural(findings.groups.len(), "group"))
+        }
     };
     let mut out = vec![format!(
         "{windows} in {span} of {} ({}, {} per hour allowed)",
@@ -191,10 +233,21 @@ fn words(findings: &Findings) -> Vec<String> {
         out.push(String::new());
         describe(&mut out, window, r.started_ns);
     }
+    if !findings.groups.is_empty() {
+        out.push(String::new());
+    }
+    for group in &findings.groups {
+        let ids: Vec<String> = group.windows.iter().map(|id| format!("#{id}")).collect();
+        out.push(format!("group {}: {} ({})", group.id, group.sentence, ids.join(" ")));
+    }
     for note in &findings.detector.notes {
         out.extend([String::new(), format!("note: {note}")]);
     }
     out
+}
+
+fn times(n: u64) -> String {
+    plural(n, "time")
 }
 
 fn describe(out: &mut Vec<String>, w: &Window, started_ns: i64) {
@@ -211,6 +264,15 @@ fn describe(out: &mut Vec<String>, w: &Window, started_ns: i64) {
         (w.confidence * 100.0).min(100.0)
     ));
     out.push(format!("  {}", w.sentence));
+    if let Some(known) = &w.known {
+        let close = format::percent(known.closeness);
+        out.push(format!(
+            "  known: {} ({close} alike, by {}; seen {} before)",
+            known.name,
+            known.thread,
+            times(known.seen)
+        ));
+    }
     out.extend(w.details.iter().map(|detail| format!("  - {detail}")));
     if !w.sequence.is_empty() {
         out.push(format!("  first calls of {}:", w.sequence_thread));

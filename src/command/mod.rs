@@ -4,7 +4,11 @@
 pub(crate) mod alarms;
 #[cfg(feature = "analyze")]
 pub(crate) mod analyze;
+#[cfg(feature = "analyze")]
+pub(crate) mod cluster;
 pub(crate) mod completions;
+#[cfg(feature = "analyze")]
+pub(crate) mod diff;
 #[cfg(feature = "record")]
 pub(crate) mod doctor;
 #[cfg(feature = "eval")]

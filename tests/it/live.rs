@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-fn workload() -> Option<PathBuf> {
+pub(crate) fn workload() -> Option<PathBuf> {
     let path = std::env::var_os("OSD_WORKLOAD").map(PathBuf::from).filter(|p| p.exists());
     if path.is_none() {
         assert!(std::env::var_os("CI").is_none(), "OSD_WORKLOAD names no program; `make test` builds and names it");
@@ -109,28 +109,23 @@ fn the_stated_rate_of_false_alarms_is_met_live_within_a_factor_of_two() {
 }
 
 /// A redis server of our own on loopback, ended when dropped.
-struct Redis {
-    child: Child,
+pub(crate) struct Redis {
+    pub(crate) child: Child,
     port: u16,
 }
 
 impl Redis {
     fn start(dir: &Path) -> Option<Self> {
+        Self::with(dir, &["--appendonly", "no"])
+    }
+
+    /// A server with these settings, if redis is installed.
+    pub(crate) fn with(dir: &Path, settings: &[&str]) -> Option<Self> {
         // The kernel picks a free port; redis gets it a moment later.
         let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let spawned = Command::new("redis-server")
-            .args([
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--appendonly",
-                "no",
-                "--daemonize",
-                "no",
-                "--port",
-                &port.to_string(),
-            ])
+            .args(["--bind", "127.0.0.1", "--save", "", "--daemonize", "no", "--port", &port.to_string()])
+            .args(settings)
             .current_dir(dir)
             .stdout(Stdio::null())
             .spawn();
@@ -148,7 +143,7 @@ impl Redis {
     }
 
     /// Three clients, a request each every 2 ms, until `stop`.
-    fn load(&self, stop: &Arc<AtomicBool>) -> Vec<std::thread::JoinHandle<()>> {
+    pub(crate) fn load(&self, stop: &Arc<AtomicBool>) -> Vec<std::thread::JoinHandle<()>> {
         let port = self.port;
         let client = |seed: usize| {
             let stop = Arc::clone(stop);

@@ -90,6 +90,32 @@ fn every_figure_is_drawn_without_a_word_on_the_console() {
 }
 
 #[test]
+fn a_comparison_draws_both_sides_of_every_metric_on_one_axis() {
+    let Some(browser) = chromium() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let diff = sample::comparison();
+    osd_report::write_diff(dir.path(), &diff, &Options::default()).unwrap();
+    let dom = dom(&browser, dir.path(), &file(dir.path(), "index.html"));
+    for i in 1..=diff.series.len() {
+        let start = format!("id=\"fig-metric-{i}\"");
+        assert_eq!(attribute(&dom, &start, "data-drawn"), Some("true"), "{i}");
+        let figure = dom.split_once(&start).unwrap().1.split_once("</figure>").unwrap().0;
+        // A gap breaks each of the two lines.
+        assert_eq!(figure.matches("<path class=\"line line-0").count(), 2, "{i}");
+        assert_eq!(figure.matches("<path class=\"line line-1").count(), 2, "{i}");
+        assert!(figure.contains("before") && figure.contains("after"), "{i}");
+    }
+    assert!(dom.contains("<th scope=\"row\">fdatasync</th>") && dom.contains("What differs"));
+    for (name, wanted) in [("data-ready", "true"), ("data-overflow", "false")] {
+        assert_eq!(attribute(&dom, "<html", name), Some(wanted), "{name}");
+    }
+    assert_eq!(attribute(&dom, "<html", "data-error"), None);
+    // Nothing to compare is a page, too.
+    let empty = tempfile::tempdir().unwrap();
+    osd_report::write_diff(empty.path(), &Default::default(), &Options::default()).unwrap();
+}
+
+#[test]
 fn address_zooms_the_time_axis() {
     let Some(browser) = chromium() else { return };
     let dir = tempfile::tempdir().unwrap();

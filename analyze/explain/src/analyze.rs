@@ -2,7 +2,7 @@
 
 use crate::compare::Context;
 use crate::evidence::{Bin, Events, Latency};
-use crate::{Config, Result, find, recurring, window};
+use crate::{Config, Result, find, group, recurring, window};
 use osd_findings::{FINDINGS_VERSION, Findings, Heatmap, HeatmapRow, LabelSpan, LossSpan, RecordingSummary, Series};
 use osd_recording::{Kind, Recording};
 use osd_signals::calls::CallSeries;
@@ -58,6 +58,7 @@ pub fn analyze(recording: &Recording, config: &Config) -> Result<Findings> {
         }
     }
     recurring::fold(&mut findings.windows);
+    findings.groups = group::group(&mut findings.windows, config.group_by);
     findings.series.extend(found.series);
     if n_event_rows == 0 && table.n_syscalls > 0 {
         findings.detector.notes.push(

@@ -1,5 +1,6 @@
 //! What decides the findings, beside the recording.
 
+use crate::group::GroupBy;
 use osd_detect::detector::Entry;
 use osd_model::Model;
 use std::ops::Range;
@@ -15,10 +16,12 @@ pub struct Config {
     pub model: Option<Model>,
     /// A detector of the registry that judges all metrics, instead of the streaming one and of a model.
     pub detector: Option<&'static Entry>,
+    /// How windows that are alike become groups.
+    pub group_by: GroupBy,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { false_alarms_per_hour: 1.0, range: None, model: None, detector: None }
+        Self { false_alarms_per_hour: 1.0, range: None, model: None, detector: None, group_by: GroupBy::default() }
     }
 }

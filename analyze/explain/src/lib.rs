@@ -5,7 +5,7 @@
 //! [`osd_findings::Findings`], byte for byte.
 //!
 //! From the bottom up: `config` → `evidence` (what the rows say of each window) → `compare` (with the baseline) →
-//! `pattern` (what that looks like) → `words` → `find` (where the windows are) and `window` (one, explained) →
+//! `pattern` (what that looks like) → `words` → `find` (where the windows are), `window` (one, explained) and `group` (which are alike) →
 //! [`analyze`].
 
 mod analyze;
@@ -14,12 +14,13 @@ mod config;
 mod error;
 mod evidence;
 mod find;
+mod group;
 mod pattern;
 mod recurring;
-
 mod window;
 mod words;
 
 pub use analyze::analyze;
 pub use config::Config;
 pub use error::{Error, Result};
+pub use group::{GroupBy, across};

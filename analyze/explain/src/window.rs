@@ -66,6 +66,7 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
     let hours = grid.seconds(grid.len) / 3_600.0;
     let mut window = Window {
         id: index as u32 + 1,
+        group: None,
         start_ns: span.start,
         end_ns: span.end,
         metric: primary.name().into(),
@@ -83,6 +84,7 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
         sequence_thread: busiest.map_or_else(String::new, |(t, calls)| context.thread(t, calls, &frame)),
         reason,
         recurs: None,
+        known: None,
         hypotheses,
         baseline_s: frame.outside_s,
     };

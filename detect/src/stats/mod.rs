@@ -1,7 +1,8 @@
 //! Statistics that know nothing of detectors: [`robust`] location and scale, the upper [`tail`] of
-//! a distribution, [`rates`] of events compared, [`histogram`]s of
+//! a distribution, [`rates`] of events compared, [`difference`]s of runs, [`histogram`]s of
 //! durations, [`trend`]s.
 
+pub mod difference;
 pub mod histogram;
 pub(crate) mod matrix;
 pub mod rates;

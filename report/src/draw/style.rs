@@ -21,6 +21,24 @@ pub(crate) const WINDOW: Color = (148, 92, 0, 1.0);
 /// Its tint over a metric that does not deviate; twice over one that does.
 pub(crate) const WINDOW_TINT: Color = (240, 176, 30, 0.14);
 
+/// The same by group: 0 is a window that is like no other. White on each has a contrast of 4.5 at least.
+pub(crate) const fn window_color(group: usize) -> Color {
+    match group {
+        0 => WINDOW,
+        1 => (172, 30, 68, 1.0),
+        2 => (0, 96, 156, 1.0),
+        3 => (0, 108, 80, 1.0),
+        4 => (118, 54, 150, 1.0),
+        5 => (84, 92, 104, 1.0),
+        _ => (162, 34, 134, 1.0),
+    }
+}
+
+/// The tint of windows of a group.
+pub(crate) const fn window_tint(group: usize) -> Color {
+    if group == 0 { WINDOW_TINT } else { faded(window_color(group), 0.10) }
+}
+
 /// `color` at another opacity.
 pub(crate) const fn faded(color: Color, opacity: f64) -> Color {
     (color.0, color.1, color.2, opacity)

@@ -3,7 +3,7 @@
 use super::layout::{MARGIN, WIDTH};
 use crate::draw::Font;
 use crate::draw::Scene;
-use crate::draw::style::{BLUE, GRID, INK, MUTED, RULE, VERMILLION, WASH, WINDOW, faded};
+use crate::draw::style::{BLUE, GRID, INK, MUTED, RULE, VERMILLION, WASH, faded, window_color};
 use crate::view::View;
 use crate::view::{CALL_COLUMNS, Card};
 
@@ -66,7 +66,7 @@ fn boxed(scene: &mut Scene, card: &Card, x: f64, top: f64, width: f64) -> f64 {
     }
     let bottom = y + 12.0;
     scene.frame(x, top, width, bottom - top, RULE);
-    scene.rect(x, top, 4.0, bottom - top, WINDOW);
+    scene.rect(x, top, 4.0, bottom - top, window_color(card.color));
     scene.shapes.append(&mut content.shapes);
     bottom
 }
@@ -74,7 +74,7 @@ fn boxed(scene: &mut Scene, card: &Card, x: f64, top: f64, width: f64) -> f64 {
 fn heading(scene: &mut Scene, card: &Card, x: f64, top: f64, width: f64) -> f64 {
     let number = card.id.to_string();
     let chip = (HEAD.width(&number) + 16.0).max(28.0);
-    scene.rect(x, top, chip, 26.0, WINDOW);
+    scene.rect(x, top, chip, 26.0, window_color(card.color));
     scene.text_middle(x + chip / 2.0, top + 19.0, number, HEAD, (255, 255, 255, 1.0));
     let right = format!("{}  ·  {}", card.when, card.strength);
     let room = width - chip - 12.0;

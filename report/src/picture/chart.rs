@@ -3,7 +3,9 @@
 use super::layout::{LEFT, MARGIN, RIGHT, TimeAxis, WIDTH};
 use crate::draw::Font;
 use crate::draw::Scene;
-use crate::draw::style::{GREEN, GRID, INK, LINES, MUTED, PURPLE, RULE, VERMILLION, WASH, WINDOW, WINDOW_TINT, faded};
+use crate::draw::style::{
+    GREEN, GRID, INK, LINES, MUTED, PURPLE, RULE, VERMILLION, WASH, faded, window_color, window_tint,
+};
 use crate::view::runs;
 use crate::view::{Panel, View};
 use crate::words::units;
@@ -104,10 +106,15 @@ fn backdrop(scene: &mut Scene, view: &View, panel: Option<&Panel>, axis: TimeAxi
     }
     for card in &view.cards {
         let (from, to) = (axis.x(card.from_s), axis.x(card.to_s).max(axis.x(card.from_s) + 2.0));
-        scene.rect(from, top, to - from, bottom - top + 12.0, WINDOW_TINT);
+        let tint = window_tint(card.color);
+        scene.rect(from, top, to - from, bottom - top + 12.0, tint);
+        for (from, to) in &card.again_s {
+            let from = axis.x(*from);
+            scene.rect(from, top, (axis.x(*to) - from).max(2.0), bottom - top + 12.0, tint);
+        }
         if panel.is_some_and(|panel| view.deviates(panel, card)) {
-            scene.rect(from, plot, to - from, bottom - plot, WINDOW_TINT);
-            scene.hatch(from, plot, to - from, bottom - plot, 9.0, faded(WINDOW, 0.22));
+            scene.rect(from, plot, to - from, bottom - plot, tint);
+            scene.hatch(from, plot, to - from, bottom - plot, 9.0, faded(window_color(card.color), 0.22));
         }
     }
 }
@@ -115,8 +122,9 @@ fn backdrop(scene: &mut Scene, view: &View, panel: Option<&Panel>, axis: TimeAxi
 /// Borders of windows and of labels.
 fn edges(scene: &mut Scene, view: &View, axis: TimeAxis, top: f64, bottom: f64) {
     for card in &view.cards {
-        scene.rect(axis.x(card.from_s) - 0.5, top, 1.0, bottom - top, faded(WINDOW, 0.7));
-        scene.rect(axis.x(card.to_s) - 0.5, top, 1.0, bottom - top, faded(WINDOW, 0.7));
+        let color = faded(window_color(card.color), 0.7);
+        scene.rect(axis.x(card.from_s) - 0.5, top, 1.0, bottom - top, color);
+        scene.rect(axis.x(card.to_s) - 0.5, top, 1.0, bottom - top, color);
     }
     for label in view.labels.iter().filter(|l| l.to_s >= 0.0 && l.from_s <= view.span_s).take(60) {
         for at in [label.from_s, label.to_s] {

@@ -3,7 +3,7 @@
 use super::layout::{LEFT, RIGHT, TimeAxis};
 use crate::draw::Font;
 use crate::draw::Scene;
-use crate::draw::style::{INK, MUTED, RULE, STEPS, WASH, WINDOW, rate_color};
+use crate::draw::style::{INK, MUTED, RULE, STEPS, WASH, rate_color, window_color};
 use crate::view::{Heat, View};
 use crate::words::units;
 
@@ -50,10 +50,10 @@ pub(crate) fn draw(scene: &mut Scene, view: &View, axis: TimeAxis, top: f64) -> 
     for card in &view.cards {
         for at in [card.from_s, card.to_s] {
             scene.rect(axis.x(at) - 1.5, plot, 3.0, bottom - plot, (255, 255, 255, 0.75));
-            scene.rect(axis.x(at) - 0.5, plot, 1.0, bottom - plot, WINDOW);
+            scene.rect(axis.x(at) - 0.5, plot, 1.0, bottom - plot, window_color(card.color));
         }
         let (from, to) = (axis.x(card.from_s), axis.x(card.to_s).max(axis.x(card.from_s) + 2.0));
-        scene.rect(from, plot - 4.0, to - from, 3.0, WINDOW);
+        scene.rect(from, plot - 4.0, to - from, 3.0, window_color(card.color));
     }
     scale(scene, heat, plot, bottom.max(plot + 90.0));
     bottom + 2.0

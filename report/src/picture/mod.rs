@@ -3,11 +3,14 @@
 
 mod boxes;
 mod chart;
+mod comparison;
+mod groups;
 mod heatmap;
 mod layout;
 mod learning;
 mod page;
 
+pub(crate) use comparison::{both, comparison};
 pub(crate) use layout::WIDTH;
 pub use learning::{Learning, learning_png};
 pub(crate) use page::{charts, page};

@@ -1,10 +1,10 @@
 //! The picture: what stands where on the page.
 
 use super::layout::{LEFT, MARGIN, RIGHT, TimeAxis, WIDTH};
-use super::{boxes, chart, heatmap};
+use super::{boxes, chart, groups, heatmap};
 use crate::draw::Font;
 use crate::draw::Scene;
-use crate::draw::style::{INK, MUTED, PURPLE, RULE, WASH, WINDOW, faded};
+use crate::draw::style::{INK, MUTED, PURPLE, RULE, WASH, WINDOW, faded, window_color};
 use crate::view::View;
 
 const TITLE: Font = Font::bold(28.0);
@@ -22,7 +22,8 @@ pub(crate) fn page(view: &View) -> Picture {
     let mut scene = Scene::default();
     let y = header(&mut scene, view, MARGIN);
     let y = charts_at(&mut scene, view, y + 26.0);
-    let y = boxes::windows(&mut scene, view, y + 36.0);
+    let y = groups::draw(&mut scene, view, y + 36.0);
+    let y = boxes::windows(&mut scene, view, y);
     let y = notes(&mut scene, view, y + 8.0);
     Picture { scene, height: (y + MARGIN).ceil() }
 }
@@ -34,7 +35,7 @@ pub(crate) fn charts(view: &View) -> Picture {
     Picture { scene, height: height.ceil() }
 }
 
-fn header(scene: &mut Scene, view: &View, top: f64) -> f64 {
+pub(crate) fn header(scene: &mut Scene, view: &View, top: f64) -> f64 {
     let wide = WIDTH - 2.0 * MARGIN;
     let mut y = top + 20.0;
     scene.text(MARGIN, y, TITLE.fit(&view.title, wide), TITLE, INK);
@@ -104,12 +105,17 @@ fn lane_of_windows(scene: &mut Scene, view: &View, axis: TimeAxis, top: f64) -> 
     for (card, x, width, row) in placed {
         let y = bottom - ROW * (row + 1) as f64;
         let middle = (axis.x(card.from_s) + axis.x(card.to_s)) / 2.0;
-        scene.line(vec![(middle, y + 18.0), (middle, bottom)], 1.0, WINDOW);
-        scene.rect(x, y, width, 18.0, WINDOW);
+        let color = window_color(card.color);
+        scene.line(vec![(middle, y + 18.0), (middle, bottom)], 1.0, color);
+        scene.rect(x, y, width, 18.0, color);
         scene.text_middle(x + width / 2.0, y + 13.5, card.id.to_string(), Font::bold(12.0), (255, 255, 255, 1.0));
         // A thin bar as wide as the window ties the chip to its span.
         let (from, to) = (axis.x(card.from_s), axis.x(card.to_s).max(axis.x(card.from_s) + 2.0));
-        scene.rect(from, bottom - 2.0, to - from, 2.0, WINDOW);
+        scene.rect(from, bottom - 2.0, to - from, 2.0, color);
+        for (from, to) in &card.again_s {
+            let from = axis.x(*from);
+            scene.rect(from, bottom - 2.0, (axis.x(*to) - from).max(2.0), 2.0, color);
+        }
     }
     bottom
 }
@@ -155,7 +161,7 @@ fn lane_of_labels(scene: &mut Scene, view: &View, axis: TimeAxis, top: f64) -> f
     bottom + 4.0
 }
 
-fn notes(scene: &mut Scene, view: &View, top: f64) -> f64 {
+pub(crate) fn notes(scene: &mut Scene, view: &View, top: f64) -> f64 {
     let wide = WIDTH - 2.0 * MARGIN;
     scene.rect(MARGIN, top, wide, 1.0, RULE);
     let mut y = top + 8.0;

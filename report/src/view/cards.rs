@@ -1,5 +1,6 @@
 //! A window as words and tables: one card of the page.
 
+use super::groups;
 use crate::words::clean;
 use crate::words::units;
 use osd_findings::{ErrorShift, Findings, Ratio, SequenceCall, SyscallShift, Window};
@@ -15,8 +16,12 @@ const MAX_DETAILS: usize = 2;
 /// One window, as text.
 pub(crate) struct Card {
     pub(crate) id: u32,
+    /// The colour of its group; 0 if it is in none.
+    pub(crate) color: usize,
     pub(crate) from_s: f64,
     pub(crate) to_s: f64,
+    /// When it came again, from and to.
+    pub(crate) again_s: Vec<(f64, f64)>,
     pub(crate) when: String,
     pub(crate) pattern: String,
     pub(crate) strength: String,
@@ -61,6 +66,7 @@ impl Card {
         let start = findings.recording.started_ns;
         let from_s = units::since(start, window.start_ns).clamp(0.0, span_s);
         let to_s = units::since(start, window.end_ns).clamp(from_s, span_s);
+        let since = |ns: i64| units::since(start, ns).clamp(0.0, span_s);
         let shifts = window.metrics.iter().take(4).map(|m| {
             let series = findings.series.iter().find(|s| s.metric == m.metric);
             let title = series.map_or(&m.metric, |s| if s.title.is_empty() { &s.metric } else { &s.title });
@@ -76,8 +82,10 @@ impl Card {
         }
         Self {
             id: window.id,
+            color: groups::color(window.group),
             from_s,
             to_s,
+            again_s: groups::again(window).into_iter().map(|(a, b)| (since(a), since(b))).collect(),
             when: format!(
                 "{} – {} ({})",
                 units::moment(from_s, span_s),
@@ -85,11 +93,18 @@ impl Card {
                 units::span(to_s - from_s)
             ),
             pattern: clean(if window.pattern.is_empty() { "unnamed pattern" } else { &window.pattern }, 60),
-            strength: format!("{}× threshold{sure}", units::digits(window.severity)),
+            strength: format!(
+                "{}× threshold{sure}{}",
+                units::digits(window.severity),
+                groups::membership(window, findings)
+            ),
             metrics,
             shifts: shifts.collect(),
             sentence: clean(&window.sentence, 600),
-            details: window.details.iter().take(MAX_DETAILS).map(|d| clean(d, 400)).collect(),
+            details: known(window)
+                .into_iter()
+                .chain(window.details.iter().take(MAX_DETAILS).map(|d| clean(d, 400)))
+                .collect(),
             calls: window.syscalls.iter().take(MAX_CALLS).map(call_row).collect(),
             calls_left_out: window.syscalls.len().saturating_sub(MAX_CALLS),
             errors: window.errors.iter().take(MAX_ERRORS).map(error_line).collect(),
@@ -108,6 +123,17 @@ impl Card {
     pub(crate) fn has(&self, column: usize) -> bool {
         self.calls.iter().any(|row| row.cells[column] != "–")
     }
+}
+
+/// What the window is known as.
+fn known(window: &Window) -> Option<String> {
+    let k = window.known.as_ref()?;
+    let (name, thread) = (clean(&k.name, 80), clean(&k.thread, 40));
+    Some(format!(
+        "Known: {name}, {} alike, by {thread}; seen {} before.",
+        units::percent(k.closeness),
+        plural(k.seen, "time")
+    ))
 }
 
 fn process_line(p: &osd_findings::NewProcess) -> String {

@@ -5,6 +5,7 @@
 
 use super::cards::Card;
 use super::decimate::Point;
+use super::groups::{Group, groups};
 use crate::words::clean;
 use crate::words::units;
 use osd_findings::{Findings, Series};
@@ -32,6 +33,9 @@ pub(crate) struct View {
     pub(crate) coverage: String,
     pub(crate) heat: Heat,
     pub(crate) labels: Vec<Label>,
+    /// Of windows that are alike, and how many groups are not shown.
+    pub(crate) groups: Vec<Group>,
+    pub(crate) groups_left_out: usize,
     pub(crate) cards: Vec<Card>,
     pub(crate) left_out: Option<String>,
     pub(crate) notes: Vec<(String, String)>,
@@ -168,6 +172,9 @@ impl View {
         strongest.sort_by_key(|w| (w.start_ns, w.id));
         let cards: Vec<Card> = strongest.iter().map(|w| Card::new(w, findings, span_s)).collect();
 
+        let shown: Vec<u32> = cards.iter().map(|card| card.id).collect();
+        let (groups, groups_left_out) = groups(findings, &shown);
+
         let labels = findings.labels.iter().map(|l| {
             let from_s = units::since(start, l.ts_ns);
             let to_s = from_s + l.dur_ns as f64 / 1e9;
@@ -192,6 +199,8 @@ impl View {
             coverage: coverage(findings),
             heat: heat(findings),
             labels: labels.collect(),
+            groups,
+            groups_left_out,
             cards,
             left_out,
             notes: notes(findings),
@@ -351,7 +360,8 @@ fn notes(findings: &Findings) -> Vec<(String, String)> {
         false_alarms(findings),
     );
     notes.push(("How it was found".into(), found));
-    let read = "Shaded and numbered spans are windows; hatched where that metric deviates. Brackets above the charts are labels \
+    let read = "Shaded and numbered spans are windows; hatched where that metric deviates. Windows of one colour are alike: a \
+                group, with a sentence of its own. Brackets above the charts are labels \
                 that the recording holds. Rates compare a window with its baseline; ratios have a 95 % interval, and calls \
                 are listed after correction for the number of comparisons. A broken line is a gap, not a zero.";
     notes.push(("How to read this".into(), read.into()));

@@ -2,10 +2,14 @@
 
 mod cards;
 mod decimate;
+mod difference;
+mod groups;
 mod incident;
 
 pub(crate) use cards::{CALL_COLUMNS, Card, SequenceRow};
 pub(crate) use decimate::{runs, thin};
+pub(crate) use difference::Difference;
+pub use difference::{ChangeRow, about, change_row};
 #[cfg(test)]
 pub(crate) use incident::MAX_WINDOWS;
 pub(crate) use incident::{Heat, Line, Panel, View};

@@ -1,0 +1,102 @@
+//! A call as a word that a person can read, and a sequence of words without its repetitions.
+//!
+//! A word is the name of the call, what kind of thing it was on, and the error that it came back with: `openat(/etc)=ENOENT`. PIDs,
+//! descriptors, sizes and times are not in it, so the same program says the same words under any load.
+
+/// Words of a sequence at most, once repetitions are out.
+pub(crate) const LONGEST: usize = 128;
+/// Words that are read of a thread and window at most.
+pub(crate) const MOST_READ: usize = 8_192;
+/// Cycles that are taken for a repetition are up to this long.
+const LONGEST_CYCLE: usize = 12;
+
+/// Whether a call says nothing of what a thread does: those by which every thread begins and ends, and pauses, which are as many as there is
+/// time for.
+pub(crate) fn says_nothing(syscall: &str) -> bool {
+    matches!(
+        syscall,
+        "rseq"
+            | "set_robust_list"
+            | "rt_sigprocmask"
+            | "sigaltstack"
+            | "sched_getaffinity"
+            | "gettid"
+            | "prctl"
+            | "madvise"
+            | "restart_syscall"
+            | "nanosleep"
+            | "clock_nanosleep"
+    )
+}
+
+/// The word of a call on the file `path`, if it is on one, that came back with the error `errno`, by its name.
+pub(crate) fn word(syscall: &str, path: Option<&str>, errno: Option<&str>) -> String {
+    let mut out = syscall.to_owned();
+    if let Some(kind) = path.map(kind).filter(|kind| !kind.is_empty()) {
+        out += &format!("({kind})");
+    }
+    if let Some(errno) = errno {
+        out += &format!("={errno}");
+    }
+    out
+}
+
+/// The first folder of a path, which says what kind of thing it is; `.` of a path that starts nowhere.
+fn kind(path: &str) -> String {
+    let plain = |c: &char| c.is_ascii_alphanumeric() || "._-".contains(*c);
+    let shown = |part: &str| part.chars().filter(plain).take(16).collect::<String>();
+    match path.strip_prefix('/') {
+        Some(rest) => format!("/{}", shown(rest.split('/').next().unwrap_or_default())),
+        None => ".".to_owned(),
+    }
+}
+
+/// Leaves out what repeats: of a cycle of up to twelve words that comes again at once, only the first is kept. A loop is the same loop
+/// however often it went round.
+pub(crate) fn without_repetitions<T: PartialEq + Clone>(words: &[T]) -> Vec<T> {
+    let mut out: Vec<T> = vec![];
+    for word in words {
+        out.push(word.clone());
+        // The last words are those before them once more.
+        let cycle = (1..=LONGEST_CYCLE.min(out.len() / 2)).find(|n| {
+            let end = out.len();
+            out[end - n..] == out[end - 2 * n..end - n]
+        });
+        if let Some(n) = cycle {
+            out.truncate(out.len() - n);
+        }
+        if out.len() > LONGEST + LONGEST_CYCLE {
+            break;
+        }
+    }
+    out.truncate(LONGEST);
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_says_what_and_on_what_kind_of_thing_and_how_it_failed() {
+        assert_eq!(word("openat", Some("/etc/passwd"), Some("ENOENT")), "openat(/etc)=ENOENT");
+        assert_eq!(word("write", None, None), "write");
+        assert_eq!(word("statx", Some("a/b"), None), "statx(.)");
+        assert_eq!(word("statx", Some("/a\u{1b}[31m b/c"), None), "statx(/a31mb)");
+    }
+
+    #[test]
+    fn a_loop_is_the_same_loop_however_often_it_goes_round() {
+        let loops = |n: usize, tail: &str| {
+            let text: String = "wf".repeat(n) + tail;
+            without_repetitions(&text.chars().collect::<Vec<_>>()).into_iter().collect::<String>()
+        };
+        assert_eq!(loops(3, "x"), "wfx");
+        assert_eq!(loops(900, "x"), "wfx");
+        assert_eq!(loops(0, "aaab"), "ab");
+        assert_eq!(loops(0, "abcabcabcd"), "abcd");
+        assert_eq!(without_repetitions::<u8>(&[]), Vec::<u8>::new());
+        let long: Vec<usize> = (0..1_000).collect();
+        assert_eq!(without_repetitions(&long).len(), LONGEST);
+    }
+}
