@@ -10,6 +10,7 @@
 //! - [`batch`] detectors of many metrics that learn first;
 //! - [`outlier`] detectors that learn from rows of features, equal to PyOD's;
 //! - [`combine`] many scores to one, scores to alarms, alarms to windows;
+//! - [`whole`] a recording that is there as a whole, read both ways or against others;
 //! - [`registry`] every detector by its name;
 //! - [`judge`] any of them over the metrics of a recording.
 //!
@@ -24,6 +25,7 @@ pub mod online;
 pub mod outlier;
 pub mod registry;
 pub mod stats;
+pub mod whole;
 
 pub use batch::{plain, residual, scoring};
 pub use combine::{alarm_rate, alarms, ensemble, windows};
