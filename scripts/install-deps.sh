@@ -14,6 +14,7 @@ need strace strace
 need setpriv util-linux
 need redis-server redis-server
 need redis-benchmark redis-tools
+need /usr/lib/postgresql postgresql
 need chromium chromium
 need promtool prometheus
 # Vulkan in software, to test training on a GPU where there is none.

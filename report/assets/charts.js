@@ -66,12 +66,16 @@ function shadeWindows(drawing, panel) {
     const deviates = panel && w.panels.includes(panel.id);
     el("rect", { class: "window", x, y: 0, width, height }, inner);
     if (deviates) el("rect", { class: "window deviates", fill: "url(#hatch)", x, y: 0, width, height }, inner);
+    for (const [from, to] of w.again) {
+      const left = scale.x(from);
+      el("rect", { class: "window again", x: left, y: 0, width: Math.max(2, scale.x(to) - left), height }, inner);
+    }
   }
 }
 
 function nameLearning({ inner, scale }) {
   const [from, to] = [Math.max(0, scale.x(0)), Math.min(scale.width, scale.x(data.warm_up))];
-  const text = to - from > 130 ? "learning, no alarms" : to - from > 60 ? "learning" : "";
+  const text = to - from > 60 ? "not judged" : "";
   el("text", { class: "tick halo", x: (from + to) / 2, y: 14, "text-anchor": "middle" }, inner, text);
 }
 
@@ -289,9 +293,12 @@ function drawLane(lane, choose) {
   }
   end = -Infinity;
   for (const w of data.windows) {
+    for (const [from, to] of [[w.from, w.to], ...w.again]) {
+      const [left, right] = [scale.x(from), Math.max(scale.x(from) + 2, scale.x(to))];
+      if (right >= 0 && left <= scale.width) el("rect", { class: "bar", x: left, y: height - 3, width: right - left, height: 3 }, inner);
+    }
     const [a, b] = [scale.x(w.from), Math.max(scale.x(w.from) + 2, scale.x(w.to))];
     if (b < 0 || a > scale.width) continue;
-    el("rect", { class: "bar", x: a, y: height - 3, width: b - a, height: 3 }, inner);
     const width = 12 + 8 * String(w.id).length;
     const middle = (Math.max(0, a) + Math.min(scale.width, b)) / 2;
     // Where windows are close, a number makes way to the right, by less than its own width.

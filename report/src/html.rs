@@ -286,7 +286,9 @@ fn data(view: &View, findings: &Findings) -> Value {
     let all: Vec<&Panel> = view.panels.iter().chain([&view.runq]).collect();
     let windows = view.cards.iter().map(|card| {
         let ids: Vec<&str> = all.iter().filter(|p| view.deviates(p, card)).map(|p| p.id.as_str()).collect();
-        json!({ "id": card.id, "from": card.from_s, "to": card.to_s, "pattern": card.pattern, "panels": ids })
+        json!({
+            "id": card.id, "from": card.from_s, "to": card.to_s, "again": card.again, "pattern": card.pattern, "panels": ids
+        })
     });
     let labels = view.labels.iter().map(|l| json!({ "from": l.from_s, "to": l.to_s, "name": l.name, "note": l.note }));
     let losses = view.losses.iter().map(|l| json!({ "from": l.from_s, "to": l.to_s, "kept": l.kept, "text": l.text }));

@@ -213,6 +213,15 @@ static void refused(long turn) {
 	}
 }
 
+static void miss(long turn) {
+	for (int i = 0; i < 40; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "/tmp/not-there/%ld", (turn * 40 + i) % 500);
+		if (!access(name, R_OK))
+			exit(3);
+	}
+}
+
 static void wait_more(long turn) {
 	(void)turn;
 	nap(120000000L);
@@ -313,6 +322,9 @@ int main(int argc, char **argv) {
 		unlink(lock);
 		close(fd);
 		waitpid(other, NULL, 0);
+	} else if (IS("missing")) {
+		prctl(PR_SET_NAME, "misser");
+		turns(during, miss);
 	} else if (IS("refused")) {
 		turns(during, refused);
 	} else if (IS("shared")) {

@@ -4,8 +4,8 @@
 //! Nothing here prints, and nothing here knows SQL. The same recording and [`Config`] give the same
 //! [`osd_findings::Findings`], byte for byte.
 //!
-//! From the bottom up: `config` → `evidence` (what the rows say of each window) → `compare` (with the baseline) →
-//! `pattern` (what that looks like) → `words` → `find` (where the windows are) and `window` (one, explained) →
+//! From the bottom up: `config` → `evidence` (what the rows say of each window) → `usual` (the same of other recordings) → `compare`
+//! (with the baseline) → `pattern` (what that looks like) → `words` → `find` (where the windows are) and `window` (one, explained) →
 //! [`analyze`].
 
 mod analyze;
@@ -16,10 +16,10 @@ mod evidence;
 mod find;
 mod pattern;
 mod recurring;
-
+mod usual;
 mod window;
 mod words;
 
-pub use analyze::analyze;
+pub use analyze::{analyze, analyze_against};
 pub use config::Config;
 pub use error::{Error, Result};

@@ -109,6 +109,10 @@ fn backdrop(scene: &mut Scene, view: &View, panel: Option<&Panel>, axis: TimeAxi
             scene.rect(from, plot, to - from, bottom - plot, WINDOW_TINT);
             scene.hatch(from, plot, to - from, bottom - plot, 9.0, faded(WINDOW, 0.22));
         }
+        for (from_s, to_s) in &card.again {
+            let (from, to) = (axis.x(*from_s), axis.x(*to_s).max(axis.x(*from_s) + 2.0));
+            scene.rect(from, top, to - from, bottom - top + 12.0, WINDOW_TINT);
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub(crate) struct Card {
     pub(crate) id: u32,
     pub(crate) from_s: f64,
     pub(crate) to_s: f64,
+    /// When it came again.
+    pub(crate) again: Vec<(f64, f64)>,
     pub(crate) when: String,
     pub(crate) pattern: String,
     pub(crate) strength: String,
@@ -61,6 +63,9 @@ impl Card {
         let start = findings.recording.started_ns;
         let from_s = units::since(start, window.start_ns).clamp(0.0, span_s);
         let to_s = units::since(start, window.end_ns).clamp(from_s, span_s);
+        let spans = window.recurs.iter().flat_map(|r| r.spans_ns.iter().skip(1));
+        let at = |ns: i64| units::since(start, ns).clamp(0.0, span_s);
+        let again = spans.map(|(from, to)| (at(*from), at(*to))).collect();
         let shifts = window.metrics.iter().take(4).map(|m| {
             let series = findings.series.iter().find(|s| s.metric == m.metric);
             let title = series.map_or(&m.metric, |s| if s.title.is_empty() { &s.metric } else { &s.title });
@@ -78,6 +83,7 @@ impl Card {
             id: window.id,
             from_s,
             to_s,
+            again,
             when: format!(
                 "{} – {} ({})",
                 units::moment(from_s, span_s),
@@ -157,11 +163,19 @@ fn call_row(shift: &SyscallShift) -> CallRow {
         cells: [
             format!("{} → {}", rate(shift.before_per_s), rate(shift.during_per_s)),
             ratio(shift.ratio, shift.before_per_s),
-            format!("{}{of}", units::percent(shift.share)),
+            share_of_excess(shift.share, of),
             errors,
             p99,
         ],
         share,
+    }
+}
+
+/// A call that rose has a share of the excess. One that fell has none: what it lacks may be many times what others have more.
+fn share_of_excess(share: f64, of: &str) -> String {
+    match share {
+        s if s < 0.0 => "fell".into(),
+        s => format!("{}{of}", units::percent(s)),
     }
 }
 
