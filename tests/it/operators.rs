@@ -2,8 +2,9 @@
 //! peers that turn slow, what recurs. Each on a live program (`trouble.c`) that nobody tuned
 //! anything to, recorded once for all tests. Needs root; takes two minutes.
 
-use crate::support::{alone, compile, describe, findings, may_record, options_of_all, text};
+use crate::support::{alone, compile, describe, findings, may_record, options_of_all, rows, text};
 use osd_findings::Window;
+use osd_recording::Kind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -157,6 +158,31 @@ fn a_stall_says_which_lock_it_waits_for() {
     let Some((_, w)) = window("a_stall_says_which_lock_it_waits_for", "lock", 1.0) else { return };
     // Opened while recorded: its path is known.
     reason(&w, "waiting", &["waited in flock on /tmp/trouble-", ".lock (fd ", "one call of 5."]);
+}
+
+#[test]
+fn a_stall_says_which_lock_it_waits_for_though_that_was_opened_before() {
+    let test = "a_stall_says_which_lock_it_waits_for_though_that_was_opened_before";
+    if !may_record(test) {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("held.parquet");
+    let mut program = Command::new(&*PROGRAM);
+    let mut program = program.args(["held", "18", "6", "6"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(program.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    let pid = program.id();
+    let mut osd = Command::new(env!("CARGO_BIN_EXE_osd"));
+    osd.args(["record", "-q", "-p", &pid.to_string(), "-o"]).arg(&path).args(options_of_all());
+    assert!(osd.status().unwrap().success());
+    program.wait().unwrap();
+    let files = rows(&path, Kind::Descriptor);
+    let lock = format!("/tmp/trouble-{pid}.held");
+    assert!(files.iter().any(|r| r["path"] == lock && r["pid"] == pid.to_string()), "{files:?}");
+    let f = findings(&path, &[]);
+    let w = f.windows.iter().find(|w| w.pattern == "stall").unwrap_or_else(|| panic!("{}", describe(&f)));
+    reason(w, "waiting", &[&format!("waited in flock on {lock} (fd "), "one call of "]);
 }
 
 #[test]

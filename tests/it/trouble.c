@@ -277,6 +277,22 @@ int main(int argc, char **argv) {
 		job(before + during + after, 20, 1);
 		return 0;
 	}
+	// A lock that another process takes for a while, opened long before.
+	int held = -1;
+	if (IS("held")) {
+		char lock[80];
+		snprintf(lock, sizeof lock, "/tmp/trouble-%d.held", getpid());
+		held = open(lock, O_RDWR | O_CREAT, 0600);
+		if (!fork()) {
+			sleep(before - 1);
+			flock(open(lock, O_RDWR), LOCK_EX);
+			sleep(during + 1);
+			unlink(lock);
+			_exit(0);
+		}
+		printf("ready\n");
+		fflush(stdout);
+	}
 	size_t shared = 300 << 20;
 	if (IS("shared")) {
 		char *memory = mmap(0, shared, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -307,6 +323,9 @@ int main(int argc, char **argv) {
 		start_neighbours();
 		turns(during, NULL);
 		end_neighbours();
+	} else if (IS("held")) {
+		flock(held, LOCK_EX);
+		flock(held, LOCK_UN);
 	} else if (IS("lock")) {
 		int fd = open("/tmp", O_RDONLY | O_DIRECTORY), other;
 		char lock[80];

@@ -126,7 +126,12 @@ impl Live {
                     let own = self.lost.entry((stream.clone(), reason.clone())).or_default();
                     *own = own.saturating_add(*count);
                 }
-                Row::Syscall(_) | Row::Label(_) | Row::Cgroup(_) | Row::Neighbour(_) | Row::Thread(_) => {}
+                Row::Syscall(_)
+                | Row::Label(_)
+                | Row::Cgroup(_)
+                | Row::Neighbour(_)
+                | Row::Thread(_)
+                | Row::Descriptor(_) => {}
             }
         }
     }

@@ -1,9 +1,10 @@
 //! Which file a descriptor is: what was opened under its number last, of the process itself.
 //!
-//! A recording has the path in the row of the call that opened a file, and the number alone in the rows of those that use it.
+//! A recording has the path in the row of the call that opened a file, or in a `descriptor` row, if it was open when the recording began; and
+//! the number alone in the rows of the calls that use it.
 
 use osd_recording::{Batches, Columns, Kind, Recording, Result};
-use osd_signals::grid::query;
+use osd_signals::grid::{self, query};
 use osd_signals::parallel;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -27,6 +28,15 @@ impl Files {
         let mut all = Changes::new();
         for (key, changes) in parts.into_iter().flatten() {
             all.entry(key).or_default().extend(changes);
+        }
+        for batch in recording.read(&grid::query(Kind::Descriptor, &["ts", "proc", "fd", "path"], None))? {
+            let batch = batch?;
+            let columns = Columns::of(&batch, recording.path());
+            let (proc, fd, paths) = (columns.u64("proc")?, columns.i64("fd")?, columns.text("path")?);
+            for (row, ts) in columns.ts()?.iter().enumerate() {
+                let (Some(proc), Some(fd), Some(path)) = (proc.at(row), fd.at(row), paths.at(row)) else { continue };
+                all.entry((proc, fd)).or_default().push((*ts, path.to_owned()));
+            }
         }
         all.values_mut().for_each(|changes| changes.sort());
         Ok(Self(all))
