@@ -1,14 +1,14 @@
 # The commands of a fresh machine. `make demo` and `make test` install what is missing (as root, from the distribution's packages),
 # build, and run. Everything is built once, in release mode: what is tested is what ships.
 #
-# Targets: demo test gpu soak churn bench bench-peers bench-train bench-detectors eval-live build recorder install-deps python clean
+# Targets: demo test gpu soak churn bench bench-peers bench-train bench-detectors eval-live eval-trouble build recorder install-deps python clean
 
 CARGO ?= cargo
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CARGO_TARGET_DIR)/python
 
-.PHONY: help build recorder demo test lint doc unit python gpu soak churn bench bench-peers bench-train bench-detectors eval-live install-deps clean
+.PHONY: help build recorder demo test lint doc unit python gpu soak churn bench bench-peers bench-train bench-detectors eval-live eval-trouble install-deps clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -74,6 +74,10 @@ bench-peers: install-deps
 # How good a trained model is on live recordings; see the script for what can be set.
 eval-live: build
 	OSD=$(BIN)/osd OSD_WORKLOAD=$(BIN)/osd-workload scripts/eval-live.sh
+
+# How good `osd analyze` is at leaks, stalls, slow dependencies and missed jobs; see the script for what can be set.
+eval-trouble: build
+	OSD=$(BIN)/osd OSD_WORKLOAD=$(BIN)/osd-workload scripts/eval-trouble.sh
 
 # Training and scoring side by side with PyTorch, which is no dependency of anything: where it cannot be installed its lines say SKIPPED.
 TORCH := $(CARGO_TARGET_DIR)/torch
