@@ -15,6 +15,7 @@ need setpriv util-linux
 need tmux tmux
 need redis-server redis-server
 need redis-benchmark redis-tools
+need /usr/lib/postgresql postgresql
 need chromium chromium
 need promtool prometheus
 # Vulkan in software, to test training on a GPU where there is none.

@@ -89,6 +89,7 @@ fn check(fault: Fault, strength: f64, expect: impl FnOnce(&Effect)) {
     let earliest_ns = now_utc_ns();
     let start = Instant::now();
     let site = Site {
+        levers: Default::default(),
         folder: folder.path().to_path_buf(),
         files,
         sink: Some(sink_address),
@@ -208,6 +209,7 @@ fn twice_the_strength_is_about_twice_the_amount() {
 fn fault_that_cannot_work_says_so_in_its_label() {
     let start = Instant::now();
     let site = Site {
+        levers: Default::default(),
         folder: "/nonexistent".into(),
         files: Vec::new(),
         sink: None,

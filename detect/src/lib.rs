@@ -11,6 +11,7 @@
 //! - [`outlier`] detectors that learn from rows of features, equal to PyOD's;
 //! - [`sequence`] sequences of symbols: what two have in common, which belong together;
 //! - [`combine`] many scores to one, scores to alarms, alarms to windows;
+//! - [`whole`] a recording that is there as a whole, read both ways or against others;
 //! - [`registry`] every detector by its name;
 //! - [`judge`] any of them over the metrics of a recording.
 //!
@@ -26,6 +27,7 @@ pub mod outlier;
 pub mod registry;
 pub mod sequence;
 pub mod stats;
+pub mod whole;
 
 pub use batch::{plain, residual, scoring};
 pub use combine::{alarm_rate, alarms, ensemble, windows};

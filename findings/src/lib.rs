@@ -77,6 +77,16 @@ pub struct RecordingSummary {
 pub struct DetectorSummary {
     /// Name of the detector.
     pub name: String,
+    /// How it read the recording: `live` (each moment by those before it), `whole` (also by what came after), or `baselines` (by other
+    /// recordings).
+    #[serde(default)]
+    pub reading: String,
+    /// The recordings that say what is usual, as given; none: the recording itself.
+    #[serde(default)]
+    pub baselines: Vec<String>,
+    /// Why this detector, if the recording chose it.
+    #[serde(default)]
+    pub chosen_because: Option<String>,
     /// Stated rate of false windows per hour over all metrics together.
     pub false_alarms_per_hour: f64,
     /// Seconds at the start in which it learns and cannot alarm.

@@ -66,16 +66,17 @@ function shadeWindows(drawing, panel) {
     const deviates = panel && w.panels.includes(panel.id);
     const group = " g" + w.color;
     el("rect", { class: "window" + group, x, y: 0, width, height }, inner);
-    for (const [from, to] of w.again) {
-      el("rect", { class: "window" + group, x: scale.x(from), y: 0, width: Math.max(2, scale.x(to) - scale.x(from)), height }, inner);
-    }
     if (deviates) el("rect", { class: "window deviates" + group, x, y: 0, width, height }, inner);
+    for (const [from, to] of w.again) {
+      const left = scale.x(from);
+      el("rect", { class: "window again" + group, x: left, y: 0, width: Math.max(2, scale.x(to) - left), height }, inner);
+    }
   }
 }
 
 function nameLearning({ inner, scale }) {
   const [from, to] = [Math.max(0, scale.x(0)), Math.min(scale.width, scale.x(data.warm_up))];
-  const text = to - from > 130 ? "learning, no alarms" : to - from > 60 ? "learning" : "";
+  const text = to - from > 60 ? "not judged" : "";
   el("text", { class: "tick halo", x: (from + to) / 2, y: 14, "text-anchor": "middle" }, inner, text);
 }
 

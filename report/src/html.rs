@@ -386,8 +386,8 @@ fn data(view: &View, interval_s: f64) -> Value {
     let windows = view.cards.iter().map(|card| {
         let ids: Vec<&str> = all.iter().filter(|p| view.deviates(p, card)).map(|p| p.id.as_str()).collect();
         json!({
-            "id": card.id, "from": card.from_s, "to": card.to_s, "pattern": card.pattern, "panels": ids,
-            "color": card.color, "again": card.again_s,
+            "id": card.id, "from": card.from_s, "to": card.to_s, "again": card.again_s, "pattern": card.pattern, "panels": ids,
+            "color": card.color,
         })
     });
     let labels = view.labels.iter().map(|l| json!({ "from": l.from_s, "to": l.to_s, "name": l.name, "note": l.note }));

@@ -87,6 +87,9 @@ pub fn incident() -> Findings {
             ],
         },
         detector: DetectorSummary {
+            reading: "whole".into(),
+            baselines: vec![],
+            chosen_because: Some("2 min with a sample every 100 ms".into()),
             name: "robust streaming z-score, 5 metrics".into(),
             false_alarms_per_hour: 0.5,
             warm_up_s: 15.0,

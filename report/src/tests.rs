@@ -359,3 +359,33 @@ fn metrics_that_lead_a_window_get_a_panel() {
     assert_eq!(shown, ["calls_sync", "fds", "ctx"]);
     assert!(html(&findings).contains("id=\"fig-extra-3\""));
 }
+
+#[test]
+fn what_recurs_is_shaded_each_time_and_a_call_that_fell_has_no_share() {
+    let mut findings = sample::many_windows(1);
+    let s = 1_000_000_000;
+    let first = &mut findings.windows[0];
+    let spans_ns = (0..3).map(|i| (first.start_ns + 20 * i * s, first.end_ns + 20 * i * s)).collect();
+    first.recurs = Some(osd_findings::Recurrence { every_ns: 20 * s, spans_ns });
+    first.syscalls = vec![osd_findings::SyscallShift { syscall: "read".into(), share: -275.18, ..Default::default() }];
+    let view = View::new(&findings);
+    assert_eq!(view.cards[0].again_s.len(), 2, "the first is the window itself");
+    assert!((view.cards[0].again_s[0].0 - view.cards[0].from_s - 20.0).abs() < 1e-6);
+    assert!(view.cards[0].calls[0].cells.contains(&"fell".to_owned()), "{:?}", view.cards[0].calls[0].cells);
+    let page = html(&findings);
+    assert!(page.contains("\"again\":[[") && !page.contains("518"), "the page knows of each");
+}
+
+#[test]
+fn the_page_says_how_the_recording_was_read() {
+    let mut findings = sample::quiet();
+    for (reading, said) in [
+        ("live", "It judges each moment by those before it, as it does live."),
+        ("whole", "It reads the recording as a whole: a moment is judged by what came after it, too."),
+        ("baselines", "What is usual comes from good.parquet."),
+    ] {
+        findings.detector.reading = reading.into();
+        findings.detector.baselines = vec!["good.parquet".into()];
+        assert!(html(&findings).contains(said), "{reading}");
+    }
+}

@@ -33,8 +33,8 @@ pub(crate) struct Args {
     /// Judge by a model of normal recordings (`osd train`). It judges the metrics that it has learnt [default DIR: model].
     #[arg(short, long, value_name = "DIR", num_args = 0..=1)]
     model: Option<Option<PathBuf>>,
-    /// Judge by this detector. `list` prints all of them.
-    #[arg(long, value_name = "NAME", default_value = registry::DEFAULT, conflicts_with = "model")]
+    /// Judge by this detector: `auto` chooses by the recording's interval, length and rhythm, `model` is --model, `list` prints the others.
+    #[arg(long, value_name = "NAME", default_value = AUTO, conflicts_with = "model")]
     detector: String,
     /// How windows that are alike become groups.
     #[arg(long, value_enum, default_value = "dbscan")]
@@ -42,6 +42,9 @@ pub(crate) struct Args {
     /// Name windows by the scenarios in this folder (`osd cluster --learn`) where they recur.
     #[arg(long, value_name = "DIR")]
     scenarios: Option<PathBuf>,
+    /// What is usual, from other recordings of the same target: they are compared with, and not the recording itself.
+    #[arg(short, long, value_name = "FILE", num_args = 1.., conflicts_with_all = ["model", "detector"])]
+    baseline: Vec<PathBuf>,
     /// How many false windows are allowed in what time, such as 1/h, 2/d or 0.1/h.
     #[arg(long, value_name = "N/TIME", default_value = "1/h", value_parser = format::parse_rate)]
     false_alarms: f64,
@@ -56,6 +59,11 @@ pub(crate) struct Args {
     force: bool,
 }
 
+/// Lets the recording choose.
+const AUTO: &str = "auto";
+/// What `--model` does, under the name of a detector.
+const MODEL: &str = "model";
+
 const EXAMPLES: &str = "EXAMPLES:
   osd analyze run.parquet                       what was unusual, in words
   osd analyze run.parquet --report              the same, and run-report/index.html
@@ -63,6 +71,7 @@ const EXAMPLES: &str = "EXAMPLES:
   osd analyze run.parquet --model model/ --report   judged by a model of normal runs
   osd analyze run.parquet --detector ensemble   judged by many metrics at once; --detector list
   osd analyze run.parquet --scenarios known/    what of it is known from before, and how close it comes
+  osd analyze bad.parquet --baseline good.parquet   beside what is usual in another recording
   osd analyze run.parquet --format json | jq '.windows[].sentence'
   osd analyze run.parquet --from 30s --to 2m --false-alarms 1/d";
 
@@ -99,14 +108,20 @@ enum Format {
     Ndjson,
 }
 
-pub(crate) fn run(args: Args) -> Result<ExitCode> {
+pub(crate) fn run(mut args: Args) -> Result<ExitCode> {
     if args.detector == "list" {
         return list();
     }
-    let detector = registry::find(&args.detector).map_err(|e| {
-        let hint = e.hint();
-        Failure::new(e).hint(hint)
-    })?;
+    if args.detector == MODEL {
+        args.model = Some(None);
+    }
+    let detector = match args.detector.as_str() {
+        AUTO | MODEL => None,
+        name => Some(registry::find(name).map_err(|e| {
+            let hint = format!("{}; {MODEL}; {AUTO} chooses", e.hint());
+            Failure::new(e).hint(hint)
+        })?),
+    };
     let (file, model) = file_and_model(&args)?;
     let file = inputs::one(&file)?;
     let recording = Recording::open(&file)?;
@@ -115,12 +130,13 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         false_alarms_per_hour: args.false_alarms,
         range: range(&args, &recording)?,
         model,
-        detector: Some(detector),
+        detector,
         group_by: args.group_by.into(),
     };
     // Before the work: a library that cannot be read is no reason to wait.
     let library = args.scenarios.as_deref().map(Library::read).transpose()?;
-    let mut findings = osd_explain::analyze(&recording, &config)?;
+    let baselines = inputs::recordings(&args.baseline)?;
+    let mut findings = osd_explain::analyze_against(&recording, &baselines, &config)?;
     if let Some(library) = &library {
         let sequences = osd_scenario::read(&recording, &findings)?;
         osd_scenario::name(&mut findings, &sequences, library);
@@ -150,9 +166,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
 /// The detectors, with what is strange to each, whose idea it is, and what it costs.
 fn list() -> Result<ExitCode> {
     let mut out = Output::stdout();
+    out.line(format_args!(
+        "{AUTO} (default)\n  chooses one of the others by the recording's interval, length and rhythm"
+    ))?;
+    out.line(format_args!("{MODEL}\n  what `osd train` learnt from normal recordings (--model)"))?;
     for entry in registry::all() {
-        let usual = if entry.name == registry::DEFAULT { " (default)" } else { "" };
-        out.line(format_args!("{}{usual}", entry.name))?;
+        out.line(entry.name)?;
         out.line(format_args!("  {}", entry.about))?;
         out.line(format_args!("  after:      {}", entry.paper))?;
         out.line(format_args!("  parameters: {}", entry.parameters))?;
@@ -224,10 +243,11 @@ fn words(findings: &Findings) -> Vec<String> {
         }
     };
     let mut out = vec![format!(
-        "{windows} in {span} of {} ({}, {} per hour allowed)",
+        "{windows} in {span} of {} ({}, {} per hour allowed; {})",
         r.target,
         plural(findings.detector.metrics.len(), "metric"),
-        plural(findings.detector.false_alarms_per_hour, "false alarm")
+        plural(findings.detector.false_alarms_per_hour, "false alarm"),
+        reading(findings)
     )];
     for window in &findings.windows {
         out.push(String::new());
@@ -248,6 +268,19 @@ fn words(findings: &Findings) -> Vec<String> {
 
 fn times(n: u64) -> String {
     plural(n, "time")
+}
+
+/// How the recording was read, in words.
+fn reading(findings: &Findings) -> String {
+    let how = match findings.detector.reading.as_str() {
+        "live" => "read as it happened".to_owned(),
+        "baselines" => format!("beside {}", findings.detector.baselines.join(", ")),
+        _ => "read as a whole".to_owned(),
+    };
+    match &findings.detector.chosen_because {
+        Some(why) => format!("{}, for {why}; {how}", findings.detector.name),
+        None => how,
+    }
 }
 
 fn describe(out: &mut Vec<String>, w: &Window, started_ns: i64) {

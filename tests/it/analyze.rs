@@ -69,7 +69,11 @@ fn a_recording_can_be_judged_by_any_registered_detector() {
         }
         let series = |name: &str| findings.series.iter().find(|s| s.metric == name).map(|s| &s.values);
         if entry.name == registry::DEFAULT {
-            assert_eq!(out.stdout, run(dir.path(), &args[..3]).stdout, "it is the default");
+            assert!(findings.detector.chosen_because.is_none(), "it was asked for");
+            let default = run(dir.path(), &args[..3]);
+            let default: Findings = serde_json::from_slice(&default.stdout).unwrap();
+            assert_eq!(default.windows, findings.windows, "it is what such a recording chooses");
+            assert_eq!(default.detector.chosen_because.as_deref(), Some("2 min with a sample every 100 ms"));
             assert_eq!(findings.detector.name, "robust streaming");
         } else {
             assert_eq!(findings.detector.name, entry.name);
@@ -191,13 +195,14 @@ fn the_shortest_commands_are_analysed() {
 #[test]
 fn a_fault_is_found_at_every_interval_and_what_it_needs_is_said() {
     let dir = tempfile::tempdir().unwrap();
-    // Interval, length, fault, calls a second, in points: as long as the learning takes, and twice that.
+    // Interval, length, fault, calls a second, what is not judged: a second, or an interval. Hours, two days and a week.
     for (interval_ms, duration_s, fault_s, syscalls_per_s, warm_up_s) in [
-        (10, 40, (25, 29), 1_000, 8.0),
-        (1_000, 120, (80, 86), 200, 17.0),
-        (10_000, 800, (400, 440), 50, 170.0),
-        (60_000, 4_800, (2_400, 2_640), 20, 1_020.0),
-        (3_600_000, 180_000, (90_000, 104_400), 14, 61_200.0),
+        (10, 40, (25, 29), 1_000, 1.0),
+        (1_000, 120, (80, 86), 200, 1.0),
+        (10_000, 800, (400, 440), 50, 10.0),
+        (60_000, 4_800, (2_400, 2_640), 20, 60.0),
+        (3_600_000, 180_000, (90_000, 104_400), 14, 3_600.0),
+        (3_600_000, 604_800, (500_400, 514_800), 14, 3_600.0),
     ] {
         let synth = Synth { interval_ms, duration_s, syscalls_per_s, ..Synth::default() };
         let path = dir.path().join("run.parquet");
@@ -228,6 +233,92 @@ fn a_fault_is_found_at_every_interval_and_what_it_needs_is_said() {
 }
 
 #[test]
+fn a_recording_chooses_its_detector_and_intervals_that_none_is_made_for_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run.parquet");
+    let week =
+        Synth { interval_ms: 600_000, duration_s: 5 * 86_400, syscalls_per_s: 4, fault_s: None, ..Synth::default() };
+    week.write(&path).unwrap();
+    let chosen = |options: &[&str]| {
+        let out = run(dir.path(), &[&["run.parquet", "--format", "json"], options].concat());
+        let findings: Findings =
+            serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("{}", text(&out.stderr)));
+        (findings.detector.name, findings.detector.chosen_because)
+    };
+    let (name, why) = chosen(&["--detector", "auto"]);
+    assert!(["novelty", "ensemble"].contains(&name.as_str()), "{name}");
+    assert!(why.is_some_and(|why| why.starts_with("120 h with a sample every 10 min")), "{name}");
+    assert_eq!(chosen(&["--detector", "stream"]), ("robust streaming".to_owned(), None));
+    // A day of it has not shown whether days are alike.
+    assert_eq!(chosen(&["--to", "24h"]).0, "robust streaming");
+    for (interval_ms, said) in [(2, "a sample every 2 ms"), (7_200_000, "a sample every 2 h")] {
+        let duration_s = if interval_ms < 10 { 4 } else { 40 * 3_600 };
+        Synth { interval_ms, duration_s, ..week.clone() }.write(&path).unwrap();
+        let out = run(dir.path(), &["run.parquet"]);
+        let stderr = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{}", text(&out.stdout));
+        assert!(
+            stderr.contains(said) && stderr.contains("10 ms to 1 h") && stderr.contains("hint: record with"),
+            "{stderr}"
+        );
+    }
+    let model = run(dir.path(), &["run.parquet", "--detector", "model"]);
+    assert!(text(&model.stderr).starts_with("error: there is no model in model/"), "{}", text(&model.stderr));
+}
+
+#[test]
+fn the_usual_of_other_recordings_is_taken_if_it_is_of_the_same_kind() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, synth: Synth| synth.write(dir.path().join(name)).unwrap();
+    let quiet = Synth { duration_s: 60, fault_s: None, ..Synth::default() };
+    write("good.parquet", Synth { seed: 2, ..quiet.clone() });
+    write("better.parquet", Synth { seed: 3, ..quiet.clone() });
+    // From the beginning to the end.
+    write("bad.parquet", Synth { fault_s: Some((0, 60)), ..quiet.clone() });
+    let alone = run(dir.path(), &["bad.parquet"]);
+    assert!(text(&alone.stdout).contains("cannot be known from it; --baseline"), "{}", text(&alone.stdout));
+    let beside = ["bad.parquet", "--format", "json", "--baseline", "good.parquet", "better.parquet"];
+    let out = run(dir.path(), &beside);
+    let findings: Findings = serde_json::from_slice(&out.stdout).unwrap_or_else(|_| panic!("{}", text(&out.stderr)));
+    assert_eq!(findings.windows.len(), 1, "{:#?}", findings.windows);
+    let w = &findings.windows[0];
+    assert_eq!((w.pattern.as_str(), w.syscalls[0].syscall.as_str()), ("fsync storm", "fsync"));
+    assert!((w.end_ns - w.start_ns) as f64 > 55e9 && w.baseline_s > 100.0, "{w:#?}");
+    assert!(w.sentence.contains(" usually: fsync 0 -> "), "{}", w.sentence);
+    assert_eq!(findings.detector.baselines, ["good.parquet", "better.parquet"]);
+    assert_eq!(out.stdout, run(dir.path(), &beside).stdout, "the same recordings give the same bytes");
+    let quiet_one = run(dir.path(), &["good.parquet", "--baseline", "better.parquet"]);
+    assert_eq!(quiet_one.status.code(), Some(0), "{}", text(&quiet_one.stdout));
+    assert!(
+        text(&quiet_one.stdout).contains("it compares with baselines; beside better.parquet)"),
+        "{}",
+        text(&quiet_one.stdout)
+    );
+    let page = run(dir.path(), &["bad.parquet", "--baseline", "good.parquet", "--report"]);
+    assert_eq!(page.status.code(), Some(1), "{}", text(&page.stderr));
+    let html = std::fs::read_to_string(dir.path().join("bad-report/index.html")).unwrap();
+    assert!(html.contains("What is usual comes from good.parquet"));
+
+    write("slow.parquet", Synth { interval_ms: 1_000, seed: 4, ..quiet.clone() });
+    write("short.parquet", Synth { duration_s: 3, seed: 5, ..quiet });
+    for (baseline, error, hint) in [
+        (
+            "slow.parquet",
+            "slow.parquet: the baseline has a sample every 1.0 s, the recording every 100 ms",
+            "`--interval 100ms`",
+        ),
+        ("short.parquet", "the baselines last 1.", "longer recordings"),
+        ("bad.parquet", "bad.parquet: the baseline is the recording itself", "while it was well"),
+        ("none.parquet", "none.parquet", ""),
+    ] {
+        let out = run(dir.path(), &["bad.parquet", "--baseline", baseline]);
+        let said = text(&out.stderr);
+        assert_eq!(out.status.code(), Some(2), "{baseline}: {said}");
+        assert!(said.starts_with("error: ") && said.contains(error) && said.contains(hint), "{baseline}: {said}");
+    }
+}
+
+#[test]
 fn a_report_lies_beside_the_recording_and_is_not_replaced_unasked() {
     let dir = tempfile::tempdir().unwrap();
     Synth::default().write(dir.path().join("run.parquet")).unwrap();
@@ -253,7 +344,8 @@ fn the_report_goes_where_o_says_and_words_are_called_text() {
     assert_eq!(run(dir.path(), &["run.parquet", "-o", "a", "--report=b"]).status.code(), Some(2));
     let words = text(&out.stdout);
     assert!(
-        words.starts_with("1 window in 2 min 00 s of ") && words.contains(", 1 false alarm per hour allowed)"),
+        words.starts_with("1 window in 2 min 00 s of ")
+            && words.contains(" allowed; robust streaming, for 2 min with a sample every 100 ms; read as a whole)"),
         "{words}"
     );
     for form in ["text", "table"] {

@@ -30,6 +30,7 @@ mod operators;
 mod otlp;
 mod outputs;
 mod overflow;
+mod postgres;
 mod prometheus;
 mod record;
 mod replay;

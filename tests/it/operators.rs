@@ -2,8 +2,9 @@
 //! peers that turn slow, what recurs. Each on a live program (`trouble.c`) that nobody tuned
 //! anything to, recorded once for all tests. Needs root; takes two minutes.
 
-use crate::support::{alone, compile, describe, findings, may_record, options_of_all, text};
+use crate::support::{alone, compile, describe, findings, may_record, options_of_all, rows, text};
 use osd_findings::Window;
+use osd_recording::Kind;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -11,19 +12,24 @@ use std::sync::LazyLock;
 use std::thread;
 use std::time::Duration;
 
-/// A kind of trouble, and seconds before, during and after it.
-const TROUBLES: [(&str, [u32; 3]); 11] = [
-    ("leak", [20, 40, 3]),
-    ("fds", [20, 40, 3]),
-    ("climb", [20, 60, 3]),
-    ("waits", [20, 8, 10]),
-    ("stopped", [20, 4, 10]),
-    ("lock", [20, 6, 10]),
-    ("slow-peer", [25, 15, 8]),
-    ("job", [50, 15, 6]),
-    ("cron", [110, 0, 0]),
-    ("refused", [20, 5, 8]),
-    ("quiet", [60, 10, 10]),
+/// The name of a recording, its kind of trouble, and seconds before, during and after it.
+const TROUBLES: [(&str, &str, [u32; 3]); 16] = [
+    ("leak", "leak", [20, 40, 3]),
+    ("fds", "fds", [20, 40, 3]),
+    ("climb", "climb", [20, 60, 3]),
+    ("waits", "waits", [20, 8, 10]),
+    ("stopped", "stopped", [20, 4, 10]),
+    ("lock", "lock", [20, 6, 10]),
+    ("slow-peer", "slow-peer", [25, 15, 8]),
+    ("job", "job", [50, 15, 6]),
+    ("cron", "cron", [110, 0, 0]),
+    ("refused", "refused", [20, 5, 8]),
+    ("quiet", "quiet", [60, 10, 10]),
+    ("early", "missing", [3, 3, 30]),
+    ("most", "missing", [5, 50, 4]),
+    ("all", "missing", [0, 20, 0]),
+    ("usual", "quiet", [20, 5, 5]),
+    ("shared", "shared", [20, 6, 4]),
 ];
 
 /// What was recorded of each, and when its trouble began and ended, UTC ns.
@@ -41,9 +47,9 @@ static RECORDED: LazyLock<Recorded> = LazyLock::new(|| {
     let spans = thread::scope(|scope| {
         let runs: Vec<_> = TROUBLES
             .iter()
-            .map(|(kind, seconds)| {
-                let (path, program) = (path_of(folder.path(), kind), PROGRAM.as_path());
-                scope.spawn(move || (*kind, span(start(&path, program, kind, *seconds))))
+            .map(|(name, kind, seconds)| {
+                let (path, program) = (path_of(folder.path(), name), PROGRAM.as_path());
+                scope.spawn(move || (*name, span(start(&path, program, kind, *seconds))))
             })
             .collect();
         runs.into_iter().map(|run| run.join().unwrap()).collect()
@@ -150,7 +156,33 @@ fn a_stall_says_that_the_process_was_stopped_and_by_whom() {
 #[test]
 fn a_stall_says_which_lock_it_waits_for() {
     let Some((_, w)) = window("a_stall_says_which_lock_it_waits_for", "lock", 1.0) else { return };
-    reason(&w, "waiting", &["waited in flock", "one call of 5."]);
+    // Opened while recorded: its path is known.
+    reason(&w, "waiting", &["waited in flock on /tmp/trouble-", ".lock (fd ", "one call of 5."]);
+}
+
+#[test]
+fn a_stall_says_which_lock_it_waits_for_though_that_was_opened_before() {
+    let test = "a_stall_says_which_lock_it_waits_for_though_that_was_opened_before";
+    if !may_record(test) {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("held.parquet");
+    let mut program = Command::new(&*PROGRAM);
+    let mut program = program.args(["held", "18", "6", "6"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut ready = [0; 6];
+    std::io::Read::read_exact(program.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    let pid = program.id();
+    let mut osd = Command::new(env!("CARGO_BIN_EXE_osd"));
+    osd.args(["record", "-q", "-p", &pid.to_string(), "-o"]).arg(&path).args(options_of_all());
+    assert!(osd.status().unwrap().success());
+    program.wait().unwrap();
+    let files = rows(&path, Kind::Descriptor);
+    let lock = format!("/tmp/trouble-{pid}.held");
+    assert!(files.iter().any(|r| r["path"] == lock && r["pid"] == pid.to_string()), "{files:?}");
+    let f = findings(&path, &[]);
+    let w = f.windows.iter().find(|w| w.pattern == "stall").unwrap_or_else(|| panic!("{}", describe(&f)));
+    reason(w, "waiting", &[&format!("waited in flock on {lock} (fd "), "one call of "]);
 }
 
 #[test]
@@ -243,6 +275,55 @@ fn connections_that_are_refused_are_a_burst_of_connections() {
     assert!(!w.errors.iter().any(|e| e.errno == "EINPROGRESS"), "no failure: {:?}", w.errors);
 }
 
+/// The findings in a recording of [`TROUBLES`], with more arguments.
+fn found(name: &str, arguments: &[&str]) -> osd_findings::Findings {
+    LazyLock::force(&RECORDED);
+    findings(&path_of(RECORDED.folder.path(), name), arguments)
+}
+
+#[test]
+fn a_fault_in_the_first_seconds_is_found() {
+    let Some((_, w)) = window("a_fault_in_the_first_seconds_is_found", "early", 0.5) else { return };
+    assert!(w.errors.iter().any(|e| (e.syscall.as_str(), e.errno.as_str()) == ("access", "ENOENT")), "{}", w.sentence);
+    assert!(w.threads.iter().any(|t| t.comm == "misser"), "it has renamed itself: {:?}", w.threads);
+    let f = found("early", &[]);
+    assert_eq!((f.detector.reading.as_str(), f.detector.warm_up_s), ("whole", 1.0));
+    let end = RECORDED.spans["early"].1;
+    assert!((w.end_ns - end).abs() < 700_000_000, "{}", describe(&f));
+}
+
+#[test]
+fn an_incident_that_fills_most_of_a_recording_is_found_to_its_end() {
+    let test = "an_incident_that_fills_most_of_a_recording_is_found_to_its_end";
+    let Some((_, w)) = window(test, "most", 0.7) else { return };
+    let end = RECORDED.spans["most"].1;
+    assert!((w.end_ns - end).abs() < 2_500_000_000, "{}", describe(&found("most", &[])));
+    assert!(w.errors.iter().any(|e| e.syscall == "access" && e.before_per_s < 1.0), "{}", w.sentence);
+}
+
+#[test]
+fn an_incident_that_fills_a_recording_shows_beside_a_usual_one() {
+    if !may_record("an_incident_that_fills_a_recording_shows_beside_a_usual_one") {
+        return;
+    }
+    let alone = found("all", &[]);
+    assert!(alone.windows.is_empty(), "{}", describe(&alone));
+    assert!(alone.detector.notes.iter().any(|n| n.contains("--baseline")), "{:?}", alone.detector.notes);
+    let usual = path_of(RECORDED.folder.path(), "usual");
+    let beside = ["--baseline", usual.to_str().unwrap()];
+    let f = found("all", &beside);
+    assert_eq!((f.windows.len(), f.detector.reading.as_str()), (1, "baselines"), "{}", describe(&f));
+    let w = &f.windows[0];
+    assert!(w.end_ns - w.start_ns > 17_000_000_000, "{}", describe(&f));
+    let access = w.errors.iter().find(|e| e.syscall == "access").unwrap_or_else(|| panic!("{}", describe(&f)));
+    assert!(access.before_per_s < 1.0 && access.during_per_s > 1_000.0, "{access:?}");
+    assert!(access.objects[0].starts_with("/tmp/not-there/"), "{access:?}");
+    assert!(w.threads.iter().any(|t| t.comm == "misser" && t.before_per_s < 1.0), "{:?}", w.threads);
+    // And what is usual is that.
+    let quiet = found("quiet", &beside);
+    assert!(quiet.windows.is_empty(), "{}", describe(&quiet));
+}
+
 #[test]
 fn steady_work_raises_nothing() {
     if !may_record("steady_work_raises_nothing") {
@@ -251,6 +332,73 @@ fn steady_work_raises_nothing() {
     LazyLock::force(&RECORDED);
     let f = findings(&path_of(RECORDED.folder.path(), "quiet"), &[]);
     assert!(f.windows.is_empty(), "{}", describe(&f));
+}
+
+#[test]
+fn memory_that_forks_share_is_counted_once() {
+    if !may_record("memory_that_forks_share_is_counted_once") {
+        return;
+    }
+    let f = found("shared", &[]);
+    let rss = f.series.iter().find(|s| s.metric == "rss").unwrap();
+    let most = rss.values.iter().flatten().copied().fold(0.0, f64::max) / 1_048_576.0;
+    // 300 MiB in seven processes.
+    assert!((300.0..330.0).contains(&most), "{most} MiB");
+    assert!(!f.windows.iter().any(|w| w.pattern.starts_with("memory")), "{}", describe(&f));
+}
+
+#[test]
+fn a_leak_says_when_the_limit_of_its_control_group_is_reached() {
+    let test = "a_leak_says_when_the_limit_of_its_control_group_is_reached";
+    if !may_record(test) {
+        return;
+    }
+    let Some(group) = MemoryLimit::new(256 << 20) else {
+        eprintln!("SKIPPED: {test}: no control group with a memory limit can be made here");
+        return;
+    };
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let path = dir.path().join("limit.parquet");
+    let inside = format!("echo $$ > {}/cgroup.procs; exec {} leak 12 25 0", group.0.display(), PROGRAM.display());
+    let mut osd = Command::new(env!("CARGO_BIN_EXE_osd"));
+    osd.args(["record", "-q", "-o"]).arg(&path).args(options_of_all()).args(["--", "sh", "-c", &inside]);
+    assert!(osd.stdout(Stdio::null()).status().unwrap().success());
+    drop(group);
+    let f = findings(&path, &[]);
+    let w = f.windows.iter().find(|w| w.pattern == "memory leak").unwrap_or_else(|| panic!("{}", describe(&f)));
+    let said = "; at this pace the limit of /osd-test-memory-";
+    assert!(w.sentence.contains(said) && w.sentence.contains(" is reached in "), "{}", w.sentence);
+    // 256 MiB less what it has, at 2 MiB/s or a little less.
+    let left = w.sentence.split(" is reached in ").nth(1).unwrap().split(':').next().unwrap();
+    let seconds = match left.split_once(" min") {
+        Some((minutes, rest)) => {
+            60.0 * minutes.parse::<f64>().unwrap() + rest.trim().trim_end_matches(" s").parse::<f64>().unwrap_or(0.0)
+        }
+        None => left.trim_end_matches(" s").parse::<f64>().unwrap(),
+    };
+    assert!((80.0..140.0).contains(&seconds), "{seconds} s: {}", w.sentence);
+}
+
+/// A control group with a limit of its memory, of whichever version there is.
+struct MemoryLimit(PathBuf);
+
+impl MemoryLimit {
+    fn new(bytes: u64) -> Option<Self> {
+        let name = format!("osd-test-memory-{}", std::process::id());
+        let roots = [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")];
+        roots.into_iter().find_map(|(root, file)| {
+            let group = Self(Path::new(root).join(&name));
+            (Path::new(root).exists() && std::fs::create_dir(&group.0).is_ok()).then_some(())?;
+            std::fs::write(group.0.join(file), bytes.to_string()).ok()?;
+            Some(group)
+        })
+    }
+}
+
+impl Drop for MemoryLimit {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir(&self.0);
+    }
 }
 
 /// A control group with a CPU quota, of whichever version there is.

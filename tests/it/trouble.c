@@ -213,6 +213,15 @@ static void refused(long turn) {
 	}
 }
 
+static void miss(long turn) {
+	for (int i = 0; i < 40; i++) {
+		char name[64];
+		snprintf(name, sizeof name, "/tmp/not-there/%ld", (turn * 40 + i) % 500);
+		if (!access(name, R_OK))
+			exit(3);
+	}
+}
+
 static void wait_more(long turn) {
 	(void)turn;
 	nap(120000000L);
@@ -268,6 +277,22 @@ int main(int argc, char **argv) {
 		job(before + during + after, 20, 1);
 		return 0;
 	}
+	// A lock that another process takes for a while, opened long before.
+	int held = -1;
+	if (IS("held")) {
+		char lock[80];
+		snprintf(lock, sizeof lock, "/tmp/trouble-%d.held", getpid());
+		held = open(lock, O_RDWR | O_CREAT, 0600);
+		if (!fork()) {
+			sleep(before - 1);
+			flock(open(lock, O_RDWR), LOCK_EX);
+			sleep(during + 1);
+			unlink(lock);
+			_exit(0);
+		}
+		printf("ready\n");
+		fflush(stdout);
+	}
 	size_t shared = 300 << 20;
 	if (IS("shared")) {
 		char *memory = mmap(0, shared, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -298,6 +323,9 @@ int main(int argc, char **argv) {
 		start_neighbours();
 		turns(during, NULL);
 		end_neighbours();
+	} else if (IS("held")) {
+		flock(held, LOCK_EX);
+		flock(held, LOCK_UN);
 	} else if (IS("lock")) {
 		int fd = open("/tmp", O_RDONLY | O_DIRECTORY), other;
 		char lock[80];
@@ -313,6 +341,9 @@ int main(int argc, char **argv) {
 		unlink(lock);
 		close(fd);
 		waitpid(other, NULL, 0);
+	} else if (IS("missing")) {
+		prctl(PR_SET_NAME, "misser");
+		turns(during, miss);
 	} else if (IS("refused")) {
 		turns(during, refused);
 	} else if (IS("shared")) {

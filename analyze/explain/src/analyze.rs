@@ -2,11 +2,13 @@
 
 use crate::compare::Context;
 use crate::evidence::{Bin, Events, Latency};
+use crate::usual::Usual;
 use crate::{Config, Result, find, group, recurring, window};
 use osd_findings::{FINDINGS_VERSION, Findings, Heatmap, HeatmapRow, LabelSpan, LossSpan, RecordingSummary, Series};
 use osd_recording::{Kind, Recording};
 use osd_signals::calls::CallSeries;
 use osd_signals::{Table, failures, losses};
+use std::cell::OnceCell;
 use std::ops::Range;
 
 /// Time beside a window that is neither it nor the baseline; at least one interval.
@@ -17,6 +19,14 @@ const MARGIN_S: f64 = 1.0;
 /// # Errors
 /// If the recording cannot be read or holds no samples in the time that `config` asks for.
 pub fn analyze(recording: &Recording, config: &Config) -> Result<Findings> {
+    analyze_against(recording, &[], config)
+}
+
+/// The same, beside what is usual in `baselines`; without any, beside what is usual in the recording itself.
+///
+/// # Errors
+/// The same, and if a baseline is no match for the recording.
+pub fn analyze_against(recording: &Recording, baselines: &[Recording], config: &Config) -> Result<Findings> {
     let range = config.range.as_ref();
     let mut table = Table::read(recording, range)?;
     let n_event_rows: u64 =
@@ -24,9 +34,11 @@ pub fn analyze(recording: &Recording, config: &Config) -> Result<Findings> {
     if n_event_rows > 0 {
         failures::keep_failures(recording, &mut table, range)?;
     }
-    let found = find::find(recording, &table, config)?;
+    let usual = Usual::read(recording, &table, baselines)?;
+    let found = find::find(recording, &table, &usual, config)?;
     let grid = table.grid;
-    let mut bins = vec![Bin::Baseline; grid.len];
+    let baseline = if usual.is_empty() { Bin::Baseline } else { Bin::Neither };
+    let mut bins = vec![baseline; grid.len];
     bins[..grid.bins(find::SETTLE_S).max(1).min(grid.len)].fill(Bin::Neither);
     let margin = grid.bins(MARGIN_S).max(1);
     for g in &found.groups {
@@ -52,7 +64,16 @@ pub fn analyze(recording: &Recording, config: &Config) -> Result<Findings> {
         if n_event_rows > 0 {
             n_events = events.total;
         }
-        let context = Context { recording, table: &table, bins: &bins, events: &events, latency: &latency };
+        let context = Context {
+            recording,
+            table: &table,
+            bins: &bins,
+            events: &events,
+            latency: &latency,
+            range,
+            files: OnceCell::new(),
+            usual: &usual,
+        };
         for (i, group) in found.groups.iter().enumerate() {
             findings.windows.push(window::explain(&context, config, i, group)?);
         }

@@ -14,7 +14,7 @@ pub struct Config {
     pub range: Option<Range<i64>>,
     /// A model of normal recordings, which then judges the metrics that it sees.
     pub model: Option<Model>,
-    /// A detector of the registry that judges all metrics, instead of the streaming one and of a model.
+    /// A detector of the registry that judges all metrics; neither it nor a model: the recording chooses.
     pub detector: Option<&'static Entry>,
     /// How windows that are alike become groups.
     pub group_by: GroupBy,

@@ -4,8 +4,9 @@
 //! Nothing here prints, and nothing here knows SQL. The same recording and [`Config`] give the same
 //! [`osd_findings::Findings`], byte for byte.
 //!
-//! From the bottom up: `config` → `evidence` (what the rows say of each window) → `compare` (with the baseline) →
-//! `pattern` (what that looks like) → `words` → `find` (where the windows are), `window` (one, explained) and `group` (which are alike) →
+//! From the bottom up: `config` → `evidence` (what the rows say of each window) → `usual` (the same of other recordings) → `compare`
+//! (with the baseline) → `pattern` (what that looks like) → `words` → `find` (where the windows are), `window` (one, explained) and
+//! `group` (which are alike) →
 //! [`analyze`].
 
 mod analyze;
@@ -17,10 +18,11 @@ mod find;
 mod group;
 mod pattern;
 mod recurring;
+mod usual;
 mod window;
 mod words;
 
-pub use analyze::analyze;
+pub use analyze::{analyze, analyze_against};
 pub use config::Config;
 pub use error::{Error, Result};
 pub use group::{GroupBy, across};

@@ -2,7 +2,8 @@
 //! words for it.
 
 use crate::compare::Context;
-use crate::evidence::{By, Ranked, Topic, Verbatim};
+use crate::evidence::{By, Owned, Ranked, Topic, Verbatim};
+use crate::words::Fall;
 use crate::{Config, Result, pattern, words};
 use osd_detect::Shape;
 use osd_detect::windows::{self, Group, Hit};
@@ -23,18 +24,34 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
     let span = grid.time(group.start)..grid.time(group.end);
     let verbatim = if context.events.total > 0 {
         let topics = topics(&syscalls, &errors, &numbers);
-        Verbatim::read(context.recording, &span, &context.reference(group), topics, busiest.map(|(t, _)| t))?
+        let mut reference = context.reference(group);
+        let (elsewhere, seconds) = context.elsewhere();
+        if seconds > 0.0 {
+            reference.weight = grid.seconds(group.end - group.start) / seconds;
+        }
+        let same = |which: usize, proc: u64| context.same_process(which, proc);
+        Verbatim::read(context.recording, &span, &reference, (&elsewhere, &same), topics, busiest.map(|(t, _)| t))?
     } else {
         Verbatim::default()
     };
     let process = |proc: u64| context.process(proc, span.end);
-    let named = |ranked: &Ranked| ranked.names(&process).into_iter().take(3).collect();
+    let named = |ranked: &Ranked| -> Result<Vec<String>> {
+        let mut names: Vec<String> = ranked.names(&process).into_iter().take(3).collect();
+        for (name, (object, _)) in names.iter_mut().zip(&ranked.first) {
+            if let Owned::Fd(proc, fd) = object
+                && let Some(path) = context.path(*proc, *fd, span.end)?
+            {
+                *name += &format!(" ({path})");
+            }
+        }
+        Ok(names)
+    };
     let mut objects = verbatim.objects.iter();
     for (shift, ranked) in syscalls.iter_mut().zip(&mut objects) {
-        shift.objects = named(ranked);
+        shift.objects = named(ranked)?;
     }
     for (shift, ranked) in errors.iter_mut().zip(&mut objects) {
-        shift.objects = named(ranked);
+        shift.objects = named(ranked)?;
     }
     threads.truncate(8);
     let facts = pattern::Facts {
@@ -53,7 +70,12 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
     let reason = fall.as_ref().map(|(frame, _)| context.reason(frame)).transpose()?.flatten();
     let fall = fall.and_then(|(frame, fall)| {
         let seconds = grid.seconds(fall.end - fall.start);
-        context.metric_shifts(&frame, &fall).into_iter().next().map(|shift| (shift, seconds))
+        let shift = context.metric_shifts(&frame, &fall).into_iter().next()?;
+        // What was caught up comes after it.
+        let values = MetricId::from_name(&shift.metric).and_then(|id| context.table.metric(id));
+        let after = values.and_then(|v| v.get(fall.end..group.end.min(v.len()))).unwrap_or_default();
+        let caught_up = after.iter().flatten().copied().fold(0.0, f64::max);
+        Some(Fall { shift, seconds, caught_up })
     });
     let climb = if pattern.is_slow() { context.climb(&frame, group, primary)? } else { None };
     let mut shifts = shifts.clone();
@@ -98,6 +120,7 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
         climb,
         fall,
         every_s: every(group).map(|points| grid.seconds(points)),
+        elsewhere: !context.usual.is_empty(),
     };
     window.sentence = words::sentence(&window, &extra);
     window.details = words::details(&window, &extra);

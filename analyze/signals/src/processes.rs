@@ -95,8 +95,24 @@ pub fn read(recording: &Recording) -> Result<BTreeMap<u64, ProcessLife>> {
             }
         }
     }
+    // A first thread that takes another name gives it to its process.
+    for batch in recording.read(&query(Kind::Thread, &["ts", "proc", "pid", "tid", "comm"], None))? {
+        let batch = batch?;
+        let columns = Columns::of(&batch, recording.path());
+        let (proc, pid, tid) = (columns.u64("proc")?, columns.u64("pid")?, columns.u64("tid")?);
+        let comms = columns.text("comm")?;
+        for (row, ts) in columns.ts()?.iter().enumerate() {
+            if let (Some(proc), Some(comm), true) = (proc.at(row), comms.at(row), pid.at(row) == tid.at(row)) {
+                names.entry(proc).or_default().push((*ts, false, comm.to_owned()));
+            }
+        }
+    }
     for (proc, rows) in names {
-        processes.entry(proc).or_default().set_names(rows);
+        let life = processes.entry(proc).or_default();
+        life.set_names(rows);
+        if let Some((_, last)) = life.names.last() {
+            life.comm.clone_from(last);
+        }
     }
     Ok(processes)
 }

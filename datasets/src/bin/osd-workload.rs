@@ -23,6 +23,7 @@ fn main() -> ExitCode {
             Ok(())
         }
         Task::Sink => sink::run(io::stdout(), io::stdin()).map_err(|error| error.to_string()),
+        Task::Peer => sink::run_peer(io::stdout(), io::stdin()).map_err(|error| error.to_string()),
         Task::Run(config) => run(&config),
     };
     result.map_or_else(|error| fail(&error), |()| ExitCode::SUCCESS)

@@ -41,7 +41,7 @@ pub struct Args {
     #[arg(long, value_name = "SPEC")]
     fault: Vec<FaultSpec>,
 
-    /// Every fault once: the first at 20 s, each 5 s long, 9 s of quiet between
+    /// The first ten faults once: the first at 20 s, each 5 s long, 9 s of quiet between
     #[arg(long)]
     demo_faults: bool,
 
@@ -65,6 +65,10 @@ pub struct Args {
     #[arg(long, value_name = "FRACTION", default_value = "0.15", value_parser = parse_wave)]
     wave: f64,
 
+    /// How requests come: in jittered steps, or at random (Poisson) and in bursts
+    #[arg(long, value_enum, default_value = "steady")]
+    load: LoadKind,
+
     /// Server threads
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=64))]
     workers: u16,
@@ -84,6 +88,17 @@ pub struct Args {
     /// Be the receiving end of outgoing_transfer
     #[arg(long, hide = true, exclusive = true)]
     sink: bool,
+
+    /// Be the dependency of slow_peer
+    #[arg(long, hide = true, exclusive = true)]
+    peer: bool,
+}
+
+/// How requests come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum LoadKind {
+    Steady,
+    Irregular,
 }
 
 /// What the arguments ask for.
@@ -95,6 +110,8 @@ pub enum Task {
     ListFaults,
     /// Be the sink process.
     Sink,
+    /// Be the dependency.
+    Peer,
 }
 
 impl Args {
@@ -105,6 +122,9 @@ impl Args {
     pub fn task(self) -> Result<Task, String> {
         if self.sink {
             return Ok(Task::Sink);
+        }
+        if self.peer {
+            return Ok(Task::Peer);
         }
         if self.list_faults {
             return Ok(Task::ListFaults);
@@ -131,6 +151,7 @@ impl Args {
             seed: self.seed,
             rate_per_s: self.rate,
             wave: self.wave,
+            irregular: self.load == LoadKind::Irregular,
             n_workers: self.workers.into(),
             n_clients: self.clients.into(),
             parent_folder: self.dir,

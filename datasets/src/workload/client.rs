@@ -35,15 +35,33 @@ pub(crate) struct Load {
     pub(crate) rate_per_s: f64,
     pub(crate) wave: f64,
     pub(crate) n_clients: usize,
+    pub(crate) irregular: bool,
 }
 
 impl Load {
     /// One client's mean gap between requests, `since_start` into the run.
-    fn gap(&self, since_start: Duration) -> Duration {
+    fn gap(&self, since_start: Duration, seed: u64) -> Duration {
         let phase = TAU * since_start.as_secs_f64() / WAVE_PERIOD.as_secs_f64();
-        let rate_per_s = self.rate_per_s * (1.0 + self.wave * phase.sin());
+        let mut rate_per_s = self.rate_per_s * (1.0 + self.wave * phase.sin());
+        if self.irregular {
+            rate_per_s *= burst(seed, since_start);
+        }
         Duration::from_secs_f64(self.n_clients as f64 / rate_per_s)
     }
+
+    /// The part of a mean gap that one is: half of it to one and a half; of irregular arrivals those of a Poisson process.
+    fn jitter(&self, rng: &mut Rng) -> f64 {
+        if self.irregular { -(1.0 - rng.unit()).ln() } else { 0.5 + rng.unit() }
+    }
+}
+
+/// How far the rate of irregular load is from its mean, the same for all clients: another factor every second and a half, between 0.4 and
+/// 1.4, and three one time in fifteen.
+fn burst(seed: u64, since_start: Duration) -> f64 {
+    const EVERY_S: f64 = 1.5;
+    let slot = (since_start.as_secs_f64() / EVERY_S) as u64;
+    let mut rng = Rng::new(seed, (1 << 40) + slot);
+    if rng.below(15) == 0 { 3.0 } else { 0.4 + rng.unit() }
 }
 
 /// What the clients saw.
@@ -70,7 +88,7 @@ pub(crate) fn start(
 
 fn run(server: SocketAddr, load: Load, seed: u64, mut rng: Rng, counts: &Counts, stop: &Stop) {
     let start = Instant::now();
-    let mut due = start + load.gap(Duration::ZERO).mul_f64(rng.unit());
+    let mut due = start + load.gap(Duration::ZERO, seed).mul_f64(rng.unit());
     let mut connection = None;
     let mut buffer = Vec::new();
     while stop.sleep_until(due) {
@@ -89,7 +107,8 @@ fn run(server: SocketAddr, load: Load, seed: u64, mut rng: Rng, counts: &Counts,
             continue;
         }
         let now = Instant::now();
-        due = (due + load.gap(now - start).mul_f64(0.5 + rng.unit())).max(now.checked_sub(BACKLOG_MAX).unwrap_or(now));
+        let gap = load.gap(now - start, seed).mul_f64(load.jitter(&mut rng));
+        due = (due + gap).max(now.checked_sub(BACKLOG_MAX).unwrap_or(now));
     }
 }
 

@@ -13,6 +13,8 @@ pub mod duration;
 mod error;
 pub mod fault;
 pub mod labels;
+pub mod levers;
+mod peer;
 mod rng;
 mod run;
 mod server;

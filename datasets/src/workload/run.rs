@@ -13,7 +13,9 @@ use std::time::{Duration, Instant};
 use crate::workload::client::{self, Counts, Load};
 use crate::workload::fault::{Fault, FaultSpec, Site};
 use crate::workload::labels::LabelFile;
-use crate::workload::sink::SinkProcess;
+use crate::workload::levers::Levers;
+use crate::workload::peer;
+use crate::workload::sink::{PEER_ARG, SINK_ARG, SinkProcess};
 use crate::workload::steady::{self, Log, Store, spawn};
 use crate::workload::stop::Stop;
 use crate::workload::sys::{self, Signals};
@@ -35,6 +37,8 @@ pub struct Config {
     pub rate_per_s: f64,
     /// Swing of the rate, 0 to below 1.
     pub wave: f64,
+    /// Requests come at random and in bursts.
+    pub irregular: bool,
     /// Server threads.
     pub n_workers: usize,
     /// Client threads.
@@ -90,17 +94,23 @@ pub fn run(config: &Config, on_ready: impl FnOnce(Ready)) -> Result<Summary, Err
     let folder = TempFolder::new(config.parent_folder.as_deref())?;
     let files = steady::create_files(folder.path(), config.seed)?;
     // Not started when nothing is sent: the steady run is one process.
-    let sends = config.faults.iter().any(|spec| spec.fault == Fault::OutgoingTransfer);
-    let sink = if sends { Some(start_sink()?) } else { None };
+    let asked = |fault| config.faults.iter().any(|spec| spec.fault == fault);
+    let sink = if asked(Fault::OutgoingTransfer) { Some(start_far_end(SINK_ARG)?) } else { None };
+    let peer = if asked(Fault::SlowPeer) { Some(start_far_end(PEER_ARG)?) } else { None };
+    let levers = Arc::new(Levers::default());
 
     let (log, log_lines) = mpsc::channel();
-    let store = Arc::new(Store::new(folder.path(), files.clone(), config.seed));
+    let store = Arc::new(Store::new(folder.path(), files.clone(), config.seed, &levers));
     let server_stop = Stop::default();
     let server = server::start(&store, &Log::new(log), config.n_workers, &server_stop)?;
     let log_path = folder.path().join("service.log");
     let mut server_threads = steady::start(&store, log_lines, &log_path, config.seed, &server_stop)?;
     server_threads.extend(server.threads);
-    let load = Load { rate_per_s: config.rate_per_s, wave: config.wave, n_clients: config.n_clients };
+    if let Some(peer) = &peer {
+        server_threads.extend(peer::start(peer.address(), &levers, &server_stop)?);
+    }
+    let Config { rate_per_s, wave, n_clients, irregular, .. } = *config;
+    let load = Load { rate_per_s, wave, n_clients, irregular };
     let (client_stop, counts) = (Stop::default(), Arc::new(Counts::default()));
     let client_threads = client::start(server.address, load, config.seed, &counts, &client_stop)?;
 
@@ -116,6 +126,7 @@ pub fn run(config: &Config, on_ready: impl FnOnce(Ready)) -> Result<Summary, Err
         folder: folder.path().to_path_buf(),
         files,
         sink: sink.as_ref().map(SinkProcess::address),
+        levers,
         open_files_limit,
         strength: 1.0,
         start,
@@ -149,9 +160,9 @@ pub fn run(config: &Config, on_ready: impl FnOnce(Ready)) -> Result<Summary, Err
     })
 }
 
-fn start_sink() -> Result<SinkProcess, Error> {
+fn start_far_end(argument: &str) -> Result<SinkProcess, Error> {
     let program = env::current_exe().map_err(Error::of("find this program's own file"))?;
-    SinkProcess::start(&program)
+    SinkProcess::start(&program, argument)
 }
 
 /// Writes the ready file under another name first: who waits for it never reads half of it. A device or FIFO is written through, and the file

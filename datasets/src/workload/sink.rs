@@ -9,10 +9,12 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::thread;
 
-use crate::workload::{Error, sys};
+use crate::workload::{Error, peer, sys};
 
 /// The argument that makes `osd-workload` a sink.
 pub const SINK_ARG: &str = "--sink";
+/// The argument that makes it the dependency of `slow_peer`, which is started and ended in the same way.
+pub const PEER_ARG: &str = "--peer";
 
 /// A sink in a child process, ended on drop.
 #[derive(Debug)]
@@ -23,13 +25,13 @@ pub struct SinkProcess {
 }
 
 impl SinkProcess {
-    /// Starts `program --sink` and waits for its port.
+    /// Starts `program` as what `argument` says, and waits for its port.
     ///
     /// # Errors
     /// If it does not start, or does not say a port.
-    pub fn start(program: &Path) -> Result<Self, Error> {
+    pub fn start(program: &Path, argument: &str) -> Result<Self, Error> {
         let mut child = Command::new(program)
-            .arg(SINK_ARG)
+            .arg(argument)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -67,23 +69,35 @@ impl Drop for SinkProcess {
 ///
 /// # Errors
 /// If there is no port to listen on.
-pub fn run(mut out: impl Write, mut lifeline: impl Read) -> Result<(), Error> {
-    sys::name_this_thread("sink".as_ref()).map_err(Error::of("name the sink's thread"))?;
+pub fn run(out: impl Write, lifeline: impl Read) -> Result<(), Error> {
+    be("sink", discard, out, lifeline)
+}
+
+/// Is the dependency: the same, but that it answers.
+///
+/// # Errors
+/// The same.
+pub fn run_peer(out: impl Write, lifeline: impl Read) -> Result<(), Error> {
+    be("peer", peer::answer, out, lifeline)
+}
+
+fn be(name: &'static str, serve: fn(TcpStream), mut out: impl Write, mut lifeline: impl Read) -> Result<(), Error> {
+    sys::name_this_thread(name.as_ref()).map_err(Error::of("name the sink's thread"))?;
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map_err(Error::of("listen on 127.0.0.1"))?;
     let port = listener.local_addr().map_err(Error::of("read the sink's port"))?.port();
     writeln!(out, "{port}").and_then(|()| out.flush()).map_err(Error::of("say the sink's port"))?;
     thread::Builder::new()
-        .name("sink-accept".into())
-        .spawn(move || accept(&listener))
+        .name(format!("{name}-accept"))
+        .spawn(move || accept(name, serve, &listener))
         .map_err(Error::of("start a thread of the sink"))?;
     io::copy(&mut lifeline, &mut io::sink()).map_err(Error::of("wait for the workload"))?;
     Ok(())
 }
 
-fn accept(listener: &TcpListener) {
+fn accept(name: &str, serve: fn(TcpStream), listener: &TcpListener) {
     for stream in listener.incoming().flatten() {
         // A sink that cannot take a connection shows at the sender, as a broken pipe.
-        let _ = thread::Builder::new().name("sink-read".into()).spawn(move || discard(stream));
+        let _ = thread::Builder::new().name(format!("{name}-read")).spawn(move || serve(stream));
     }
 }
 

@@ -8,12 +8,14 @@ use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crate::workload::Error;
+use crate::workload::levers::Levers;
 use crate::workload::rng::Rng;
 use crate::workload::stop::Stop;
 
@@ -81,14 +83,16 @@ pub(crate) struct Store {
     cache: Mutex<HashMap<u32, Value>>,
     files: Vec<PathBuf>,
     missing: PathBuf,
+    levers: Arc<Levers>,
 }
 
 impl Store {
     /// A store with all in its cache that will stay there, so that memory does not grow as the cache warms.
-    pub(crate) fn new(folder: &Path, files: Vec<PathBuf>, seed: u64) -> Self {
+    pub(crate) fn new(folder: &Path, files: Vec<PathBuf>, seed: u64, levers: &Arc<Levers>) -> Self {
         let lasting = (0..N_KEYS).filter(|key| key % EXPIRES_EVERY != 0);
         let cache = lasting.map(|key| (key, value(seed, key).into())).collect();
-        Self { cache: Mutex::new(cache), files, missing: folder.join("data/archive") }
+        let (cache, missing) = (Mutex::new(cache), folder.join("data/archive"));
+        Self { cache, files, missing, levers: Arc::clone(levers) }
     }
 
     fn cache(&self) -> MutexGuard<'_, HashMap<u32, Value>> {
@@ -98,6 +102,7 @@ impl Store {
 
     /// The value of `key`: from the cache, from its file, or `None` if there is no such key.
     pub(crate) fn get(&self, key: u32) -> Option<Value> {
+        drop(self.levers.gate.lock().unwrap_or_else(PoisonError::into_inner));
         let cached = self.cache().get(&key).map(Arc::clone);
         if cached.is_some() {
             return cached;
@@ -117,7 +122,11 @@ impl Store {
     }
 
     /// The `timer` thread's work: looks at every value and every file, and drops what has expired.
-    fn sweep(&self) {
+    fn sweep(&self, n: u32) {
+        if !n.is_multiple_of(self.levers.sweep_one_of.load(Ordering::Relaxed)) {
+            self.levers.skipped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
         let values: Vec<Value> = self.cache().values().map(Arc::clone).collect();
         let mut sum = 0_u64;
         for value in &values {
@@ -148,7 +157,13 @@ pub(crate) fn start(
     let (cache_store, cache_stop) = (Arc::clone(store), stop.clone());
     Ok(vec![
         spawn("logger", move || write_log(file, &log, &logger_stop))?,
-        spawn("timer", move || every(SWEEP_EVERY, &timer_stop, || timer_store.sweep()))?,
+        spawn("timer", move || {
+            let mut n = 0;
+            every(SWEEP_EVERY, &timer_stop, || {
+                n += 1;
+                timer_store.sweep(n);
+            });
+        })?,
         spawn("cache", move || {
             let mut rng = Rng::new(seed, 1);
             every(REFRESH_EVERY, &cache_stop, || {

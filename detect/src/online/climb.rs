@@ -99,6 +99,23 @@ impl Climb {
         }
         worst
     }
+
+    /// Learns that the next point is usual.
+    pub(super) fn teach(&mut self, value: Option<f64>) {
+        let value = value.filter(|v| v.is_finite());
+        self.windows.iter_mut().for_each(|window| window.teach(value));
+    }
+
+    /// What comes next does not follow on what came before.
+    pub(super) fn cut(&mut self) {
+        for window in &mut self.windows {
+            (window.sum, window.known, window.taken) = (0.0, 0, 0);
+            window.means.clear();
+            let pending = std::mem::take(&mut window.pending);
+            window.past.extend(pending);
+            window.running = None;
+        }
+    }
 }
 
 /// Growth over a window: how far and how steadily.
@@ -128,13 +145,15 @@ impl Window {
         }
     }
 
-    fn take(&mut self, value: Option<f64>, metric: &Metric) -> Verdict {
+    /// Adds a value to its part of the window; whether that is complete.
+    fn add(&mut self, value: Option<f64>) -> bool {
         if let Some(v) = value {
             self.sum += v;
             self.known += 1;
         }
         self.taken += 1;
-        if self.taken == self.part {
+        let complete = self.taken == self.part;
+        if complete {
             let mean = (2 * self.known >= self.part).then(|| self.sum / self.known as f64);
             (self.sum, self.known, self.taken) = (0.0, 0, 0);
             self.means.push_back(mean);
@@ -142,6 +161,30 @@ impl Window {
                 self.means.pop_front();
             }
             self.n_parts += 1;
+        }
+        complete
+    }
+
+    /// The parts of the window that ends now; fewer than there are where some are not known.
+    fn parts(&self) -> Vec<f64> {
+        let last = self.means.len().saturating_sub(PARTS);
+        self.means.iter().skip(last).copied().flatten().collect()
+    }
+
+    fn teach(&mut self, value: Option<f64>) {
+        if self.add(value) && self.n_parts.is_multiple_of(PARTS / 4) {
+            let parts = self.parts();
+            if parts.len() == PARTS {
+                self.past.push_back(grown(&parts).total.abs());
+                if self.past.len() > PAST_MAX {
+                    self.past.pop_front();
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, value: Option<f64>, metric: &Metric) -> Verdict {
+        if self.add(value) {
             self.verdict = self.judge(metric);
         } else if self.verdict.severity >= 1.0 {
             // Until the next part is known, what was said holds, and begins where it began.
@@ -152,8 +195,7 @@ impl Window {
 
     /// What the window that ends now is, and what is learnt of it.
     fn judge(&mut self, metric: &Metric) -> Verdict {
-        let last = self.means.len().saturating_sub(PARTS);
-        let parts: Vec<f64> = self.means.iter().skip(last).copied().flatten().collect();
+        let parts = self.parts();
         if parts.len() < PARTS {
             // Neither judged across a gap nor learnt from it.
             self.running = None;

@@ -21,6 +21,8 @@ use std::collections::VecDeque;
 
 /// Values that are remembered: five minutes at ten a second.
 const PAST_MAX: usize = 3_000;
+/// The same of values that were taught: half an hour.
+const TAUGHT_MAX: usize = 18_000;
 /// Silences and runs that are remembered.
 const TIMES_MAX: usize = 200;
 /// No silence is shorter, and none is told from fewer points.
@@ -49,6 +51,8 @@ pub struct Gaps {
     adapt: usize,
     now: usize,
     past: VecDeque<f64>,
+    /// Values that are remembered.
+    most: usize,
     fresh: usize,
     levels: Option<Levels>,
     silence: Silence,
@@ -81,7 +85,8 @@ struct Rhythm {
 
 impl Gaps {
     /// A detector that has seen nothing.
-    pub fn new(setting: &Setting) -> Self {
+    /// A silence of `adapt_s` that is twice as long as any is normal.
+    pub fn new(setting: &Setting, adapt_s: f64) -> Self {
         let points = |seconds: f64| (seconds / setting.interval_s).round() as usize;
         Self {
             metric: setting.metric,
@@ -89,7 +94,8 @@ impl Gaps {
             interval_s: setting.interval_s,
             settle: points(1.0).max(1),
             warm_up: points(8.0).max(17),
-            adapt: points(45.0).max(24),
+            adapt: points(adapt_s).max(24),
+            most: PAST_MAX,
             now: 0,
             past: VecDeque::new(),
             fresh: 0,
@@ -131,11 +137,29 @@ impl Gaps {
         if verdict.severity < 1.0 && !strange {
             self.past.push_back(value);
             self.fresh += 1;
-            if self.past.len() > PAST_MAX {
+            if self.past.len() > self.most {
                 self.past.pop_front();
             }
         }
         (shape, verdict)
+    }
+
+    /// Learns that the next point is usual.
+    pub(super) fn teach(&mut self, value: Option<f64>) {
+        self.now += 1;
+        if let Some(value) = value.filter(|v| v.is_finite() && self.metric.form == Form::Rate) {
+            self.past.push_back(value);
+            self.most = self.past.len().clamp(self.most, TAUGHT_MAX);
+            if self.past.len() > self.most {
+                self.past.pop_front();
+            }
+        }
+    }
+
+    /// What comes next does not follow on what came before.
+    pub(super) fn cut(&mut self) {
+        self.silence.since = None;
+        self.rhythm = Rhythm::default();
     }
 
     fn refit(&mut self) {
@@ -273,7 +297,7 @@ mod tests {
     }
 
     fn alarms(values: impl IntoIterator<Item = f64>) -> Vec<(usize, usize)> {
-        let mut gaps = Gaps::new(&setting());
+        let mut gaps = Gaps::new(&setting(), 45.0);
         let mut found: Vec<(usize, usize)> = vec![];
         let mut last = None;
         for (i, v) in values.into_iter().enumerate() {
@@ -349,7 +373,7 @@ mod tests {
         let mut rng = Rng(9);
         let found = alarms((0..6_000).map(|i| if i > 500 && i % 600 < 15 { 0.0 } else { 900.0 + 90.0 * rng.normal() }));
         assert!(found.len() <= 2, "{found:?}");
-        let mut gaps = Gaps::new(&setting());
+        let mut gaps = Gaps::new(&setting(), 45.0);
         let n = (0..6_000)
             .filter(|i| gaps.push(Some(if *i > 1_000 { 0.0 } else { 900.0 }), false).1.severity >= 1.0)
             .count();
@@ -359,7 +383,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_input_is_survived(values in prop::collection::vec(prop::option::of(prop::num::f64::ANY), 0..400)) {
-            let mut gaps = Gaps::new(&setting());
+            let mut gaps = Gaps::new(&setting(), 45.0);
             for value in values {
                 let (_, verdict) = gaps.push(value, false);
                 prop_assert!(verdict.reach <= 400);

@@ -25,7 +25,7 @@ pub(crate) const ENTRY: Entry = Entry {
 #[derive(Clone, Debug)]
 pub struct Watch {
     sudden: Detector,
-    slow: Climb,
+    slow: Option<Climb>,
     gaps: Gaps,
 }
 
@@ -41,9 +41,33 @@ impl Watch {
             metric: config.metric,
         };
         let rest = (1.0 - SUDDEN) / 2.0;
-        let (slow, gaps) = (Climb::new(&of(rest)), Gaps::new(&of(rest)));
+        let slow = Climb::new(&of(rest));
+        let gaps = Gaps::new(&of(rest), config.adapt_s);
         let sudden = Detector::new(Config { false_alarms_per_hour: per_hour * SUDDEN, ..config });
-        Self { sudden, slow, gaps }
+        Self { sudden, slow: Some(slow), gaps }
+    }
+
+    /// The same without the detector of slow changes, which have no direction in time to be read against.
+    pub fn of_what_is_sudden(config: Config) -> Self {
+        Self { slow: None, ..Self::new(config) }
+    }
+
+    /// Learns that the next point is usual, and judges nothing.
+    pub fn teach(&mut self, value: Option<f64>) {
+        self.sudden.teach(value);
+        self.gaps.teach(value);
+        if let Some(slow) = &mut self.slow {
+            slow.teach(value);
+        }
+    }
+
+    /// What comes next does not follow on what came before, of which only what was learnt is kept.
+    pub fn cut(&mut self) {
+        self.sudden.cut();
+        self.gaps.cut();
+        if let Some(slow) = &mut self.slow {
+            slow.cut();
+        }
     }
 
     /// Points at the start in which it learns and cannot alarm.
@@ -56,7 +80,8 @@ impl Watch {
         let sudden = self.sudden.push(value);
         // A fall is what silences are made of.
         let (gap, verdict) = self.gaps.push(value, sudden.severity >= 1.0 && sudden.rising);
-        [(Shape::Shift, sudden), (Shape::Climb, self.slow.push(value)), (gap, verdict)]
+        let slow = self.slow.as_mut().map_or_else(Verdict::default, |slow| slow.push(value));
+        [(Shape::Shift, sudden), (Shape::Climb, slow), (gap, verdict)]
     }
 }
 

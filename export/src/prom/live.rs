@@ -137,7 +137,12 @@ impl Live {
                     count(&HOST, self.system.iter().map(|get| get(system)), &mut self.host, true);
                 }
                 Row::Loss(Loss { stream, reason, count, .. }) => self.lost(stream, reason, *count),
-                Row::Syscall(_) | Row::Label(_) | Row::Cgroup(_) | Row::Neighbour(_) | Row::Thread(_) => {}
+                Row::Syscall(_)
+                | Row::Label(_)
+                | Row::Cgroup(_)
+                | Row::Neighbour(_)
+                | Row::Thread(_)
+                | Row::Descriptor(_) => {}
             }
         }
     }
@@ -191,7 +196,7 @@ impl Live {
                     self.lost(what.0, what.1, count.at(row).unwrap_or(0));
                 }
             }
-            Kind::Syscall | Kind::Label | Kind::Cgroup | Kind::Neighbour | Kind::Thread => {}
+            Kind::Syscall | Kind::Label | Kind::Cgroup | Kind::Neighbour | Kind::Thread | Kind::Descriptor => {}
         }
         Ok(())
     }

@@ -188,6 +188,22 @@ pub(crate) fn n_fds(pid: u32) -> Option<u32> {
     u32::try_from(size).ok().filter(|n| *n > 0)
 }
 
+/// Files looked up of one process.
+const FILES_OF_ONE: usize = 1_024;
+
+/// The files that a process has open, with their numbers; at most `most`. Sockets and pipes are none. Nothing where this process may not look.
+pub(crate) fn open_files(pid: u32, most: usize) -> Vec<(i32, String)> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let named = entries.take(FILES_OF_ONE).filter_map(|entry| {
+        let fd = entry.file_name().to_str()?.parse().ok()?;
+        let path = std::fs::read_link(entry.path()).ok()?;
+        path.is_absolute().then(|| (fd, path.to_string_lossy().into_owned()))
+    });
+    let mut files: Vec<(i32, String)> = named.take(most).collect();
+    files.sort_unstable();
+    files
+}
+
 /// `roots` and all their descendants at this moment, but for this process: a recorder of the shell that started it would otherwise wait
 /// for its own end.
 pub(crate) fn with_descendants(roots: &[u32]) -> BTreeSet<u32> {

@@ -8,6 +8,7 @@
 
 mod cgroup;
 mod common;
+mod descriptor;
 mod field;
 mod label;
 mod loss;
@@ -142,6 +143,8 @@ kinds! {
     Neighbour in neighbour;
     /// What a thread is called.
     Thread in thread;
+    /// What a descriptor was when the recording began.
+    Descriptor in descriptor;
 }
 
 impl Kind {

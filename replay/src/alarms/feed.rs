@@ -95,7 +95,12 @@ impl Live {
                     event: p.event,
                 }),
                 Row::Loss(l) => self.table.loss(l.ts_ns, l.dur_ns, (&l.stream, &l.reason), l.count),
-                Row::Syscall(_) | Row::Label(_) | Row::Cgroup(_) | Row::Neighbour(_) | Row::Thread(_) => {}
+                Row::Syscall(_)
+                | Row::Label(_)
+                | Row::Cgroup(_)
+                | Row::Neighbour(_)
+                | Row::Thread(_)
+                | Row::Descriptor(_) => {}
                 Row::System(s) => ticks.push(s.ts_ns.saturating_add_unsigned(s.dur_ns)),
             }
         }
@@ -199,7 +204,7 @@ impl Live {
                     self.table.loss(*ts_ns, dur.at(row).unwrap_or(0), what, count.at(row).unwrap_or(0));
                 }
             }
-            Kind::Label | Kind::Cgroup | Kind::Neighbour | Kind::Thread => {}
+            Kind::Label | Kind::Cgroup | Kind::Neighbour | Kind::Thread | Kind::Descriptor => {}
             Kind::System => {
                 for (row, ts_ns) in ts.iter().enumerate() {
                     self.ticks.push_back(ts_ns.saturating_add_unsigned(dur.at(row).unwrap_or(0)));

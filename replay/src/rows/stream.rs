@@ -18,9 +18,13 @@ use std::sync::Arc;
 fn window(kind: Kind) -> (usize, usize) {
     match kind {
         Kind::Syscall => (32 << 10, 32 << 10),
-        Kind::Tally | Kind::Sample | Kind::Process | Kind::Cgroup | Kind::Neighbour | Kind::Thread => {
-            (8 << 10, 16 << 10)
-        }
+        Kind::Tally
+        | Kind::Sample
+        | Kind::Process
+        | Kind::Cgroup
+        | Kind::Neighbour
+        | Kind::Thread
+        | Kind::Descriptor => (8 << 10, 16 << 10),
         // All at once: marks are made when a recording ends, wherever they lie.
         Kind::Label => (8 << 10, usize::MAX),
         Kind::System | Kind::Loss => (4 << 10, 4 << 10),

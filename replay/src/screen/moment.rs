@@ -228,7 +228,13 @@ impl Gather {
                     self.table.tick(end(row, ts_ns), &mut self.bins);
                 }
             }
-            Kind::Process | Kind::Loss | Kind::Label | Kind::Cgroup | Kind::Neighbour | Kind::Thread => {}
+            Kind::Process
+            | Kind::Loss
+            | Kind::Label
+            | Kind::Cgroup
+            | Kind::Neighbour
+            | Kind::Thread
+            | Kind::Descriptor => {}
         }
         Ok(())
     }

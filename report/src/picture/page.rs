@@ -123,7 +123,7 @@ fn lane_of_windows(scene: &mut Scene, view: &View, axis: TimeAxis, top: f64) -> 
 /// Brackets with the names of labels, and the time in which the detector learns.
 fn lane_of_labels(scene: &mut Scene, view: &View, axis: TimeAxis, top: f64) -> f64 {
     const ROW: f64 = 26.0;
-    let learning = Some(view.warm_up_s).filter(|s| *s > 0.0).map(|s| (0.0, s, "learning, no alarms".to_owned(), MUTED));
+    let learning = Some(view.warm_up_s).filter(|s| *s > 0.0).map(|s| (0.0, s, "not judged".to_owned(), MUTED));
     let labels = view.labels.iter().map(|l| (l.from_s, l.to_s, l.name.clone(), PURPLE));
     let mut spans: Vec<_> = labels.chain(learning).filter(|s| s.1 >= 0.0 && s.0 <= view.span_s).collect();
     if spans.is_empty() {

@@ -183,11 +183,19 @@ fn call_row(shift: &SyscallShift) -> CallRow {
         cells: [
             format!("{} → {}", rate(shift.before_per_s), rate(shift.during_per_s)),
             ratio(shift.ratio, shift.before_per_s),
-            format!("{}{of}", units::percent(shift.share)),
+            share_of_excess(shift.share, of),
             errors,
             p99,
         ],
         share,
+    }
+}
+
+/// A call that rose has a share of the excess. One that fell has none: what it lacks may be many times what others have more.
+fn share_of_excess(share: f64, of: &str) -> String {
+    match share {
+        s if s < 0.0 => "fell".into(),
+        s => format!("{}{of}", units::percent(s)),
     }
 }
 

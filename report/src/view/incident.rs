@@ -349,12 +349,27 @@ fn notes(findings: &Findings) -> Vec<(String, String)> {
     let detector = &findings.detector;
     let mut notes = Vec::new();
     let metrics = detector.metrics.iter().take(20).map(|m| clean(m, 30)).collect::<Vec<_>>().join(", ");
+    let reading = match detector.reading.as_str() {
+        "live" => " It judges each moment by those before it, as it does live.".to_owned(),
+        "whole" => " It reads the recording as a whole: a moment is judged by what came after it, too.".to_owned(),
+        "baselines" => {
+            let usual: Vec<String> = detector.baselines.iter().take(4).map(|b| clean(b, 100)).collect();
+            let more = if detector.baselines.len() > 4 { " and others" } else { "" };
+            format!(" What is usual comes from {}{more}.", usual.join(", "))
+        }
+        _ => String::new(),
+    };
+    let because = detector.chosen_because.as_deref();
+    let chosen = because.map_or_else(String::new, |why| format!(" (chosen for {})", clean(why, 200)));
     let learning = match detector.warm_up_s {
+        s if s > 0.0 && !matches!(detector.reading.as_str(), "live" | "") => {
+            format!(" The first {} are not judged.", units::span(s))
+        }
         s if s > 0.0 => format!(" It learns for the first {} and cannot alarm there.", units::span(s)),
         _ => String::new(),
     };
     let found = format!(
-        "Detector {}, watching {}. {}{learning}",
+        "Detector {}{chosen}, watching {}.{reading} {}{learning}",
         if detector.name.is_empty() { "unnamed".into() } else { clean(&detector.name, 80) },
         if metrics.is_empty() { "no metric".into() } else { metrics },
         false_alarms(findings),

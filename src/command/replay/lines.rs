@@ -122,6 +122,10 @@ fn said(kind: Kind, rows: &RecordBatch, row: usize) -> Result<String> {
         Kind::Loss => format!("{} x {} {}", texts("stream")?, number("count")?.unwrap_or(0), texts("reason")?),
         Kind::Label => format!("{} {}", texts("name")?, texts("note")?),
         Kind::Thread => format!("is called {}", texts("comm")?),
+        Kind::Descriptor => {
+            let fd = columns.i64("fd")?.at(row).unwrap_or(-1);
+            format!("fd {fd} is {}", texts("path")?)
+        }
         Kind::Neighbour => {
             format!("{} used {}{dur}", texts("comm")?, format::duration(number("cpu_ns")?.unwrap_or(0)))
         }

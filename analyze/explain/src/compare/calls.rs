@@ -4,26 +4,25 @@ use super::context::{Context, Frame, per_s};
 use osd_detect::histogram;
 use osd_detect::rates::{self, Comparison, Counts};
 use osd_findings::{Ratio, SyscallShift};
-use osd_signals::calls::{CallSeries, waits};
+use osd_signals::calls::waits;
 
 impl Context<'_> {
     /// Calls that differ by rate or by time, and the excess of all calls in the window per second.
     pub(crate) fn syscalls(&self, frame: &Frame, hypotheses: &mut u64) -> (Vec<SyscallShift>, f64) {
         struct Row<'a> {
-            call: &'a CallSeries,
+            name: &'a str,
             rate: Counts,
             time: Counts,
             errors: Counts,
         }
         let rows: Vec<Row<'_>> = self
-            .table
-            .calls
-            .iter()
-            .map(|call| Row {
-                call,
-                rate: self.dense(frame, &call.count),
-                time: self.dense(frame, &call.time_ns),
-                errors: self.dense(frame, &call.errors),
+            .calls_of_all()
+            .into_iter()
+            .map(|name| Row {
+                name,
+                rate: self.of_call(frame, name, |call| &call.count),
+                time: self.of_call(frame, name, |call| &call.time_ns),
+                errors: self.of_call(frame, name, |call| &call.errors),
             })
             .collect();
         let seen: Vec<&Row<'_>> = rows.iter().filter(|r| r.rate.inside + r.rate.outside >= 1.0).collect();
@@ -50,7 +49,7 @@ impl Context<'_> {
         let excess = positive(&|r| r.rate.excess());
         // A call is timed when it returns. One that took longer than the window began before it and says nothing about it.
         let foreign = |r: &Row<'_>| r.time.inside > r.rate.inside * frame.inside_s * 1e9;
-        let worked = |r: &Row<'_>| if waits(&r.call.name) || foreign(r) { 0.0 } else { r.time.excess() };
+        let worked = |r: &Row<'_>| if waits(r.name) || foreign(r) { 0.0 } else { r.time.excess() };
         let time_excess = positive(&worked);
         let inside: f64 = seen.iter().map(|r| r.rate.inside).sum::<f64>().max(1e-9);
         let mut shifts: Vec<SyscallShift> = vec![];
@@ -73,7 +72,7 @@ impl Context<'_> {
             let (ratio, share, q_value) =
                 if by_rate { (rate, share, q[i]) } else { (time, time_share, q[seen.len() + i]) };
             shifts.push(SyscallShift {
-                syscall: row.call.name.clone(),
+                syscall: row.name.to_owned(),
                 before_per_s: per_s(row.rate.outside, frame.outside_s),
                 during_per_s: per_s(row.rate.inside, frame.inside_s),
                 ratio: Ratio { value: ratio.ratio, low: ratio.low, high: ratio.high },
@@ -82,8 +81,8 @@ impl Context<'_> {
                 q_value,
                 errors_before_per_s: per_s(row.errors.outside, frame.outside_s),
                 errors_during_per_s: per_s(row.errors.inside, frame.inside_s),
-                p99_before_ns: histogram(self.latency.outside.get(&row.call.name)),
-                p99_during_ns: histogram(self.latency.inside.get(&(frame.index, row.call.name.clone()))),
+                p99_before_ns: histogram(self.usual_latency(row.name).as_ref()),
+                p99_during_ns: histogram(self.latency.inside.get(&(frame.index, row.name.to_owned()))),
                 time_before: timed.then(|| per_s(row.time.outside, frame.outside_s) / 1e9),
                 time_during: timed.then(|| per_s(row.time.inside, frame.inside_s) / 1e9),
                 objects: vec![],
@@ -105,10 +104,32 @@ impl Context<'_> {
         (shifts, per_s(excess, frame.inside_s))
     }
 
+    /// The names of all calls, here and in the other recordings, the most frequent first.
+    fn calls_of_all(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = self.table.calls.iter().map(|c| c.name.as_str()).collect();
+        for call in self.usual.iter().flat_map(|u| &u.table.calls) {
+            if !names.contains(&call.name.as_str()) {
+                names.push(&call.name);
+            }
+        }
+        names
+    }
+
+    /// How long a call takes usually, as a histogram.
+    fn usual_latency(&self, name: &str) -> Option<Vec<u64>> {
+        let all = [self.latency].into_iter().chain(self.usual.iter().map(|u| &u.latency));
+        let mut sum = vec![];
+        all.filter_map(|latency| latency.outside.get(name)).for_each(|one| histogram::merge(&mut sum, one));
+        (!sum.is_empty()).then_some(sum)
+    }
+
     /// Messages received and sent per second: before, during.
     pub(crate) fn messages(&self, frame: &Frame) -> [(f64, f64); 2] {
         [0, 1].map(|i| {
-            let c = self.dense(frame, &self.table.messages[i]);
+            let mut c = self.dense(frame, &self.table.messages[i]);
+            for (which, usual) in self.usual.iter().enumerate() {
+                self.add_usual(&mut c, frame, which, usual.table.messages[i].iter().copied().enumerate());
+            }
             (per_s(c.outside, c.outside_s), per_s(c.inside, c.inside_s))
         })
     }

@@ -1,10 +1,14 @@
 //! A window beside its baseline: the bins of each, and counts of one thing in both.
 
-use crate::evidence::{Bin, Events, Latency, Reference, Sparse};
+use crate::Result;
+use crate::evidence::{Bin, Elsewhere, Events, Files, Latency, Reference, Sparse};
+use crate::usual::Usual;
 use osd_detect::rates::Counts;
 use osd_detect::windows::Group;
 use osd_recording::Recording;
 use osd_signals::Table;
+use osd_signals::calls::CallSeries;
+use std::cell::OnceCell;
 use std::ops::Range;
 
 /// What a window is compared by.
@@ -14,6 +18,12 @@ pub(crate) struct Context<'a> {
     pub(crate) bins: &'a [Bin],
     pub(crate) events: &'a Events,
     pub(crate) latency: &'a Latency,
+    /// Only its rows are looked at, if it is not all of the recording.
+    pub(crate) range: Option<&'a Range<i64>>,
+    /// Read when the first descriptor is to be named.
+    pub(crate) files: OnceCell<Files>,
+    /// Other recordings that are the baseline, in the place of the recording's own.
+    pub(crate) usual: &'a [Usual<'a>],
 }
 
 /// A window, and the baseline cut into blocks as long as it.
@@ -25,6 +35,8 @@ pub(crate) struct Frame {
     pub(crate) outside_s: f64,
     /// Block of each bin; `u32::MAX` for none.
     block_of: Vec<u32>,
+    /// The same of each of the other recordings.
+    usual_block_of: Vec<Vec<u32>>,
     n_blocks: usize,
     /// Its number among the windows.
     pub(super) index: usize,
@@ -35,29 +47,22 @@ impl Context<'_> {
     pub(crate) fn frame(&self, index: usize, group: &Group) -> Frame {
         let grid = self.table.grid;
         let length = group.end - group.start;
-        let mut block_of = vec![u32::MAX; self.bins.len()];
         let mut n_blocks = 0;
-        let mut run = 0;
-        for bin in 0..self.bins.len() {
-            run = if self.bins[bin] == Bin::Baseline { run + 1 } else { 0 };
-            if run == length {
-                block_of[bin + 1 - length..=bin].fill(n_blocks);
-                n_blocks += 1;
-                run = 0;
-            }
-        }
+        let block_of = blocks(self.bins, length, &mut n_blocks);
+        let usual_block_of = self.usual.iter().map(|usual| blocks(&usual.bins, length, &mut n_blocks)).collect();
         let outside = self.bins.iter().filter(|b| **b == Bin::Baseline).count();
         Frame {
             inside: group.start..group.end,
             inside_s: grid.seconds(length),
-            outside_s: grid.seconds(outside),
+            outside_s: grid.seconds(outside) + self.usual.iter().map(Usual::seconds).sum::<f64>(),
             block_of,
+            usual_block_of,
             n_blocks: n_blocks as usize,
             index,
         }
     }
 
-    /// Counts of one thing, as values of bins.
+    /// Counts of one thing, as values of bins; those of other recordings are to be added.
     pub(super) fn counts(&self, frame: &Frame, values: impl Iterator<Item = (usize, f64)>) -> Counts {
         let mut counts = Counts {
             inside_s: frame.inside_s,
@@ -78,12 +83,45 @@ impl Context<'_> {
         counts
     }
 
+    /// The same of all values.
     pub(super) fn dense(&self, frame: &Frame, values: &[f64]) -> Counts {
         self.counts(frame, values.iter().copied().enumerate())
     }
 
+    /// The same where there are any.
     pub(super) fn sparse(&self, frame: &Frame, values: &Sparse) -> Counts {
-        self.counts(frame, values.0.iter().map(|(bin, n)| (*bin as usize, f64::from(*n))))
+        self.counts(frame, of_sparse(values))
+    }
+
+    /// Adds to `counts` what was counted of the same thing in the other recording that is number `which`.
+    pub(super) fn add_usual(
+        &self,
+        counts: &mut Counts,
+        frame: &Frame,
+        which: usize,
+        values: impl Iterator<Item = (usize, f64)>,
+    ) {
+        let bins = &self.usual[which].bins;
+        for (bin, value) in values.filter(|(bin, _)| bins.get(*bin) == Some(&Bin::Baseline)) {
+            counts.outside += value;
+            if let Some(block) = counts.blocks.get_mut(frame.usual_block_of[which][bin] as usize) {
+                *block += value;
+            }
+        }
+    }
+
+    /// The counts of a call, here and in the other recordings.
+    pub(super) fn of_call(&self, frame: &Frame, name: &str, values: impl Fn(&CallSeries) -> &[f64]) -> Counts {
+        let named = |calls: &'_ [CallSeries]| calls.iter().position(|c| c.name == name);
+        let here = named(&self.table.calls).map(|i| values(&self.table.calls[i]));
+        let mut counts = self.dense(frame, here.unwrap_or_default());
+        for (which, usual) in self.usual.iter().enumerate() {
+            if let Some(i) = named(&usual.table.calls) {
+                let then = values(&usual.table.calls[i]).iter().copied().enumerate();
+                self.add_usual(&mut counts, frame, which, then);
+            }
+        }
+        counts
     }
 
     /// The baseline near a window: before it, or where there is too little, after it.
@@ -100,6 +138,60 @@ impl Context<'_> {
         let weight = if n > 0 { length as f64 / n as f64 } else { 0.0 };
         Reference { span: grid.time(span.start)..grid.time(span.end), grid, bins: self.bins, weight }
     }
+}
+
+impl<'a> Context<'a> {
+    /// What objects are compared with in the other recordings, and how many seconds that is.
+    pub(crate) fn elsewhere(&self) -> (Vec<Elsewhere<'a>>, f64) {
+        let middles = self.usual.iter().map(|usual| (usual.recording, usual.middle()));
+        let (mut all, mut sum) = (vec![], 0.0);
+        for (recording, (span, seconds)) in middles {
+            sum += seconds;
+            all.push(Elsewhere { recording, span });
+        }
+        (all, sum)
+    }
+
+    /// What the descriptor `fd` of `proc` was at that time, as a path, if the recording says so.
+    pub(crate) fn path(&self, proc: u64, fd: i64, ts_ns: i64) -> Result<Option<&str>> {
+        let files = match self.files.get() {
+            Some(files) => files,
+            None => {
+                // Opened before the time that is looked at counts, too.
+                let until = self.range.map(|range| i64::MIN..range.end);
+                let read = Files::read(self.recording, until.as_ref())?;
+                self.files.get_or_init(|| read)
+            }
+        };
+        Ok(files.path(proc, fd, ts_ns))
+    }
+
+    /// The process that is called like `proc` of the other recording `which`; that one, if none is.
+    pub(crate) fn same_process(&self, which: usize, proc: u64) -> u64 {
+        let comm = self.usual[which].table.processes.get(&proc).map(|l| l.comm.as_str());
+        let alike = self.table.processes.iter().find(|(_, life)| comm == Some(life.comm.as_str()));
+        alike.map_or(proc, |(own, _)| *own)
+    }
+}
+
+/// Number of the block of `length` baseline bins that each bin belongs to; `u32::MAX` for none.
+fn blocks(bins: &[Bin], length: usize, n_blocks: &mut u32) -> Vec<u32> {
+    let mut block_of = vec![u32::MAX; bins.len()];
+    let mut run = 0;
+    for bin in 0..bins.len() {
+        run = if bins[bin] == Bin::Baseline { run + 1 } else { 0 };
+        if run == length {
+            block_of[bin + 1 - length..=bin].fill(*n_blocks);
+            *n_blocks += 1;
+            run = 0;
+        }
+    }
+    block_of
+}
+
+/// The values of a sparse series, by bin.
+pub(super) fn of_sparse(values: &Sparse) -> impl Iterator<Item = (usize, f64)> + '_ {
+    values.0.iter().map(|(bin, n)| (*bin as usize, f64::from(*n)))
 }
 
 /// A count by the second; 0 in no time.

@@ -1,6 +1,6 @@
 //! Errors that became more, by call and error number.
 
-use super::context::{Context, Frame, per_s};
+use super::context::{Context, Frame, of_sparse, per_s};
 use osd_detect::rates::{self, Comparison, Counts};
 use osd_findings::{ErrorShift, Ratio};
 use osd_recording::names::errno_name;
@@ -9,13 +9,19 @@ use osd_signals::failures;
 impl Context<'_> {
     /// Errors that rose, with their numbers.
     pub(crate) fn errors(&self, frame: &Frame, hypotheses: &mut u64) -> (Vec<ErrorShift>, Vec<i64>) {
-        let call = |name: &str| self.table.calls.iter().find(|c| c.name == name);
-        let of_call = |name: &str| call(name).map_or_else(Counts::default, |c| self.dense(frame, &c.count));
+        let of_call = |name: &str| self.of_call(frame, name, |call| &call.count);
         let counted: Vec<(&(String, i64), Counts)> = self
             .events
             .errors
             .iter()
-            .map(|(k, s)| (k, self.sparse(frame, s)))
+            .map(|(k, s)| {
+                let mut counts = self.sparse(frame, s);
+                for (which, usual) in self.usual.iter().enumerate() {
+                    let then = usual.events.errors.get(k).into_iter().flat_map(of_sparse);
+                    self.add_usual(&mut counts, frame, which, then);
+                }
+                (k, counts)
+            })
             // Where nearly each of the calls finds nothing to do, somebody asks without waiting.
             .filter(|((name, errno), c)| {
                 !failures::is_retry(name, *errno) || failures::spins(c.excess(), of_call(name).excess())

@@ -3,6 +3,7 @@
 use super::context::{Context, Frame};
 use crate::Result;
 use crate::evidence::{Bin, Surroundings};
+use crate::usual::Usual;
 use crate::words::Climb;
 use osd_detect::Shape;
 use osd_detect::robust;
@@ -32,7 +33,9 @@ impl Context<'_> {
             let inside: Vec<f64> = values[frame.inside.clone()].iter().flatten().copied().collect();
             // What drifts is compared with the moments before, what does not with all of the baseline.
             let before_span = frame.inside.start.saturating_sub(self.table.grid.bins(5.0).max(3))..frame.inside.start;
-            let before: Vec<f64> = if id.metric().is_level() && !before_span.is_empty() {
+            let before: Vec<f64> = if !self.usual.is_empty() {
+                self.usual_values(id)
+            } else if id.metric().is_level() && !before_span.is_empty() {
                 values[before_span].iter().flatten().copied().collect()
             } else {
                 values.iter().zip(self.bins).filter(|(_, b)| **b == Bin::Baseline).filter_map(|(v, _)| *v).collect()
@@ -51,10 +54,16 @@ impl Context<'_> {
         shifts
     }
 
+    /// The values of a metric in the other recordings.
+    fn usual_values(&self, id: MetricId) -> Vec<f64> {
+        let of = |u: &Usual<'_>| u.table.metric(id).map(|values| u.known(values).collect::<Vec<_>>());
+        self.usual.iter().filter_map(of).flatten().collect()
+    }
+
     /// How high the metric used to rise at its times, and how high it did instead.
     fn missed(&self, frame: &Frame, id: MetricId, severity: f64, values: &[Option<f64>]) -> MetricShift {
-        let before: Vec<f64> =
-            values.iter().zip(self.bins).filter(|(_, b)| **b == Bin::Baseline).filter_map(|(v, _)| *v).collect();
+        let own = values.iter().zip(self.bins).filter(|(_, b)| **b == Bin::Baseline).filter_map(|(v, _)| *v);
+        let before: Vec<f64> = own.chain(self.usual_values(id)).collect();
         let highest = before.iter().copied().fold(0.0, f64::max);
         let high: Vec<f64> = before.into_iter().filter(|v| *v >= 0.5 * highest).collect();
         let peak = values[frame.inside.clone()].iter().flatten().copied().fold(0.0, f64::max);

@@ -35,8 +35,20 @@ impl Context<'_> {
     /// Cores beyond the usual of each process, most first.
     pub(crate) fn cpu_by_process(&self, frame: &Frame) -> Vec<(String, f64)> {
         let mut all: Vec<(u32, String, f64)> = vec![];
+        let cores_of = |cores: &[f32]| cores.iter().map(|v| f64::from(*v)).enumerate().collect::<Vec<_>>();
         for (proc, cores) in &self.table.cpu_of {
-            let c = self.counts(frame, cores.iter().map(|v| f64::from(*v)).enumerate());
+            let mut c = self.counts(frame, cores_of(cores).into_iter());
+            let comm = self.table.processes.get(proc).map(|l| l.comm.as_str());
+            for (which, usual) in self.usual.iter().enumerate() {
+                let is_alike =
+                    |p: &&u64| comm.is_some() && usual.table.processes.get(p).map(|l| l.comm.as_str()) == comm;
+                let alike: Vec<&u64> = usual.table.cpu_of.keys().filter(is_alike).collect();
+                for other in &alike {
+                    let share = 1.0 / alike.len() as f64;
+                    let then = cores_of(&usual.table.cpu_of[*other]).into_iter().map(|(bin, v)| (bin, v * share));
+                    self.add_usual(&mut c, frame, which, then);
+                }
+            }
             let pid = self.table.processes.get(proc).map_or(0, |l| l.pid);
             let name = self.process(*proc, self.table.grid.time(frame.inside.end));
             all.push((pid, name, c.excess() / (frame.inside.len() as f64)));

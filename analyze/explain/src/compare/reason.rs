@@ -11,6 +11,7 @@ use crate::evidence::{Owned, Surroundings, Thread, Wait, read_waits};
 use crate::words::{length, number, time};
 use osd_detect::rates::Counts;
 use osd_findings::Reason;
+use osd_recording::Recording;
 use osd_recording::words::plural;
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -36,8 +37,6 @@ impl Context<'_> {
     pub(crate) fn reason(&self, frame: &Frame) -> Result<Option<Reason>> {
         let grid = self.table.grid;
         let span = grid.time(frame.inside.start)..grid.time(frame.inside.end);
-        let usual_from = frame.inside.start.saturating_sub(grid.bins(USUAL_S).max(3));
-        let usual = grid.time(usual_from)..span.start;
         let threads = self.fallen(frame);
         let procs: BTreeSet<u64> = match threads.is_empty() {
             // Without event rows: every process that was there before.
@@ -45,7 +44,8 @@ impl Context<'_> {
             false => threads.iter().map(|t| t.proc).collect(),
         };
         let now = Surroundings::read(self.recording, &span, &procs)?;
-        let before = Surroundings::read(self.recording, &usual, &procs)?;
+        let usual = self.usually(frame, &threads, &procs);
+        let before = Surroundings::read(usual.recording, &usual.span, &usual.procs)?;
         let who = self.names(&procs, span.start);
         let window_ns = (span.end - span.start) as f64;
         if now.stopped >= STOPPED {
@@ -71,13 +71,17 @@ impl Context<'_> {
         }
         if !threads.is_empty() {
             let waits = read_waits(self.recording, &span, &threads)?;
-            let usual_waits = read_waits(self.recording, &usual, &threads)?;
+            let usual_waits = usual.waits()?;
             let total = threads.len() as f64 * window_ns;
-            let one = self.waiting(&waits, &usual_waits, total, &who, threads.len());
+            let one = self.waiting(&waits, &usual_waits, total, &who, (threads.len(), span.start))?;
             // Each backend of a server waits on a descriptor of its own.
             let (all, usual_all) = (by_call(&waits), by_call(&usual_waits));
-            if let Some(reason) = one.or_else(|| self.waiting(&all, &usual_all, total, &who, threads.len())) {
-                return Ok(Some(reason));
+            let reason = match one {
+                Some(reason) => Some(reason),
+                None => self.waiting(&all, &usual_all, total, &who, (threads.len(), span.start))?,
+            };
+            if reason.is_some() {
+                return Ok(reason);
             }
         }
         let busy = |s: &Surroundings| s.cpu_ns as f64 / (s.time_ns as f64).max(1.0);
@@ -90,6 +94,19 @@ impl Context<'_> {
             return Ok(Some(Reason { kind: "computing".into(), share: busy(&now).min(1.0), text }));
         }
         Ok(None)
+    }
+
+    /// Where to look for what is usual: the seconds before, or another recording.
+    fn usually(&self, frame: &Frame, threads: &BTreeSet<Thread>, procs: &BTreeSet<u64>) -> Usually<'_> {
+        if let Some(usual) = self.usual.first() {
+            let threads: BTreeSet<Thread> = usual.events.threads.keys().copied().collect();
+            let procs = threads.iter().map(|t| t.proc).collect();
+            return Usually { recording: usual.recording, span: usual.middle().0, threads, procs };
+        }
+        let grid = self.table.grid;
+        let from = frame.inside.start.saturating_sub(grid.bins(USUAL_S).max(3));
+        let span = grid.time(from)..grid.time(frame.inside.start);
+        Usually { recording: self.recording, span, threads: threads.clone(), procs: procs.clone() }
     }
 
     /// The threads that make fewer calls than before, those that make most of the difference.
@@ -143,14 +160,24 @@ impl Context<'_> {
     }
 
     /// The call in which the threads spent most of their time beyond the usual, or that takes much longer than before.
-    fn waiting(&self, now: &[Wait], before: &[Wait], total_ns: f64, who: &str, n_threads: usize) -> Option<Reason> {
+    fn waiting(
+        &self,
+        now: &[Wait],
+        before: &[Wait],
+        total_ns: f64,
+        who: &str,
+        (n_threads, ts_ns): (usize, i64),
+    ) -> Result<Option<Reason>> {
         let usual = |w: &Wait| before.iter().find(|b| b.syscall == w.syscall && b.object == w.object);
         let share = |w: &Wait| w.ns as f64 / total_ns.max(1.0);
         let longer = |w: &&Wait| share(w) >= WAITING && usual(w).is_none_or(|b| w.mean_ns() >= LONGER * b.mean_ns());
-        let wait = now.iter().find(longer)?;
+        let Some(wait) = now.iter().find(longer) else { return Ok(None) };
         let on = match &wait.object {
             Some(Owned::Path(path)) => format!(" on {path}"),
-            Some(Owned::Fd(_, fd)) => format!(" on fd {fd}"),
+            Some(Owned::Fd(proc, fd)) => match self.path(*proc, *fd, ts_ns)? {
+                Some(path) => format!(" on {path} (fd {fd})"),
+                None => format!(" on fd {fd}"),
+            },
             None => String::new(),
         };
         let (share, each) = (share(wait).min(1.0), time(wait.mean_ns()));
@@ -161,7 +188,21 @@ impl Context<'_> {
         };
         let of = if n_threads > 1 { format!("of {n_threads} threads' time") } else { "of the time".to_owned() };
         let text = format!("{who} waited in {}{on}, {calls}, {} {of}", wait.syscall, percent(share));
-        Some(Reason { kind: "waiting".into(), share, text })
+        Ok(Some(Reason { kind: "waiting".into(), share, text }))
+    }
+}
+
+/// What is usual, and whose it is.
+struct Usually<'a> {
+    recording: &'a Recording,
+    span: Range<i64>,
+    threads: BTreeSet<Thread>,
+    procs: BTreeSet<u64>,
+}
+
+impl Usually<'_> {
+    fn waits(&self) -> Result<Vec<Wait>> {
+        Ok(read_waits(self.recording, &self.span, &self.threads)?)
     }
 }
 

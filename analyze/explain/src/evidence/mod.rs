@@ -6,6 +6,7 @@
 
 mod bins;
 mod events;
+mod files;
 mod latency;
 mod objects;
 mod surroundings;
@@ -14,8 +15,9 @@ mod waits;
 
 pub(crate) use bins::{Bin, Reference};
 pub(crate) use events::{Events, Sparse, Thread, ThreadCalls};
+pub(crate) use files::Files;
 pub(crate) use latency::Latency;
 pub(crate) use objects::{By, Owned, Ranked, Topic};
 pub(crate) use surroundings::Surroundings;
-pub(crate) use verbatim::Verbatim;
+pub(crate) use verbatim::{Elsewhere, Verbatim};
 pub(crate) use waits::{Wait, read as read_waits};

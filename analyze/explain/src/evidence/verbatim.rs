@@ -10,6 +10,12 @@ use osd_recording::{Columns, Kind, Recording, Result};
 use osd_signals::grid::query;
 use std::ops::Range;
 
+/// Rows of another recording that objects are compared with.
+pub(crate) struct Elsewhere<'a> {
+    pub(crate) recording: &'a Recording,
+    pub(crate) span: Range<i64>,
+}
+
 /// Shown verbatim for one window.
 #[derive(Debug, Default)]
 pub(crate) struct Verbatim {
@@ -21,15 +27,20 @@ pub(crate) struct Verbatim {
 const SEQUENCE_CALLS: usize = 12;
 
 impl Verbatim {
-    /// Reads what is shown of `span`: the objects of `topics`, against those of `reference`, and the first calls of `thread`.
+    /// Reads what is shown of `span`: the objects of `topics`, against those of `reference` and of `elsewhere`, whose processes are called
+    /// as `same` says here, and the first calls of `thread`.
     pub(crate) fn read(
         recording: &Recording,
         span: &Range<i64>,
         reference: &Reference<'_>,
+        (elsewhere, same): (&[Elsewhere<'_>], &dyn Fn(usize, u64) -> u64),
         topics: Vec<Topic>,
         thread: Option<Thread>,
     ) -> Result<Self> {
         let mut objects = Collector::new(topics);
+        for (which, usual) in elsewhere.iter().enumerate() {
+            outside(&mut objects, usual, &|proc| same(which, proc))?;
+        }
         let mut rows: Vec<(i64, SequenceCall)> = vec![];
         let columns = ["ts", "dur_ns", "proc", "tid", "syscall", "ret", "errno", "fd", "path"];
         let range = reference.span.start.min(span.start)..reference.span.end.max(span.end);
@@ -93,4 +104,23 @@ impl Verbatim {
         }
         Ok(Self { objects: objects.ranked(reference.weight), sequence })
     }
+}
+
+/// Counts the objects of another recording as outside of the window.
+fn outside(objects: &mut Collector, usual: &Elsewhere<'_>, same: &dyn Fn(u64) -> u64) -> Result<()> {
+    let columns = ["ts", "dur_ns", "proc", "syscall", "errno", "fd", "path"];
+    for batch in usual.recording.read(&query(Kind::Syscall, &columns, Some(&usual.span)))? {
+        let batch = batch?;
+        let columns = Columns::of(&batch, usual.recording.path());
+        let (proc, dur, errno) = (columns.u64("proc")?, columns.u64("dur_ns")?, columns.i64("errno")?);
+        let (fd, names, paths) = (columns.i64("fd")?, columns.text("syscall")?, columns.text("path")?);
+        let of_code: Vec<Vec<usize>> = names.all().map(|name| objects.topics_of(name)).collect();
+        for row in 0..batch.num_rows() {
+            let Some(code) = names.code(row).filter(|code| !of_code[*code].is_empty()) else { continue };
+            let path = paths.at(row).filter(|p| !p.is_empty()).map(Object::Path);
+            let object = path.or_else(|| fd.at(row).map(|fd| Object::Fd(same(proc.at(row).unwrap_or(0)), fd)));
+            objects.add(&of_code[code], false, errno.at(row), dur.at(row).unwrap_or(0), object);
+        }
+    }
+    Ok(())
 }

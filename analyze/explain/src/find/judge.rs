@@ -26,6 +26,11 @@ pub(super) trait Judge {
         None
     }
 
+    /// How it reads a recording, see [`osd_findings::DetectorSummary::reading`].
+    fn reading(&self) -> &'static str {
+        "whole"
+    }
+
     /// What could not be judged; `None`: what the streaming detector says of that.
     fn notes(&self, _grid: Grid) -> Option<Vec<String>> {
         None

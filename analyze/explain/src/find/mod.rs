@@ -2,6 +2,7 @@
 //! recording itself, the streaming one or another of the registry, or a model that was trained on
 //! others. What they say is joined to windows.
 
+mod choose;
 mod judge;
 mod model;
 mod registered;

@@ -4,7 +4,7 @@
 
 use super::judge::{self, Judge};
 use crate::Result;
-use osd_detect::detector::{Entry, Sight};
+use osd_detect::detector::{Entry, Make, Sight};
 use osd_detect::grid::Grid;
 use osd_detect::judge::{Column, Judgement, Wanted};
 use osd_detect::windows::Hit;
@@ -51,6 +51,10 @@ impl Judge for Registered {
     fn hits(&self, _: Grid, _: &mut Vec<Hit>) -> Vec<Hit> {
         let by_id = |hit: &Hit| Hit { metric: self.metrics[hit.metric] as usize, ..hit.clone() };
         self.said.hits.iter().map(by_id).collect()
+    }
+
+    fn reading(&self) -> &'static str {
+        if let Make::Online(_) = self.entry.make { "live" } else { "whole" }
     }
 
     fn warm_up_s(&self) -> Option<f64> {

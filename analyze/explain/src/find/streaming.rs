@@ -1,14 +1,15 @@
-//! The streaming detector on each metric: runs of alarms, with sharp edges. It needs nothing but
-//! the recording.
+//! The streaming detector on each metric. A file is there as a whole, so it is read both ways, or
+//! against other recordings; live it reads forwards only.
 
-use osd_detect::Shape;
+use crate::usual::Usual;
 use osd_detect::grid::Grid;
-use osd_detect::stream;
 use osd_detect::watch::Watch;
-use osd_detect::windows::{self, Hit};
+use osd_detect::whole::both_ways::{self, Beginning};
+use osd_detect::whole::{against, runs::Watched};
+use osd_detect::windows::Hit;
+use osd_detect::{robust, stream};
 use osd_signals::Table;
-use osd_signals::metric::Metric;
-use std::mem::discriminant;
+use osd_signals::metric::{Metric, MetricId};
 
 /// Time at the start that is neither baseline nor window; at least one interval. A target that was just attached to, or
 /// just began, does in its first second what it does never again.
@@ -16,15 +17,9 @@ pub(crate) const SETTLE_S: f64 = 1.0;
 /// Time to learn from before anything can alarm; longer where intervals are long. At 100 ms these are 80 values, of which
 /// a median and a spread can be had.
 const WARM_UP_S: f64 = 8.0;
-/// A pause in a run of alarms that does not end it.
-const PAUSE_S: f64 = 0.5;
 
-/// Alarms of one shape that are no further apart than a pause.
-struct Run {
-    hit: Hit,
-    normal: f64,
-    last: usize,
-}
+/// So much on each side of a change is compared.
+const BESIDE_S: f64 = 10.0;
 
 /// The streaming detector, for one recording.
 pub(crate) struct Streaming {
@@ -49,56 +44,53 @@ impl Streaming {
         Watch::new(self.config.clone()).warm_up() as f64 * self.config.interval_s
     }
 
-    /// What is unusual in each metric of `table`, which may alarm `false_alarms_per_hour` times by chance.
-    pub(crate) fn hits(&self, table: &Table, false_alarms_per_hour: f64) -> Vec<Hit> {
-        let of_metric = |(metric, values): (&Metric, &Vec<Option<f64>>)| {
-            let mut watch =
-                Watch::new(stream::Config { false_alarms_per_hour, metric: metric.matters, ..self.config.clone() });
-            hits_of(metric, values, &mut watch, self.grid)
-        };
-        table.present().flat_map(of_metric).collect()
+    /// What is unusual in each metric of `table`, which may alarm `false_alarms_per_hour` times by chance: read both ways, or against
+    /// `usual`, if there is any.
+    pub(crate) fn hits(
+        &self,
+        table: &Table,
+        usual: &[Usual<'_>],
+        beginning: Beginning,
+        false_alarms_per_hour: f64,
+    ) -> Vec<Hit> {
+        let config =
+            |metric: &Metric| stream::Config { false_alarms_per_hour, metric: metric.matters, ..self.config.clone() };
+        if !usual.is_empty() {
+            let of_metric = |(metric, values): (&'static Metric, &'_ Vec<Option<f64>>)| {
+                let then: Vec<_> = usual.iter().filter_map(|u| u.values(metric)).collect();
+                let then: Vec<&[Option<f64>]> = then.iter().map(AsRef::as_ref).collect();
+                // What is not known of any baseline is no news.
+                if then.is_empty() {
+                    vec![]
+                } else {
+                    against::read(self.watched(metric, values), &config(metric), &then)
+                }
+            };
+            return table.present().flat_map(of_metric).collect();
+        }
+        let said = table
+            .present()
+            .map(|(metric, values)| both_ways::read(self.watched(metric, values), &config(metric), beginning));
+        let settle = self.grid.bins(SETTLE_S).max(1);
+        both_ways::agree(said.collect(), self.config.interval_s, self.grid.len, settle, &|at| self.goes_on(table, at))
     }
-}
 
-/// Runs of alarms of one metric, with sharp edges.
-fn hits_of(metric: &Metric, values: &[Option<f64>], watch: &mut Watch, grid: Grid) -> Vec<Hit> {
-    let pause = grid.bins(PAUSE_S).max(1);
-    let mut runs: Vec<Run> = vec![];
-    for (i, value) in values.iter().enumerate() {
-        for (shape, v) in watch.push(*value) {
-            if v.severity < 1.0 {
-                continue;
-            }
-            let alike = |hit: &Hit| hit.rising == v.rising && discriminant(&hit.shape) == discriminant(&shape);
-            let same = |run: &&mut Run| i - run.last <= pause && alike(&run.hit);
-            if let Some(run) = runs.iter_mut().rev().take(Shape::N).find(same) {
-                run.last = i;
-                run.hit.end = i + 1;
-                run.hit.severity = run.hit.severity.max(v.severity);
-                run.hit.tail = run.hit.tail.min(v.tail);
-                continue;
-            }
-            let start = (i + 1).saturating_sub(v.reach);
-            let (severity, tail, rising) = (v.severity, v.tail, v.rising);
-            let hit = Hit { metric: metric.id as usize, start, end: i + 1, severity, tail, rising, shape };
-            let per = if metric.is_level() { v.reach as f64 } else { 1.0 };
-            runs.push(Run { hit, normal: v.normal / per, last: i });
-        }
+    /// Whether the traffic after `at` is what it was before: what ended there was not the work.
+    fn goes_on(&self, table: &Table, at: usize) -> bool {
+        let beside = self.grid.bins(BESIDE_S).max(4);
+        let keeps = |id: MetricId| {
+            let values = table.metric(id).map(Vec::as_slice).unwrap_or_default();
+            let middle = |from: usize, to: usize| {
+                let known: Vec<f64> = values.get(from..to.min(values.len()))?.iter().flatten().copied().collect();
+                robust::median(&known)
+            };
+            let (before, after) = (middle(at.saturating_sub(beside), at)?, middle(at, at + beside)?);
+            Some(before > 0.0 && after > 0.5 * before)
+        };
+        [MetricId::NetRx, MetricId::NetTx].into_iter().any(|id| keeps(id) == Some(true))
     }
-    let steps: Vec<Option<f64>>;
-    let watched: &[Option<f64>] = if metric.is_level() {
-        steps = std::iter::once(None).chain(values.windows(2).map(|w| Some(w[1]? - w[0]?))).collect();
-        &steps
-    } else {
-        values
-    };
-    let slack = grid.bins(0.5).max(1);
-    let sharp = |Run { mut hit, normal, .. }: Run| {
-        // The other shapes say where they begin, and end when they are over.
-        if hit.shape == Shape::Shift {
-            (hit.start, hit.end) = windows::sharpen(watched, normal, hit.rising, hit.start, hit.end, slack);
-        }
-        hit
-    };
-    runs.into_iter().map(sharp).collect()
+
+    fn watched<'v>(&self, metric: &Metric, values: &'v [Option<f64>]) -> Watched<'v> {
+        Watched { id: metric.id as usize, metric: metric.matters, values, interval_s: self.config.interval_s }
+    }
 }

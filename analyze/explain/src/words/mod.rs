@@ -5,5 +5,5 @@ mod sentence;
 mod slow;
 
 pub(crate) use numbers::{length, number, time};
-pub(crate) use sentence::{Extra, details, sentence};
+pub(crate) use sentence::{Extra, Fall, details, sentence};
 pub(crate) use slow::Climb;

@@ -9,6 +9,14 @@ use osd_findings::{ErrorShift, MetricShift, Ratio, SyscallShift, Window};
 use osd_recording::words::plural;
 use osd_signals::metric::{Metric, MetricId};
 
+/// How the leading metric of a stall fell.
+pub(crate) struct Fall {
+    pub(crate) shift: MetricShift,
+    pub(crate) seconds: f64,
+    /// The most that it came to after that, within the window.
+    pub(crate) caught_up: f64,
+}
+
 /// What the window itself does not hold.
 pub(crate) struct Extra {
     /// What it looks like.
@@ -25,10 +33,12 @@ pub(crate) struct Extra {
     pub(crate) objects: Vec<Ranked>,
     /// How the leading metric climbs.
     pub(crate) climb: Option<Climb>,
-    /// Of a stall, how its leading metric fell, and for how many seconds.
-    pub(crate) fall: Option<(MetricShift, f64)>,
+    /// Of a stall, its fall.
+    pub(crate) fall: Option<Fall>,
     /// Time between runs, of which one was missed, seconds.
     pub(crate) every_s: Option<f64>,
+    /// What is usual is that of other recordings.
+    pub(crate) elsewhere: bool,
 }
 
 impl Extra {
@@ -72,17 +82,28 @@ fn ratio(r: &Ratio, before_per_s: f64) -> String {
     format!("x{}, 95 % CI {}-{}", number(r.value), number(r.low), number(r.high))
 }
 
-fn moved(shift: &MetricShift, seconds: f64) -> String {
+fn moved(shift: &MetricShift, seconds: f64, elsewhere: bool) -> String {
     let MetricShift { before, during, peak, .. } = *shift;
     let metric = MetricId::from_name(&shift.metric).map(MetricId::metric);
     let (what, unit) = (metric.map_or(shift.metric.as_str(), |m| m.noun), shift.unit.as_str());
     // A level is described by where it ended, a rate by its middle.
+    if metric.is_some_and(Metric::is_level) && elsewhere {
+        return format!(
+            "{what} at {} within {seconds:.1} s, and at {} usually",
+            amount(peak, unit),
+            amount(before, unit)
+        );
+    }
     if metric.is_some_and(Metric::is_level) {
         return format!("{what} grew from {} to {} in {seconds:.1} s", amount(before, unit), amount(peak, unit));
     }
     let to = if (during - before).abs() < 0.2 * (peak - before).abs() { peak } else { during };
     let verb = if to >= before { "rose" } else { "fell" };
     let peaked = if to == peak && to != during { " at its peak" } else { "" };
+    if elsewhere {
+        let (usual, here) = (amount(before, unit), amount(to, unit));
+        return format!("{what} at {here}{peaked} for {seconds:.1} s, and at {usual} usually");
+    }
     format!("{what} {verb} from {} to {}{peaked} for {seconds:.1} s", amount(before, unit), amount(to, unit))
 }
 
@@ -119,11 +140,11 @@ fn seconds(window: &Window) -> f64 {
 pub(crate) fn sentence(window: &Window, extra: &Extra) -> String {
     let head = window.metrics.iter().find(|m| m.metric == window.metric).or(window.metrics.first());
     let head = match (head, &extra.climb, extra.every_s) {
-        (Some(m), ..) if extra.fall.is_some() => extra.fall.as_ref().map_or_else(String::new, |fall| stalled(m, fall)),
+        _ if let Some(fall) = &extra.fall => stalled(fall, extra.elsewhere),
         (None, ..) => "something changed".to_owned(),
         (Some(m), Some(climb), _) => climbed(m, climb, seconds(window)),
         (Some(m), None, Some(every_s)) if extra.pattern == Pattern::MissedRun => missed(m, every_s, seconds(window)),
-        (Some(m), None, _) => moved(m, seconds(window)),
+        (Some(m), None, _) => moved(m, seconds(window), extra.elsewhere),
     };
     let evidence = evidence(window, extra);
     let text = if evidence.is_empty() { head } else { format!("{head}: {evidence}") };
@@ -131,10 +152,10 @@ pub(crate) fn sentence(window: &Window, extra: &Extra) -> String {
 }
 
 /// A fall, and what was caught up after it.
-fn stalled(all: &MetricShift, (fall, seconds): &(MetricShift, f64)) -> String {
-    let text = moved(fall, *seconds);
-    if all.metric == fall.metric && all.peak > 1.5 * fall.before {
-        return format!("{text}, then rose to {}", amount(all.peak, &all.unit));
+fn stalled(fall: &Fall, elsewhere: bool) -> String {
+    let text = moved(&fall.shift, fall.seconds, elsewhere);
+    if fall.caught_up > 1.5 * fall.shift.before {
+        return format!("{text}, then rose to {}", amount(fall.caught_up, &fall.shift.unit));
     }
     text
 }
@@ -250,7 +271,7 @@ pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
     let mut others: Vec<&MetricShift> = window.metrics.iter().filter(|m| m.metric != window.metric).collect();
     others.truncate(4);
     let span = seconds(window);
-    out.extend(others.into_iter().map(|m| capital(&moved(m, span))));
+    out.extend(others.into_iter().map(|m| capital(&moved(m, span, extra.elsewhere))));
     let said = leading(window, &extra.pattern).map(|s| &s.syscall);
     out.extend(
         window

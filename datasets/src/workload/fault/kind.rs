@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::site::{Done, Site};
 use super::{
     cpu_burn, eagain_storm, enoent_storm, fd_leak, fork_burst, fsync_storm, lock_contention, memory_growth,
-    metadata_storm, outgoing_transfer,
+    metadata_storm, missed_job, outgoing_transfer, slow_leak, slow_peer, stall,
 };
 use crate::workload::Error;
 use crate::workload::labels::{Label, now_utc_ns};
@@ -35,11 +35,19 @@ pub enum Fault {
     EnoentStorm,
     /// Reads a socket that has nothing, without waiting.
     EagainStorm,
+    /// Keeps a little more memory all the time.
+    SlowLeak,
+    /// Holds what every request needs.
+    Stall,
+    /// Waits longer for its dependency, at the same rate.
+    SlowPeer,
+    /// Does not do what it does every two seconds.
+    MissedJob,
 }
 
 impl Fault {
-    /// All, in the order `--demo-faults` runs them.
-    pub const ALL: [Self; 10] = [
+    /// Those that `--demo-faults` runs, in its order.
+    pub const DEMO: [Self; 10] = [
         Self::CpuBurn,
         Self::MemoryGrowth,
         Self::OutgoingTransfer,
@@ -50,6 +58,23 @@ impl Fault {
         Self::ForkBurst,
         Self::EnoentStorm,
         Self::EagainStorm,
+    ];
+    /// All.
+    pub const ALL: [Self; 14] = [
+        Self::CpuBurn,
+        Self::MemoryGrowth,
+        Self::OutgoingTransfer,
+        Self::FsyncStorm,
+        Self::MetadataStorm,
+        Self::LockContention,
+        Self::FdLeak,
+        Self::ForkBurst,
+        Self::EnoentStorm,
+        Self::EagainStorm,
+        Self::SlowLeak,
+        Self::Stall,
+        Self::SlowPeer,
+        Self::MissedJob,
     ];
 
     /// The name, as in `--fault` and in labels.
@@ -65,6 +90,10 @@ impl Fault {
             Self::ForkBurst => "fork_burst",
             Self::EnoentStorm => "enoent_storm",
             Self::EagainStorm => "eagain_storm",
+            Self::SlowLeak => "slow_leak",
+            Self::Stall => "stall",
+            Self::SlowPeer => "slow_peer",
+            Self::MissedJob => "missed_job",
         }
     }
 
@@ -81,6 +110,10 @@ impl Fault {
             Self::ForkBurst => "60 processes a second of /bin/true",
             Self::EnoentStorm => "5000 opens a second of missing files",
             Self::EagainStorm => "20000 non-blocking reads a second of a silent socket",
+            Self::SlowLeak => "2 MiB/s kept, a little all the time; then freed",
+            Self::Stall => "a lock that every request needs, held for 95 of every 100 ms",
+            Self::SlowPeer => "a dependency that answers in 80 ms instead of 1",
+            Self::MissedJob => "the sweep of every two seconds is not made",
         }
     }
 
@@ -97,6 +130,10 @@ impl Fault {
             Self::ForkBurst => "hooks",
             Self::EnoentStorm => "resolver",
             Self::EagainStorm => "poller",
+            Self::SlowLeak => "buffers",
+            Self::Stall => "janitor",
+            Self::SlowPeer => "monitor",
+            Self::MissedJob => "scheduler",
         }
     }
 
@@ -110,6 +147,10 @@ impl Fault {
             Self::LockContention => "holds",
             Self::FdLeak => "fds",
             Self::ForkBurst => "children",
+            Self::SlowLeak => "kib",
+            Self::Stall => "held_ms",
+            Self::SlowPeer => "answers",
+            Self::MissedJob => "missed",
         }
     }
 
@@ -131,6 +172,10 @@ impl Fault {
             Self::ForkBurst => fork_burst::run(site, &mut done),
             Self::EnoentStorm => enoent_storm::run(site, &mut done),
             Self::EagainStorm => eagain_storm::run(site, &mut done),
+            Self::SlowLeak => slow_leak::run(site, &mut done),
+            Self::Stall => stall::run(site, &mut done),
+            Self::SlowPeer => slow_peer::run(site, &mut done),
+            Self::MissedJob => missed_job::run(site, &mut done),
         };
         let seconds = started.elapsed().as_secs_f64();
         let end_ns = now_utc_ns();

@@ -1,4 +1,5 @@
-//! The ten faults, and how one is named, timed and run.
+//! The faults, and how one is named, timed and run: the ten of the demo, and four that are harder to
+//! see.
 //!
 //! Each is bounded in time, gives back what it took, and paces itself rather than racing: at strength 1 it stands out
 //! clearly and leaves a machine of two cores usable. Their threads have the names such code has in services, not the
@@ -16,9 +17,13 @@ mod kind;
 mod lock_contention;
 mod memory_growth;
 mod metadata_storm;
+mod missed_job;
 mod outgoing_transfer;
 mod site;
+mod slow_leak;
+mod slow_peer;
 mod spec;
+mod stall;
 
 pub use kind::Fault;
 pub use site::Site;

@@ -2,9 +2,11 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::workload::Error;
+use crate::workload::levers::Levers;
 use crate::workload::stop::Stop;
 
 /// Where, how strongly and until when a fault runs.
@@ -16,6 +18,8 @@ pub struct Site {
     pub files: Vec<PathBuf>,
     /// Where `outgoing_transfer` sends to; `None` makes it fail.
     pub sink: Option<SocketAddr>,
+    /// What can be done to the service itself.
+    pub levers: Arc<Levers>,
     /// Descriptors the process may have open.
     pub open_files_limit: u64,
     /// See [`FaultSpec::strength`](super::FaultSpec::strength).

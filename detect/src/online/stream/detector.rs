@@ -7,6 +7,8 @@ use super::spans::Spans;
 
 /// Statistics of the past that are kept: 900 of them are 90 s to 450 s at ten points a second, by the scale.
 const PAST_MAX: usize = 900;
+/// The same of what was taught: at most half an hour at ten points a second.
+const TAUGHT_MAX: usize = 18_000;
 
 /// The detector of one metric. Feed it with [`Detector::push`].
 #[derive(Clone, Debug)]
@@ -15,6 +17,8 @@ pub struct Detector {
     pub(super) spans: Spans,
     scales: Vec<Scale>,
     now: usize,
+    /// Statistics of the past that are kept.
+    most: usize,
     /// First and last point of the alarm that runs, or ended a moment ago.
     run: Option<(usize, usize)>,
     /// First and last point of the fall that runs, or ended a moment ago.
@@ -28,7 +32,7 @@ impl Detector {
     pub fn new(config: Config) -> Self {
         let spans = Spans::of(&config);
         let scales = spans.widths.iter().map(|width| Scale::new(*width)).collect();
-        Self { config, spans, scales, now: 0, run: None, fall: None, reported_falls: vec![] }
+        Self { config, spans, scales, now: 0, most: PAST_MAX, run: None, fall: None, reported_falls: vec![] }
     }
 
     /// Points at the start in which it learns and cannot alarm.
@@ -59,6 +63,34 @@ impl Detector {
         let alarm = verdict.severity >= 1.0;
         self.learn(now, &statistics, alarm, warm);
         self.remember_falls(now, verdict)
+    }
+
+    /// Learns that the next point is usual, and judges nothing.
+    pub(in super::super) fn teach(&mut self, value: Option<f64>) {
+        let value = value.filter(|v| v.is_finite());
+        let now = self.now;
+        self.now += 1;
+        for scale in &mut self.scales {
+            let statistic = scale.take(value, self.config.metric.form);
+            if let (Some(y), true) = (statistic, now.is_multiple_of(scale.stride)) {
+                scale.past.push_back(y);
+                scale.fresh += 1;
+                self.most = scale.past.len().clamp(self.most, TAUGHT_MAX);
+                if scale.past.len() > self.most {
+                    scale.past.pop_front();
+                }
+            }
+        }
+    }
+
+    /// What comes next does not follow on what came before.
+    pub(in super::super) fn cut(&mut self) {
+        for scale in &mut self.scales {
+            scale.points.clear();
+            scale.pending.clear();
+            scale.during.clear();
+        }
+        (self.run, self.fall) = (None, None);
     }
 
     /// Points after the last alarm until it is over.
@@ -139,7 +171,7 @@ impl Detector {
             while let Some((_, y)) = scale.pending.pop_front_if(|(t, _)| *t + believe <= now) {
                 scale.past.push_back(y);
                 scale.fresh += 1;
-                if scale.past.len() > PAST_MAX {
+                if scale.past.len() > self.most {
                     scale.past.pop_front();
                 }
             }

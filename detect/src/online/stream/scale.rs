@@ -17,7 +17,7 @@ pub(super) struct Scale {
     pub(super) width: usize,
     pub(super) stride: usize,
     /// The last `width` points (one more for a level).
-    points: VecDeque<Option<f64>>,
+    pub(super) points: VecDeque<Option<f64>>,
     /// Statistics believed normal, oldest first.
     pub(super) past: VecDeque<f64>,
     /// Statistics not yet believed, with their time.

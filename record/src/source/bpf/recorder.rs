@@ -30,10 +30,13 @@ use crate::output::writer_thread::Batch;
 use crate::source::{Command, Source};
 use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE};
 use osd_recording::names::Arch;
-use osd_recording::rows::{Loss, Process, ProcessEvent, Row, Sample, Unseen};
+use osd_recording::rows::{Descriptor, Loss, Process, ProcessEvent, Row, Sample, Unseen};
 use osd_recording::{Budget, Calls, LossTotal, Metadata};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+/// Files that are looked up of all processes when the recording begins.
+const OPEN_FILES_MAX: usize = 16_384;
 
 /// The source.
 pub(crate) struct BpfSource {
@@ -223,6 +226,7 @@ impl Source for BpfSource {
     fn mark(&mut self, roots: &[u32], descendants: bool, sink: &mut Sink) -> Result<()> {
         let mut seeded = HashMap::new();
         let mut rows = Vec::new();
+        let mut n_files = 0;
         loop {
             let pids = if descendants { with_descendants(roots) } else { roots.iter().copied().collect() };
             let new: Vec<u32> = pids.into_iter().filter(|p| !seeded.contains_key(p)).collect();
@@ -234,9 +238,14 @@ impl Source for BpfSource {
                 seeded.insert(pid, seq);
                 if let Some(mut l) = self.probes.seed(pid, seq)? {
                     l.parent_seq = seeded.get(&l.ppid).copied().unwrap_or(0);
-                    rows.push(
-                        self.ledger.arrived(&l, ProcessEvent::Running, host::running_text(pid), &sink.clock).into(),
-                    );
+                    let row = self.ledger.arrived(&l, ProcessEvent::Running, host::running_text(pid), &sink.clock);
+                    if sink.metadata.syscalls == "events" {
+                        let of_row = |(fd, path)| Descriptor { ts_ns: row.ts_ns, owner: row.owner, fd, path };
+                        let open = host::open_files(pid, OPEN_FILES_MAX.saturating_sub(n_files));
+                        n_files += open.len();
+                        rows.extend(open.into_iter().map(of_row).map(Row::from));
+                    }
+                    rows.push(row.into());
                 }
             }
         }
