@@ -73,12 +73,14 @@ impl Context<'_> {
             let waits = read_waits(self.recording, &span, &threads)?;
             let usual_waits = usual.waits()?;
             let total = threads.len() as f64 * window_ns;
-            let one = self.waiting(&waits, &usual_waits, total, &who, (threads.len(), span.start))?;
+            // What it waits for may have been opened as it began.
+            let middle = span.start + (span.end - span.start) / 2;
+            let one = self.waiting(&waits, &usual_waits, total, &who, (threads.len(), middle))?;
             // Each backend of a server waits on a descriptor of its own.
             let (all, usual_all) = (by_call(&waits), by_call(&usual_waits));
             let reason = match one {
                 Some(reason) => Some(reason),
-                None => self.waiting(&all, &usual_all, total, &who, (threads.len(), span.start))?,
+                None => self.waiting(&all, &usual_all, total, &who, (threads.len(), middle))?,
             };
             if reason.is_some() {
                 return Ok(reason);

@@ -1,5 +1,5 @@
-//! The faults, and how one is named, timed and run: the ten of the demo, and four that are harder to
-//! see.
+//! The faults, and how one is named, timed and run: the ten of the demo, and four that are harder
+//! to see.
 //!
 //! Each is bounded in time, gives back what it took, and paces itself rather than racing: at strength 1 it stands out
 //! clearly and leaves a machine of two cores usable. Their threads have the names such code has in services, not the

@@ -239,7 +239,8 @@ impl Source for BpfSource {
                 if let Some(mut l) = self.probes.seed(pid, seq)? {
                     l.parent_seq = seeded.get(&l.ppid).copied().unwrap_or(0);
                     let row = self.ledger.arrived(&l, ProcessEvent::Running, host::running_text(pid), &sink.clock);
-                    if sink.metadata.syscalls == "events" {
+                    // What a command has open before it begins is the recorder's own, and closed by its exec.
+                    if sink.metadata.syscalls == "events" && sink.metadata.target.command.is_empty() {
                         let of_row = |(fd, path)| Descriptor { ts_ns: row.ts_ns, owner: row.owner, fd, path };
                         let open = host::open_files(pid, OPEN_FILES_MAX.saturating_sub(n_files));
                         n_files += open.len();
