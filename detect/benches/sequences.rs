@@ -43,7 +43,7 @@ fn main() {
     let start = Instant::now();
     let distances = condensed(&all, Distance::Bounded);
     let of_distances = start.elapsed().as_secs_f64();
-    let found = partition(&distances, &vec![1.0; n], 0.3);
+    let found = partition(&distances, &vec![1.0; n], (0.3, 0.6));
     let whole = start.elapsed().as_secs_f64();
     let right = found.labels.iter().enumerate().filter(|(i, l)| found.labels[i % 12] == **l).count();
     println!("distances {of_distances:.2} s, linkage, cut and medoids {:.2} s: {whole:.2} s", whole - of_distances);

@@ -11,6 +11,8 @@ use std::path::Path;
 
 /// Sequences up to this far apart in the mean are one scenario.
 const ALIKE: f32 = 0.34;
+/// Sequences that have less than this in common are none together, whatever the silhouette says.
+const FAR: f32 = 0.6;
 /// A scenario reaches as far as its members, and at least and at most so far.
 const REACH: (f64, f64) = (0.25, 0.5);
 /// Different sequences that are compared with each other at most: distances of all pairs of more do not fit in memory. Of more a part,
@@ -61,7 +63,7 @@ pub fn learn(sequences: &[Sequence], library: &mut Library, dir: &Path, least: u
     out.compared = (taken.len(), taken.len() + rest.len());
     let coded = coded(taken.iter().map(|(words, _)| *words));
     let weights: Vec<f64> = taken.iter().map(|(_, s)| s.len() as f64).collect();
-    let parts = partition(&condensed(&coded, Distance::Bounded), &weights, ALIKE);
+    let parts = partition(&condensed(&coded, Distance::Bounded), &weights, (ALIKE, FAR));
     let mut groups: Vec<Vec<&Sequence>> = vec![vec![]; parts.medoids.len()];
     for (label, (_, own)) in parts.labels.iter().zip(&taken) {
         groups[*label].extend(own);

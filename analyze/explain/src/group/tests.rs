@@ -1,5 +1,5 @@
 use super::*;
-use osd_findings::{Findings, LabelSpan, MetricShift, Recurrence, SyscallShift, ThreadShift};
+use osd_findings::{Findings, LabelSpan, MetricShift, Recurrence, SyscallShift, ThreadShift, Window};
 
 const S: i64 = 1_000_000_000;
 
