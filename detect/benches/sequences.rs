@@ -1,5 +1,6 @@
-//! Scenarios from sequences: distances of all pairs, linkage and medoids of 5 000 sequences of 128 symbols, and the same distances by the
-//! textbook's table on some of the rows, in one run and on the same processors.
+//! Scenarios from sequences: distances of all pairs, linkage and medoids of 5 000 sequences of 128
+//! symbols, and the same distances by the textbook's table on some of the rows, in one run and on
+//! the same processors.
 //!
 //! `cargo bench -p osd-detect --bench sequences`, or `make bench-sequences`. `-- 2000 64` sets number and length.
 

@@ -12,9 +12,9 @@ use std::path::Path;
 /// Sequences up to this far apart in the mean are one scenario.
 const ALIKE: f32 = 0.34;
 /// Sequences that have less than this in common are none together, whatever the silhouette says.
-const FAR: f32 = 0.6;
+const FAR: f32 = 0.5;
 /// A scenario reaches as far as its members, and at least and at most so far.
-const REACH: (f64, f64) = (0.25, 0.5);
+const REACH: (f64, f64) = (0.25, 0.4);
 /// Different sequences that are compared with each other at most: distances of all pairs of more do not fit in memory. Of more a part,
 /// evenly taken, makes the scenarios, and the others join the nearest.
 const MOST: usize = 10_000;

@@ -14,6 +14,8 @@ use std::ops::Range;
 const MOST_THREADS: usize = 6;
 /// Words that are at most one in so many are left out.
 const SELDOM: u64 = 100;
+/// Where a word comes so often there is a loop, and what came once is not of it.
+const LOOP: u64 = 5;
 /// What a thread called for so long before a window is what it does anyway, ...
 const BEFORE_NS: i64 = 4_000_000_000;
 /// ... if what it calls in the window is not farther from that.
@@ -119,7 +121,8 @@ fn called(recording: &Recording, span: &Range<i64>, threads: &[Thread]) -> Resul
         let mut counts: HashMap<String, u64> = HashMap::new();
         own.iter().for_each(|(_, word)| *counts.entry(word.clone()).or_default() += 1);
         // A file that is opened once, before ten thousand calls on it, is not what the thread does.
-        let seldom = own.len() as u64 / SELDOM;
+        let most = counts.values().max().copied().unwrap_or(0);
+        let seldom = (own.len() as u64 / SELDOM).max(u64::from(most >= LOOP));
         let often: Vec<&String> = own.iter().map(|(_, word)| word).filter(|word| counts[*word] > seldom).collect();
         (without_repetitions(&often).into_iter().cloned().collect(), counts)
     };

@@ -1,6 +1,6 @@
-//! Windows that are alike, as groups: `describe` says what a window looks like in numbers, `cluster`
-//! which are near each other, `parts` and `words` what a group is, `one` puts those of a recording into
-//! groups, `across` those of many.
+//! Windows that are alike, as groups: `describe` says what a window looks like in numbers,
+//! `cluster` which are near each other, `parts` and `words` what a group is, `one` puts those of a
+//! recording into groups, `across` those of many.
 //!
 //! A window that is like no other is in no group. One that recurs, of which the others have no window of their own, is a group by itself.
 
