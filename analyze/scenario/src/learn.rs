@@ -110,7 +110,8 @@ fn scenario(medoid: &[String], members: &[&Sequence]) -> Scenario {
         s.counts.iter().for_each(|(word, n)| *weights.entry(word).or_default() += n);
         reach = reach.max(distance(medoid, &s.words));
     }
-    out.reach = reach.clamp(REACH.0, REACH.1);
+    // Rounded up, as it is written: the farthest member is still one when it is read.
+    out.reach = (reach.clamp(REACH.0, REACH.1) * 1e3 - 1e-6).ceil() / 1e3;
     let all: u64 = weights.values().sum();
     out.calls = weights.into_iter().map(|(w, n)| (w.to_owned(), n as f64 / all.max(1) as f64)).collect();
     out.calls.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
