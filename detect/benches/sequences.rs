@@ -1,5 +1,6 @@
-//! Scenarios from sequences: distances of all pairs, linkage and medoids of 5 000 sequences of 128 symbols, and the same distances by the
-//! textbook's table on some of the rows, in one run and on the same processors.
+//! Scenarios from sequences: distances of all pairs, linkage and medoids of 5 000 sequences of 128
+//! symbols, and the same distances by the textbook's table on some of the rows, in one run and on
+//! the same processors.
 //!
 //! `cargo bench -p osd-detect --bench sequences`, or `make bench-sequences`. `-- 2000 64` sets number and length.
 
@@ -43,7 +44,7 @@ fn main() {
     let start = Instant::now();
     let distances = condensed(&all, Distance::Bounded);
     let of_distances = start.elapsed().as_secs_f64();
-    let found = partition(&distances, &vec![1.0; n], 0.3);
+    let found = partition(&distances, &vec![1.0; n], (0.3, 0.6));
     let whole = start.elapsed().as_secs_f64();
     let right = found.labels.iter().enumerate().filter(|(i, l)| found.labels[i % 12] == **l).count();
     println!("distances {of_distances:.2} s, linkage, cut and medoids {:.2} s: {whole:.2} s", whole - of_distances);

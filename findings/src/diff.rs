@@ -1,7 +1,7 @@
 //! How two sides of recordings differ: what `osd diff` writes as JSON and what its page is drawn
 //! from. `docs/findings.md` describes it.
 
-use crate::Ratio;
+use crate::ratio::Ratio;
 use serde::{Deserialize, Serialize};
 
 /// Version of the JSON.

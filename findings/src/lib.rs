@@ -6,11 +6,13 @@
 
 mod clusters;
 mod diff;
+mod ratio;
 
 pub use clusters::{CLUSTERS_VERSION, Clustered, Clusters, LabelTable, Member, RecordingGroup};
 pub use diff::{
     About, Change, Condition, DIFF_VERSION, Diff, NoData, Only, PairedSeries, Side, SideRecording, Verdict,
 };
+pub use ratio::Ratio;
 
 use serde::{Deserialize, Serialize};
 
@@ -317,17 +319,6 @@ pub struct SyscallShift {
     pub time_during: Option<f64>,
     /// The paths or file descriptors that make most of what `share` is about (calls or time beyond the usual), most first.
     pub objects: Vec<String>,
-}
-
-/// A ratio with its 95 % interval.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Ratio {
-    /// Best estimate.
-    pub value: f64,
-    /// Lower bound.
-    pub low: f64,
-    /// Upper bound.
-    pub high: f64,
 }
 
 /// A thread inside a window against its baseline.

@@ -73,9 +73,16 @@ fn windows_of_one_fault_are_one_group_and_those_of_others_are_others() {
     assert!(kmeans.labels.as_ref().unwrap().agree >= 0.9, "{:#?}", kmeans.labels);
 }
 
-/// A file of findings with these windows.
+/// A file of these findings, as `osd analyze` writes them: every number of a window is one.
 fn write(path: &Path, findings: &Findings) -> String {
-    std::fs::write(path, serde_json::to_vec(findings).unwrap()).unwrap();
+    let mut findings = findings.clone();
+    for shift in findings.windows.iter_mut().flat_map(|w| &mut w.syscalls) {
+        let r = &mut shift.ratio;
+        for number in [&mut shift.share, &mut r.value, &mut r.low, &mut r.high] {
+            *number = if number.is_finite() { *number } else { 1e9 };
+        }
+    }
+    std::fs::write(path, serde_json::to_vec(&findings).unwrap()).unwrap();
     path.to_str().unwrap().to_owned()
 }
 

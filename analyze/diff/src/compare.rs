@@ -91,10 +91,9 @@ pub(crate) fn all(before: &[Observed], after: &[Observed], threshold: f64, level
         if p_adjusted <= level && beyond { out.differences.push(change) } else { out.same.push(change) }
     }
     let order = |a: &Change, b: &Change| {
-        a.about
-            .cmp(&b.about)
-            .then(b.weight.total_cmp(&a.weight))
-            .then_with(|| (&a.name, &a.quantity).cmp(&(&b.name, &b.quantity)))
+        a.about.cmp(&b.about).then(b.weight.total_cmp(&a.weight)).then_with(|| {
+            (&a.name, a.quantity != "rate", &a.quantity).cmp(&(&b.name, b.quantity != "rate", &b.quantity))
+        })
     };
     out.differences.sort_by(order);
     out.same.sort_by(order);

@@ -2,7 +2,7 @@
 
 use crate::compare;
 use crate::condition::Wanted;
-use crate::observe::Observed;
+use crate::observe::{self, Observed};
 use crate::{Result, words};
 use osd_detect::robust;
 use osd_findings::{DIFF_VERSION, Diff, PairedSeries, Side, Verdict};
@@ -28,7 +28,7 @@ pub struct Config {
 /// # Errors
 /// If a recording cannot be read.
 pub fn diff(before: &[Recording], after: &[Recording], config: &Config) -> Result<Diff> {
-    let read = |side: &[Recording]| side.iter().map(Observed::read).collect::<Result<Vec<_>>>();
+    let read = |side: &[Recording]| side.iter().map(observe::read).collect::<Result<Vec<_>>>();
     let (before, after) = (read(before)?, read(after)?);
     let compared = compare::all(&before, &after, config.threshold, LEVEL);
     let n = config.conditions.len();

@@ -46,6 +46,9 @@ pub(crate) struct Number {
 /// What comes in fewer bursts than this is not compared by its rate.
 const FEWEST_BURSTS: f64 = 4.0;
 
+/// Intervals of a second that its p95 needs.
+const FEWEST_OF_A_SECOND: usize = 4;
+
 /// Calls that a quantile of a block needs, and of a recording.
 fn calls_needed(quantity: Quantity) -> (u64, u64) {
     if quantity == Quantity::P99 { (50, 400) } else { (1, 12) }
@@ -93,14 +96,18 @@ impl Number {
             robust::sort(&mut sorted);
             robust::quantile(&sorted, q).map(|v| (v.max(0.0) + self.added()).ln()).filter(|v| v.is_finite())
         };
-        // A block is a second at least, so that a quantile of it means something.
+        // Of each second, and then their mean: a quantile of the whole, of what comes in bursts, may lie where there is nearly nothing, and
+        // its blocks would not know how badly it is known.
         let second = (o.per_s.round() as usize).max(1);
-        let means: Vec<f64> = values.chunks_exact(second).map(|c| c.iter().sum::<f64>() / c.len() as f64).collect();
-        let length = second * block_length(&means);
-        let blocks: Option<Vec<f64>> = values.chunks_exact(length).map(scaled).collect();
-        let known = blocks.and_then(|b| spread(&b)).zip(scaled(values));
-        let ((variance, freedom), value) = known.ok_or_else(|| too_short(o))?;
-        Ok(Estimate { value, variance, freedom })
+        if q > 0.5 && second < FEWEST_OF_A_SECOND {
+            return Err(format!("{} has too few intervals a second", o.side.path));
+        }
+        let seconds: Option<Vec<f64>> = values.chunks_exact(second).map(scaled).collect();
+        let seconds = seconds.ok_or_else(|| too_short(o))?;
+        let blocks: Vec<f64> =
+            seconds.chunks_exact(block_length(&seconds)).map(|c| c.iter().sum::<f64>() / c.len() as f64).collect();
+        let (variance, freedom) = spread(&blocks).ok_or_else(|| too_short(o))?;
+        Ok(Estimate { value: seconds.iter().sum::<f64>() / seconds.len() as f64, variance, freedom })
     }
 
     fn of_counts(&self, o: &Observed) -> Result<Estimate, String> {

@@ -11,8 +11,10 @@ use std::path::Path;
 
 /// Sequences up to this far apart in the mean are one scenario.
 const ALIKE: f32 = 0.34;
+/// Sequences that have less than this in common are none together, whatever the silhouette says.
+const FAR: f32 = 0.5;
 /// A scenario reaches as far as its members, and at least and at most so far.
-const REACH: (f64, f64) = (0.25, 0.5);
+const REACH: (f64, f64) = (0.25, 0.4);
 /// Different sequences that are compared with each other at most: distances of all pairs of more do not fit in memory. Of more a part,
 /// evenly taken, makes the scenarios, and the others join the nearest.
 const MOST: usize = 10_000;
@@ -61,7 +63,7 @@ pub fn learn(sequences: &[Sequence], library: &mut Library, dir: &Path, least: u
     out.compared = (taken.len(), taken.len() + rest.len());
     let coded = coded(taken.iter().map(|(words, _)| *words));
     let weights: Vec<f64> = taken.iter().map(|(_, s)| s.len() as f64).collect();
-    let parts = partition(&condensed(&coded, Distance::Bounded), &weights, ALIKE);
+    let parts = partition(&condensed(&coded, Distance::Bounded), &weights, (ALIKE, FAR));
     let mut groups: Vec<Vec<&Sequence>> = vec![vec![]; parts.medoids.len()];
     for (label, (_, own)) in parts.labels.iter().zip(&taken) {
         groups[*label].extend(own);
@@ -108,7 +110,8 @@ fn scenario(medoid: &[String], members: &[&Sequence]) -> Scenario {
         s.counts.iter().for_each(|(word, n)| *weights.entry(word).or_default() += n);
         reach = reach.max(distance(medoid, &s.words));
     }
-    out.reach = reach.clamp(REACH.0, REACH.1);
+    // Rounded up, as it is written: the farthest member is still one when it is read.
+    out.reach = (reach.clamp(REACH.0, REACH.1) * 1e3 - 1e-6).ceil() / 1e3;
     let all: u64 = weights.values().sum();
     out.calls = weights.into_iter().map(|(w, n)| (w.to_owned(), n as f64 / all.max(1) as f64)).collect();
     out.calls.sort_by(|a, b| b.1.total_cmp(&a.1).then_with(|| a.0.cmp(&b.0)));

@@ -4,13 +4,14 @@ use crate::library::Library;
 use crate::sequences::Sequence;
 use osd_findings::{Findings, Known};
 
-/// Tells each window of `findings` which scenario of `library` its `sequences` are, and how close; of several the closest.
+/// Tells each window of `findings` which scenario of `library` its `sequences` are, and how close: by the thread that made most of
+/// the window, of those whose sequence is known.
 pub fn name(findings: &mut Findings, sequences: &[Sequence], library: &Library) {
     for window in &mut findings.windows {
         let own = sequences.iter().filter(|s| s.window == window.id);
-        let found = own.filter_map(|s| library.nearest(&s.words).map(|(i, d)| (i, d, s)));
-        let best = found.min_by(|a, b| a.1.total_cmp(&b.1));
-        window.known = best.map(|(i, distance, s)| {
+        // Sequences are in the order of their threads' shares.
+        let mut found = own.filter_map(|s| library.nearest(&s.words).map(|(i, d)| (i, d, s)));
+        window.known = found.next().map(|(i, distance, s)| {
             let (path, scenario) = &library.scenarios[i];
             Known {
                 name: scenario.name.clone(),

@@ -1,15 +1,25 @@
 //! The sequences of windows: what each thread that called more than usual called, in order.
 
+use crate::Result;
+use crate::scenario::distance;
 use crate::words::{MOST_READ, says_nothing, without_repetitions, word};
-use crate::{Result, words};
 use osd_findings::{Findings, Window};
 use osd_recording::names::errno_name;
 use osd_recording::{Columns, Kind, Recording};
 use osd_signals::{failures, grid::query};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// Threads of a window whose sequences are read at most, those with the largest share first.
 const MOST_THREADS: usize = 6;
+/// Words that are at most one in so many are left out.
+const SELDOM: u64 = 100;
+/// Where a word comes so often there is a loop, and what came once is not of it.
+const LOOP: u64 = 5;
+/// What a thread called for so long before a window is what it does anyway, ...
+const BEFORE_NS: i64 = 4_000_000_000;
+/// ... if what it calls in the window is not farther from that.
+const USUAL: f64 = 0.34;
 /// Threads that make less of a window than this are not what it is about.
 const LEAST_SHARE: f64 = 0.1;
 
@@ -46,25 +56,51 @@ pub fn read(recording: &Recording, findings: &Findings) -> Result<Vec<Sequence>>
 
 fn of_window(recording: &Recording, id: &str, w: &Window) -> Result<Vec<Sequence>> {
     let threads = w.threads.iter().filter(|t| t.share >= LEAST_SHARE).take(MOST_THREADS);
-    let order: Vec<(u32, u32, &str)> = threads.map(|t| (t.pid, t.tid, t.comm.as_str())).collect();
+    let order: Vec<(Thread, &str)> = threads.map(|t| ((t.pid, t.tid), t.comm.as_str())).collect();
     if order.is_empty() {
         return Ok(vec![]);
     }
-    let mut rows: HashMap<(u32, u32), Vec<(i64, String)>> = HashMap::new();
+    let wanted: Vec<Thread> = order.iter().map(|(thread, _)| *thread).collect();
+    let mut during = called(recording, &(w.start_ns..w.end_ns), &wanted)?;
+    let before = called(recording, &(w.start_ns.saturating_sub(BEFORE_NS)..w.start_ns), &wanted)?;
+    let mut out = vec![];
+    for (thread, comm) in order {
+        let Some((words, counts)) = during.remove(&thread).filter(|(words, _)| !words.is_empty()) else { continue };
+        // What it does anyway, it does here more often, and that is not what sets this window apart.
+        if before.get(&thread).is_some_and(|(usual, _)| distance(usual, &words) <= USUAL) {
+            continue;
+        }
+        out.push(Sequence {
+            words,
+            counts,
+            thread: comm.to_owned(),
+            recording_id: id.to_owned(),
+            window: w.id,
+            pattern: w.pattern.clone(),
+            span_ns: (w.start_ns, w.end_ns),
+        });
+    }
+    Ok(out)
+}
+
+/// PID and TID.
+type Thread = (u32, u32);
+/// Words without repetitions, and how often each came.
+type Called = (Vec<String>, HashMap<String, u64>);
+
+/// What each of `threads` called in `span`.
+fn called(recording: &Recording, span: &Range<i64>, threads: &[Thread]) -> Result<HashMap<Thread, Called>> {
+    let mut rows: HashMap<Thread, Vec<(i64, String)>> = HashMap::new();
     let columns = ["ts", "pid", "tid", "syscall", "errno", "path"];
-    let span = w.start_ns..w.end_ns;
-    for batch in recording.read(&query(Kind::Syscall, &columns, Some(&span)))? {
+    for batch in recording.read(&query(Kind::Syscall, &columns, Some(span)))? {
         let batch = batch?;
         let columns = Columns::of(&batch, recording.path());
         let (pid, tid, errno) = (columns.u64("pid")?, columns.u64("tid")?, columns.i64("errno")?);
         let (calls, paths) = (columns.text("syscall")?, columns.text("path")?);
         for (row, ts) in columns.ts()?.iter().enumerate() {
             let thread = (pid.at(row).unwrap_or(0) as u32, tid.at(row).unwrap_or(0) as u32);
-            if !order.iter().any(|(pid, tid, _)| (*pid, *tid) == thread) {
-                continue;
-            }
             let call = calls.at(row).unwrap_or_default();
-            if says_nothing(call) {
+            if !threads.contains(&thread) || says_nothing(call) {
                 continue;
             }
             let own = rows.entry(thread).or_default();
@@ -79,27 +115,16 @@ fn of_window(recording: &Recording, id: &str, w: &Window) -> Result<Vec<Sequence
             }
         }
     }
-    let mut out = vec![];
-    for (pid, tid, comm) in order {
-        let Some(mut own) = rows.remove(&(pid, tid)) else { continue };
+    let words = |mut own: Vec<(i64, String)>| {
         own.sort();
         own.truncate(MOST_READ);
-        let all: Vec<String> = own.into_iter().map(|(_, word)| word).collect();
         let mut counts: HashMap<String, u64> = HashMap::new();
-        all.iter().for_each(|w| *counts.entry(w.clone()).or_default() += 1);
-        let words = without_repetitions(&all);
-        if !words.is_empty() {
-            out.push(Sequence {
-                words,
-                counts,
-                thread: comm.to_owned(),
-                recording_id: id.to_owned(),
-                window: w.id,
-                pattern: w.pattern.clone(),
-                span_ns: (w.start_ns, w.end_ns),
-            });
-        }
-    }
-    debug_assert!(out.iter().all(|s| s.words.len() <= words::LONGEST));
-    Ok(out)
+        own.iter().for_each(|(_, word)| *counts.entry(word.clone()).or_default() += 1);
+        // A file that is opened once, before ten thousand calls on it, is not what the thread does.
+        let most = counts.values().max().copied().unwrap_or(0);
+        let seldom = (own.len() as u64 / SELDOM).max(u64::from(most >= LOOP));
+        let often: Vec<&String> = own.iter().map(|(_, word)| word).filter(|word| counts[*word] > seldom).collect();
+        (without_repetitions(&often).into_iter().cloned().collect(), counts)
+    };
+    Ok(rows.into_iter().map(|(thread, own)| (thread, words(own))).collect())
 }

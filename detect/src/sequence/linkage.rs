@@ -24,11 +24,12 @@ pub struct Partition {
 
 /// Partitions `n` things whose distances are `condensed` (see [`super::pairs`]), each of which stands for `weights` equal ones.
 ///
-/// Things up to `alike` apart in the mean are one group whatever the silhouette says.
+/// Things up to `alike` apart in the mean are one group whatever the silhouette says, and groups that are more than `far` apart are never
+/// put together.
 ///
 /// # Panics
 /// If there are not as many distances as pairs, or weights as things.
-pub fn partition(condensed: &[f32], weights: &[f64], alike: f32) -> Partition {
+pub fn partition(condensed: &[f32], weights: &[f64], (alike, far): (f32, f32)) -> Partition {
     let n = weights.len();
     assert_eq!(condensed.len(), n * n.saturating_sub(1) / 2, "a distance a pair");
     if n < 2 {
@@ -39,7 +40,8 @@ pub fn partition(condensed: &[f32], weights: &[f64], alike: f32) -> Partition {
     let steps = tree.steps();
     let height = |merges: usize| if merges == 0 { 0.0 } else { steps[merges - 1].dissimilarity };
     // After so many merges there are n - merges groups.
-    let mut cuts: Vec<usize> = (n.saturating_sub(MOST)..n - 1).filter(|m| steps[*m].dissimilarity > alike).collect();
+    let mut cuts: Vec<usize> =
+        (n.saturating_sub(MOST)..n - 1).filter(|m| steps[*m].dissimilarity > alike && height(*m) <= far).collect();
     cuts.sort_by(|a, b| (height(b + 1) - height(*b)).total_cmp(&(height(a + 1) - height(*a))).then(a.cmp(b)));
     cuts.truncate(CUTS);
     // Without a good cut: what is alike.
@@ -143,7 +145,7 @@ mod tests {
     #[test]
     fn what_is_alike_is_together_and_the_middle_one_stands_for_it() {
         let d = condensed(&some(), Distance::Bounded);
-        let p = partition(&d, &[1.0; 6], 0.3);
+        let p = partition(&d, &[1.0; 6], (0.3, 0.6));
         assert_eq!(p.labels, [0, 0, 0, 1, 1, 2]);
         assert_eq!((p.medoids[0], p.medoids[2]), (0, 5), "of several equally near the first");
         assert!(p.silhouette > 0.5, "{p:?}");
@@ -152,9 +154,18 @@ mod tests {
     #[test]
     fn all_the_same_or_one_or_none_is_no_more_than_one_group() {
         let d = condensed(&vec![vec![1, 2, 3]; 5], Distance::Bounded);
-        assert_eq!(partition(&d, &[1.0; 5], 0.3).labels, [0; 5]);
-        assert_eq!(partition(&[], &[1.0], 0.3).medoids, [0]);
-        assert_eq!(partition(&[], &[], 0.3).labels, []);
+        assert_eq!(partition(&d, &[1.0; 5], (0.3, 0.6)).labels, [0; 5]);
+        assert_eq!(partition(&[], &[1.0], (0.3, 0.6)).medoids, [0]);
+        assert_eq!(partition(&[], &[], (0.3, 0.6)).labels, []);
+    }
+
+    #[test]
+    fn what_has_little_in_common_is_never_one_group_however_good_a_cut_it_would_be() {
+        // Two pairs far from each other, and a crowd farther still.
+        let mut all = vec![vec![1], vec![1, 2], vec![5], vec![5, 6]];
+        all.extend((0..6).map(|i| vec![30, 31, 32, 33, 34, 35 + i]));
+        let p = partition(&condensed(&all, Distance::Bounded), &[1.0; 10], (0.34, 0.6));
+        assert!(p.labels[0] == p.labels[1] && p.labels[2] == p.labels[3] && p.labels[0] != p.labels[2], "{p:?}");
     }
 
     #[test]

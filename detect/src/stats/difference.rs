@@ -200,8 +200,8 @@ mod tests {
     fn a_wave_slower_than_points_does_not_make_runs_differ() {
         let mut rng = Rng(5);
         let wave = |rng: &mut Rng| -> Vec<f64> {
-            let phase = rng.unit() * 6.28;
-            (0..450).map(|i| 5.0 * (f64::from(i) / 200.0 * 6.28 + phase).sin() + normal(rng)).collect()
+            let phase = rng.unit() * std::f64::consts::TAU;
+            (0..450).map(|i| 5.0 * (f64::from(i) / 200.0 * std::f64::consts::TAU + phase).sin() + normal(rng)).collect()
         };
         let differ = (0..300).filter(|_| {
             let (a, b) = (wave(&mut rng), wave(&mut rng));

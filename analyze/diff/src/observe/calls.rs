@@ -1,6 +1,6 @@
 //! System calls by second, from `tally` rows: exact counts, histograms of latencies, time.
 
-use super::{Observed, Span};
+use super::observed::{Observed, Span};
 use osd_detect::histogram;
 use osd_findings::About;
 use osd_recording::{Columns, Kind, Recording, Result};

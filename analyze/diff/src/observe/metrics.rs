@@ -1,6 +1,6 @@
 //! Metrics by interval, and the processor time of processes of a name by second.
 
-use super::{Observed, Span};
+use super::observed::{Observed, Span};
 use osd_findings::About;
 use osd_signals::Table;
 

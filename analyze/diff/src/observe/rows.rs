@@ -1,6 +1,6 @@
 //! What event rows are about, by second: errors, files, threads; and which programs were run.
 
-use super::{Key, Observed, Span};
+use super::observed::{Key, Observed, Span};
 use osd_findings::About;
 use osd_recording::names::errno_name;
 use osd_recording::{Batches, Columns, Kind, Recording, Result};

@@ -1,7 +1,9 @@
 //! The windows of many recordings in groups, with an exemplar each; and, where recordings hold
 //! labels, how groups and labels agree.
 
-use super::{GroupBy, cluster, describe, members, middle, words};
+use super::cluster::{self, GroupBy};
+use super::parts::{members, middle};
+use super::{describe, words};
 use osd_findings::{Clustered, Clusters, Findings, LabelTable, Member, RecordingGroup, Window};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -146,12 +148,14 @@ fn pairs(labelled: &[&Vec<u64>], n_groups: usize) -> Vec<(usize, usize)> {
 /// How well two partitions agree: 1 if they are the same, 0 if no better than by chance (Hubert & Arabie 1985).
 fn adjusted_rand(points: &[(usize, usize)]) -> f64 {
     let choose = |n: u64| (n * n.saturating_sub(1)) as f64 / 2.0;
-    let sum = |key: &dyn Fn(&(usize, usize)) -> (usize, usize)| {
+    let sum = |keys: Vec<(usize, usize)>| {
         let mut counts: BTreeMap<(usize, usize), u64> = BTreeMap::new();
-        points.iter().for_each(|p| *counts.entry(key(p)).or_default() += 1);
+        keys.into_iter().for_each(|key| *counts.entry(key).or_default() += 1);
         counts.into_values().map(choose).sum::<f64>()
     };
-    let (both, first, second) = (sum(&|p| *p), sum(&|p| (p.0, 0)), sum(&|p| (0, p.1)));
+    let both = sum(points.to_vec());
+    let first = sum(points.iter().map(|p| (p.0, 0)).collect());
+    let second = sum(points.iter().map(|p| (0, p.1)).collect());
     let expected = first * second / choose(points.len() as u64).max(1.0);
     let most = (first + second) / 2.0;
     if most > expected { (both - expected) / (most - expected) } else { 1.0 }
