@@ -63,7 +63,44 @@ function zoomToWindow(w) {
   zoom(w.from - margin, w.to + margin);
 }
 
+// A window as lines of text, for a ticket.
+function textOf(card) {
+  const [number, name, when] = [".number", "h3", "header p"].map((part) => card.querySelector(part).textContent);
+  const lines = [`#${number} ${name}, ${when}`];
+  for (const part of card.querySelectorAll(".sentence, .detail")) lines.push(part.textContent);
+  const cells = (row) => [...row.children].map((cell) => cell.textContent).filter(Boolean).join("  ");
+  for (const head of card.querySelectorAll("h4")) {
+    lines.push("", head.textContent + ":");
+    for (const item of head.nextElementSibling.querySelectorAll("li, tbody tr")) lines.push("  " + (item.children.length ? cells(item) : item.textContent));
+  }
+  lines.push("", document.querySelector("h1").title, location.href.replace(/#.*$/, "") + "#" + card.id);
+  return lines.join("\n");
+}
+
+// Pages that are opened as files have no clipboard of their own in every browser: then what is selected is copied.
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const area = document.createElement("textarea");
+    area.value = text;
+    document.body.append(area);
+    area.select();
+    const done = document.execCommand("copy");
+    area.remove();
+    return done;
+  }
+}
+
 function zoomFromAddress() {
+  const named = data.windows.find((w) => location.hash === "#w" + w.id);
+  if (named) {
+    const margin = Math.max((named.to - named.from) * 1.5, data.span / 200);
+    zoom(named.from - margin, named.to + margin, false);
+    document.getElementById("w" + named.id).scrollIntoView();
+    return;
+  }
   const match = /^#zoom=([\d.]+),([\d.]+)$/.exec(location.hash);
   const [from, to] = match ? [Number(match[1]), Number(match[2])] : [0, data.span];
   if (from < to) zoom(from, to, false);
@@ -197,6 +234,16 @@ for (const button of document.querySelectorAll("[data-window]")) {
   button.addEventListener("click", () => {
     zoomToWindow(data.windows.find((w) => String(w.id) === button.dataset.window));
     if (button.classList.contains("show")) charts.scrollIntoView();
+  });
+}
+
+for (const button of document.querySelectorAll("[data-copy]")) {
+  button.addEventListener("click", async () => {
+    const card = document.getElementById("w" + button.dataset.copy);
+    root.dataset.copied = textOf(card);
+    const label = button.textContent;
+    button.textContent = (await copy(root.dataset.copied)) ? "Copied" : "Could not copy";
+    setTimeout(() => { button.textContent = label; }, 2000);
   });
 }
 

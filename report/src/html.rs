@@ -253,8 +253,9 @@ fn windows(view: &View) -> String {
 fn article(card: &Card) -> String {
     let id = card.id;
     let mut out = format!(
-        "<article id=\"window-{id}\" class=\"g{}\"><header><span class=\"number\">{id}</span><h3>{}</h3>\
-         <button type=\"button\" class=\"show\" data-window=\"{id}\">Show in charts</button><p>{} · {}</p></header>\n\
+        "<article id=\"w{id}\" class=\"g{}\"><header><a class=\"number\" href=\"#w{id}\" title=\"Link to this window\">{id}</a><h3>{}</h3>\
+         <button type=\"button\" class=\"show\" data-window=\"{id}\">Show in charts</button>\
+         <button type=\"button\" class=\"copy\" data-copy=\"{id}\">Copy as text</button><p>{} · {}</p></header>\n\
          <p class=\"sentence\">{}</p>\n",
         card.color,
         escape(&card.pattern),

@@ -180,7 +180,7 @@ fn windows_of_a_group_share_a_colour_and_a_group_has_a_card() {
     let page = html(&findings);
     assert!(page.matches("<div class=\"group g").count() == 3 && page.matches("class=\"g2\"").count() >= 6);
     for id in [2, 5, 8] {
-        assert!(page.contains(&format!("<article id=\"window-{id}\" class=\"g2\">")), "{id}");
+        assert!(page.contains(&format!("<article id=\"w{id}\" class=\"g2\">")), "{id}");
     }
     // In the picture, too: the sentence of a group, and its colour.
     let picture = svg(&findings);

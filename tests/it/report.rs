@@ -126,6 +126,10 @@ fn address_zooms_the_time_axis() {
     assert_eq!(attribute(&dom, "data-window=\"2\"", "aria-pressed"), Some("false"));
     let axis = dom.split_once("id=\"fig-heatmap\"").unwrap().1;
     assert!(axis.contains(">40</text>") && !axis.contains(">60</text>"));
+    // A window has an address of its own, too.
+    let page = self::dom(&browser, dir.path(), &(file(dir.path(), "index.html") + "#w2"));
+    let (from, to) = attribute(&page, "<html", "data-zoom").unwrap().split_once(',').unwrap();
+    assert!(from.starts_with("57.7") && to.starts_with("71.7"), "{from} {to}");
 }
 
 /// A page that holds the report in frames of several widths, uses it as a reader would and writes down what it sees.
@@ -157,6 +161,10 @@ const READER: &str = r##"const seen = {};
   seen.chosen = zoom();
   $("#reset").click();
   seen.reset = zoom();
+  $("[data-copy='2']").click();
+  seen.copied = desk.document.documentElement.dataset.copied;
+  seen.link = $("#w2 a.number").getAttribute("href");
+  seen.title = $("h1").title === $("h1").textContent;
   document.getElementById("seen").textContent = JSON.stringify(seen);
 })();
 "##;
@@ -234,4 +242,10 @@ fn reader_points_drags_and_chooses_on_any_width() {
     assert_eq!((text("escaped").as_str(), text("reset").as_str()), ("all", "all"), "{seen}");
     let (from, to) = seen["chosen"].as_str().unwrap().split_once(',').unwrap();
     assert!(near(from, 57.75) && near(to, 71.75), "{seen}");
+    // For a ticket: what it is, what it says, and where.
+    let window = &sample::incident().windows[1];
+    let copied = text("copied");
+    assert!(copied.starts_with(&format!("#2 {}, ", window.pattern)) && copied.ends_with("#w2"), "{copied}");
+    assert!(copied.contains(&window.sentence) && copied.contains("What changed"), "{copied}");
+    assert_eq!((text("link").as_str(), &seen["title"]), ("#w2", &serde_json::json!(true)));
 }
