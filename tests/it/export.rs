@@ -223,3 +223,30 @@ fn the_first_notebook_finds_the_spike_without_osd() {
     );
     assert!(std::fs::read(picture).unwrap().starts_with(b"\x89PNG"));
 }
+
+#[test]
+fn the_third_notebook_tells_a_fault_and_finds_two_runs_of_the_same_equal() {
+    let Some(python) = python("the_third_notebook_tells_a_fault_and_finds_two_runs_of_the_same_equal") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let run = |name: &str, seed: u64, fault_s: Option<(u32, u32)>| {
+        let path = dir.path().join(name);
+        Synth { seed, duration_s: 60, fault_s, ..Synth::default() }.write(&path).unwrap();
+        path
+    };
+    let (good, same, bad) = (run("good", 1, None), run("same", 2, None), run("bad", 3, Some((5, 58))));
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let compared = |after: &Path| {
+        let picture = dir.path().join("compared.png");
+        let out = Command::new(&python)
+            .arg(root.join("scripts/run-notebook.py"))
+            .arg(root.join("notebooks/03-compare-two-runs.ipynb"))
+            .envs([("OSD_BEFORE", good.as_path()), ("OSD_AFTER", after), ("OSD_PICTURE", &picture)])
+            .output()
+            .unwrap();
+        assert!(out.status.success(), "{}{}", text(&out.stdout), text(&out.stderr));
+        assert!(std::fs::read(picture).unwrap().starts_with(b"\x89PNG"));
+        text(&out.stdout).to_owned()
+    };
+    assert!(compared(&same).contains("most different: nothing;"), "{}", compared(&same));
+    assert!(compared(&bad).contains("most different: fsync;"), "{}", compared(&bad));
+}
