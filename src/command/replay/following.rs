@@ -1,12 +1,16 @@
 //! A recording that is still being written, looked at again and again.
 //!
-//! Its recorder hands rows over several times a second, and those of an interval when the interval is over. So what was known before
-//! the last whole interval is all there, and what came since waits for the next look.
+//! Its recorder hands rows over several times a second, and those of an interval when the interval is over; where it does not get a
+//! processor, later. So what was known a second before the end of the last interval is taken to be there, and what came since waits for the
+//! next look.
 
 use crate::failure::Result;
 use crate::output::say;
 use osd_recording::{Columns, Kind, Query, Recording};
 use std::path::PathBuf;
+
+/// How late a recorder may hand rows over.
+const LATE_NS: i64 = 1_000_000_000;
 
 /// What one follows.
 pub(crate) struct Following {
@@ -50,20 +54,18 @@ impl Following {
     }
 }
 
-/// Up to when all rows are there: the end of the last interval but one. `None` before there is one.
+/// Up to when all rows are there: the end of the last interval that was over for a second when another one was. `None` before there is one.
 fn whole_until(recording: &Recording) -> Result<Option<i64>> {
-    let mut ends = (None, None);
+    let mut ends: Vec<i64> = vec![];
     let query = Query { kinds: Some(vec![Kind::System]), columns: Some(vec!["ts", "dur_ns"]), ts_ns: None };
     for batch in recording.read(&query)? {
         let batch = batch?;
         let columns = Columns::of(&batch, recording.path());
         let dur = columns.u64("dur_ns")?;
         for (row, ts) in columns.ts()?.iter().enumerate() {
-            let end = Some(ts.saturating_add_unsigned(dur.at(row).unwrap_or(0)));
-            if end > ends.1 {
-                ends = (ends.1, end);
-            }
+            ends.push(ts.saturating_add_unsigned(dur.at(row).unwrap_or(0)));
         }
     }
-    Ok(ends.0)
+    let last = ends.iter().max().copied().unwrap_or(i64::MIN);
+    Ok(ends.into_iter().filter(|end| *end <= last.saturating_sub(LATE_NS)).max())
 }
