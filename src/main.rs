@@ -9,7 +9,7 @@ mod command;
 mod failure;
 mod format;
 mod inputs;
-#[cfg(any(feature = "record", feature = "train"))]
+#[cfg(any(feature = "record", feature = "train", feature = "replay"))]
 mod interrupt;
 mod output;
 #[cfg(feature = "export")]

@@ -20,7 +20,6 @@ use osd_replay::table::columns;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, KeyCode, KeyEventKind, KeyModifiers};
 use std::io::IsTerminal;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Between two pictures.
@@ -60,7 +59,7 @@ pub(super) fn follow(following: &Following, config: Option<Config>) -> Result<()
 
 /// Shows the recording that this process makes of `output`, until it `is_over` or the reader has had enough.
 #[cfg(feature = "record")]
-pub(crate) fn watch(output: &Path, config: Option<Config>, is_over: &dyn Fn() -> bool) -> Result<()> {
+pub(crate) fn watch(output: &std::path::Path, config: Option<Config>, is_over: &dyn Fn() -> bool) -> Result<()> {
     // Not `output`: that may be the recording which this one will replace.
     let following = Following::new(osd_recording::partial_folder(output), true);
     let Some(look) = first_look(&following, is_over, true)? else { return Ok(()) };
