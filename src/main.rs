@@ -14,6 +14,8 @@ mod interrupt;
 mod output;
 #[cfg(feature = "export")]
 mod progress;
+#[cfg(any(feature = "analyze", feature = "export", feature = "replay"))]
+mod times;
 
 use std::process::ExitCode;
 

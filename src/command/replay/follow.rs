@@ -5,12 +5,12 @@ use super::args::Args;
 use super::following::{Following, Look};
 use super::lines::Lines;
 use super::play::{NAP, stopped};
-use super::times;
 use crate::command::alarms::Announcer;
 use crate::failure::{Failure, Result};
 use crate::format;
 use crate::inputs;
 use crate::output::{Output, say};
+use crate::times;
 use osd_recording::Recording;
 use osd_replay::alarms::{COLUMNS, Config, Live};
 use osd_replay::rows::{Cursor, Wanted};
@@ -59,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
             let started_ns = recording.metadata().started_ns;
             let wanted = Wanted {
                 kinds: (!args.only.is_empty()).then(|| args.only.clone()),
-                begin_in: times::range(args.from.as_deref(), args.to.as_deref(), started_ns)?,
+                begin_in: times::range(started_ns, args.from, args.to)?,
                 after_ns,
                 ..Wanted::default()
             };

@@ -8,9 +8,10 @@
 //! go back in it, and come to its end again.
 
 use super::following::{Following, Look};
-use super::{play, times};
+use super::play;
 use crate::failure::{Failure, Result};
 use crate::format;
+use crate::times;
 use osd_recording::{Kind, Recording};
 use osd_replay::alarms::{COLUMNS, Config, Event, Live};
 use osd_replay::pace::{Pace, Speed};
@@ -199,7 +200,9 @@ impl Screen {
                     }
                     let Some(key) = of(key.code) else { continue };
                     let now_ns = self.now_ns();
-                    if self.state.press(key, now_ns, &|text| times::time(text, start_ns).ok()) == Act::Quit {
+                    if self.state.press(key, now_ns, &|text| times::Moment::parse(text).ok()?.utc_ns(start_ns))
+                        == Act::Quit
+                    {
                         return Ok(());
                     }
                     // One at a time is shown; what is held down need not be.
