@@ -315,7 +315,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     config.check()?;
     #[cfg(feature = "replay")]
     if args.tui {
-        super::replay::tui::check()?;
+        super::replay::tui::check("leave it out, and run `osd replay --follow --tui FILE` in a terminal")?;
     }
     let mut reporter = Reporter::new(args.status, args.quiet);
     #[cfg(feature = "export")]

@@ -24,7 +24,7 @@ use std::process::ExitCode;
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     crate::interrupt::stop_by(&crate::interrupt::ignored_signals(), play::stop);
     if args.tui {
-        tui::check()?;
+        tui::check("--format table writes rows as text")?;
     }
     if args.follow && args.tui {
         let following = following::Following::new(follow::path(&args)?, true);

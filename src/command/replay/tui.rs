@@ -30,12 +30,12 @@ const JUDGE: Duration = Duration::from_millis(25);
 /// Between two looks at a recording that is being written.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Refuses what is no terminal.
-pub(crate) fn check() -> Result<()> {
+/// Refuses what is no terminal, with what to do `instead`.
+pub(crate) fn check(instead: &str) -> Result<()> {
     if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         return Ok(());
     }
-    Err(Failure::new("--tui needs a terminal, and stdin or stdout is none").hint("--format table writes rows as text"))
+    Err(Failure::new("--tui needs a terminal, and stdin or stdout is none").hint(instead))
 }
 
 /// Shows one of `recordings`, which is all there is.
