@@ -84,39 +84,6 @@ pub(crate) fn parse_duration(text: &str) -> Result<u64, String> {
     ns.filter(|ns| *ns > 0).ok_or_else(|| "write a positive time such as 100ms, 10s, 5m or 1h".to_owned())
 }
 
-/// A moment as a person writes it: a time with its offset (`2026-01-31T12:00:00Z`), or how long after the start.
-#[cfg(any(feature = "export", test))]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Moment {
-    /// UTC ns.
-    At(i64),
-    /// So many ns after the start.
-    After(u64),
-}
-
-#[cfg(any(feature = "export", test))]
-impl Moment {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        if let Ok(time) = text.parse::<jiff::Timestamp>() {
-            let ns = i64::try_from(time.as_nanosecond());
-            return ns.map(Self::At).map_err(|_| "the years 1678 to 2262 can be told to the nanosecond".to_owned());
-        }
-        let after = text.strip_prefix('+').unwrap_or(text);
-        let after = if after == "0" || after == "0s" { Ok(0) } else { parse_duration(after) };
-        after.map(Self::After).map_err(|_| {
-            "write a time such as 2026-01-31T12:00:00Z, or a length of time after the start such as 90s".to_owned()
-        })
-    }
-
-    /// UTC ns, of a recording that starts at `start_ns`; `None` if there is no such time.
-    pub(crate) fn utc_ns(self, start_ns: i64) -> Option<i64> {
-        match self {
-            Self::At(ns) => Some(ns),
-            Self::After(ns) => start_ns.checked_add_unsigned(ns),
-        }
-    }
-}
-
 /// `1/h`, `2/d`, `0.5/min`; per hour.
 #[cfg(any(feature = "analyze", feature = "model", feature = "eval", test))]
 pub(crate) fn parse_rate(text: &str) -> Result<f64, String> {
@@ -165,17 +132,6 @@ mod tests {
         assert!(parse_duration("0s").is_err());
         assert!(parse_duration("ten").is_err());
         assert!(parse_duration("5 parsecs").is_err());
-    }
-
-    #[test]
-    fn moments_are_times_or_lengths_after_the_start() {
-        let at = |text: &str| Moment::parse(text).ok()?.utc_ns(1_000);
-        assert_eq!(at("1970-01-01T00:00:01Z"), Some(1_000_000_000));
-        assert_eq!(at("1970-01-01T01:00:01+01:00"), Some(1_000_000_000));
-        assert_eq!((at("90s"), at("+1m30s"), at("0")), (Some(90_000_001_000), Some(90_000_001_000), Some(1_000)));
-        for wrong in ["noon", "2026-01-31", "2026-01-31T12:00:00", "-5s", "9999-01-01T00:00:00Z"] {
-            assert_eq!(at(wrong), None, "{wrong}");
-        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 type Action = Box<dyn Fn() + Send + Sync>;
 
 static STOP: OnceLock<Action> = OnceLock::new();
+#[cfg(feature = "record")]
 static TRIGGER: OnceLock<Action> = OnceLock::new();
 
 /// The signals that whoever started osd has it ignore, as `nohup` does with SIGHUP, and a shell with SIGINT for what runs

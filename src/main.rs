@@ -9,11 +9,13 @@ mod command;
 mod failure;
 mod format;
 mod inputs;
-#[cfg(any(feature = "record", feature = "train"))]
+#[cfg(any(feature = "record", feature = "train", feature = "replay"))]
 mod interrupt;
 mod output;
 #[cfg(feature = "export")]
 mod progress;
+#[cfg(any(feature = "analyze", feature = "export", feature = "replay"))]
+mod times;
 
 use std::process::ExitCode;
 

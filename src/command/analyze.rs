@@ -4,6 +4,7 @@ use crate::failure::{Failure, Result};
 use crate::format::{self, plural};
 use crate::inputs;
 use crate::output::{Output, say};
+use crate::times::{self, Moment};
 use osd_detect::registry;
 use osd_explain::Config;
 use osd_findings::{Findings, Window};
@@ -49,11 +50,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N/TIME", default_value = "1/h", value_parser = format::parse_rate)]
     false_alarms: f64,
     /// Look only at what comes after this time: RFC 3339, or a time since the start of the recording such as 30s.
-    #[arg(long, value_name = "TIME")]
-    from: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    from: Option<Moment>,
     /// Look only at what comes before this time.
-    #[arg(long, value_name = "TIME")]
-    to: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    to: Option<Moment>,
     /// Replace the files of an earlier report.
     #[arg(long)]
     force: bool,
@@ -128,7 +129,7 @@ pub(crate) fn run(mut args: Args) -> Result<ExitCode> {
     let model = model.as_deref().map(inputs::model).transpose()?;
     let config = Config {
         false_alarms_per_hour: args.false_alarms,
-        range: range(&args, &recording)?,
+        range: times::range(recording.metadata().started_ns, args.from, args.to)?,
         model,
         detector,
         group_by: args.group_by.into(),
@@ -197,35 +198,6 @@ fn default_dir(file: &Path) -> PathBuf {
     let mut name = file.file_stem().unwrap_or(file.as_os_str()).to_owned();
     name.push("-report");
     file.with_file_name(name)
-}
-
-fn range(args: &Args, recording: &Recording) -> Result<Option<std::ops::Range<i64>>> {
-    if args.from.is_none() && args.to.is_none() {
-        return Ok(None);
-    }
-    let m = recording.metadata();
-    let at = |text: &Option<String>, default: i64| match text {
-        None => Ok(default),
-        Some(text) => parse_time(text, m.started_ns),
-    };
-    let (from, to) = (at(&args.from, i64::MIN)?, at(&args.to, i64::MAX)?);
-    if from >= to {
-        return Err(Failure::new("--from must be before --to"));
-    }
-    Ok(Some(from..to))
-}
-
-fn parse_time(text: &str, started_ns: i64) -> Result<i64> {
-    if let Ok(time) = text.parse::<jiff::Timestamp>() {
-        return i64::try_from(time.as_nanosecond()).map_err(Failure::new);
-    }
-    if matches!(text, "0" | "0s") {
-        return Ok(started_ns);
-    }
-    let since = format::parse_duration(text).map_err(|e| {
-        Failure::new(format!("`{text}` is not a time")).hint(format!("{e}; or a time such as 2026-01-31T12:00:00Z"))
-    })?;
-    Ok(started_ns.saturating_add_unsigned(since))
 }
 
 /// The findings in words, by lines.

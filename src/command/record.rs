@@ -315,7 +315,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     config.check()?;
     #[cfg(feature = "replay")]
     if args.tui {
-        super::replay::tui::check()?;
+        super::replay::tui::check("leave it out, and run `osd replay --follow --tui FILE` in a terminal")?;
     }
     let mut reporter = Reporter::new(args.status, args.quiet);
     #[cfg(feature = "export")]
@@ -337,6 +337,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     interrupt::stop_by(&config.ignored_signals, move || stopped.stop());
     let triggered = control.clone();
     interrupt::trigger_by(move || triggered.trigger());
+    #[cfg_attr(not(any(feature = "replay", feature = "export")), expect(unused_mut, reason = "nothing else watches"))]
     let mut watch: Vec<Box<dyn osd_record::Watch>> = Vec::new();
     #[cfg(feature = "replay")]
     watch.extend(detecting);

@@ -51,6 +51,11 @@ struct Counts {
     answers: [Option<(u64, Vec<u8>)>; 2],
 }
 
+/// Nothing was counted yet.
+fn fresh() -> Live {
+    Live::new(Arch::native().unwrap_or(Arch::X86_64), env!("CARGO_PKG_VERSION"))
+}
+
 fn locked(counts: &Mutex<Counts>) -> MutexGuard<'_, Counts> {
     counts.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -87,9 +92,7 @@ impl Watch for Counting {
 
 impl Serving {
     fn new(status: Option<Recorder>) -> Self {
-        let arch = Arch::native().unwrap_or(Arch::X86_64);
-        let live = Live::new(arch, env!("CARGO_PKG_VERSION"));
-        Self { counts: Arc::new(Mutex::new(Counts { live, status, version: 0, answers: [None, None] })) }
+        Self { counts: Arc::new(Mutex::new(Counts { live: fresh(), status, version: 0, answers: [None, None] })) }
     }
 
     /// Serves what the watch that comes with it sees.
@@ -124,10 +127,9 @@ impl Serving {
     /// Begins anew: counters that go back to zero are what a restart looks like.
     #[cfg(feature = "replay")]
     pub(crate) fn restart(&self) {
-        let fresh = Live::new(Arch::native().unwrap_or(Arch::X86_64), env!("CARGO_PKG_VERSION"));
         let mut counts = locked(&self.counts);
         counts.version += 1;
-        counts.live = fresh;
+        counts.live = fresh();
     }
 
     /// About once a second.

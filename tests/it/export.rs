@@ -229,7 +229,7 @@ fn the_third_notebook_tells_a_fault_and_finds_two_runs_of_the_same_equal() {
     let Some(python) = python("the_third_notebook_tells_a_fault_and_finds_two_runs_of_the_same_equal") else { return };
     let dir = tempfile::tempdir().unwrap();
     let run = |name: &str, seed: u64, fault_s: Option<(u32, u32)>| {
-        let path = dir.path().join(name);
+        let path = dir.path().join(format!("{name}.parquet"));
         Synth { seed, duration_s: 60, fault_s, ..Synth::default() }.write(&path).unwrap();
         path
     };

@@ -182,4 +182,7 @@ fn without_a_terminal_there_is_no_screen() {
         out.status.code() == Some(2) && stderr.contains("needs a terminal") && stderr.contains("hint:"),
         "{stderr}"
     );
+    let out = osd(["record", "-p", "1", "-o", "none.parquet", "--tui"]);
+    let stderr = text(&out.stderr);
+    assert!(out.status.code() == Some(2) && stderr.contains("osd replay --follow --tui FILE"), "{stderr}");
 }

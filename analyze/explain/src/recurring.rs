@@ -9,8 +9,10 @@ use osd_findings::{Recurrence, Window};
 
 /// So many windows alike are a rhythm.
 const TIMES: usize = 4;
-/// Distances, lengths and heights may differ by this share of their median.
+/// Distances and lengths may differ by this share of their median.
 const ALIKE: f64 = 0.35;
+/// Heights may differ by more: how far a job comes in its time depends on what else the host does. Three times as much is another story.
+const AS_HIGH: f64 = 0.6;
 
 /// Puts recurring windows together, and numbers what is left.
 pub(crate) fn fold(windows: &mut Vec<Window>) {
@@ -44,15 +46,15 @@ fn told(mut first: Window, recurs: Recurrence) -> Window {
 
 /// Whether two windows tell the same story: what it is called, who leads, and about how long and how high.
 fn is_like(a: &Window, b: &Window) -> bool {
-    let near = |a: f64, b: f64| (a - b).abs() <= ALIKE * a.abs().max(b.abs());
+    let near = |a: f64, b: f64, share: f64| (a - b).abs() <= share * a.abs().max(b.abs());
     let length = |w: &Window| (w.end_ns - w.start_ns) as f64;
     let change = |w: &Window| w.metrics.first().map_or(0.0, |m| m.during - m.before);
     // A surge of one call and of its neighbour in the same loop are one kind.
     let kind = |w: &Window| w.pattern.rsplit(' ').next().unwrap_or_default().to_owned();
     (a.pattern == b.pattern || kind(a) == "surge" && kind(b) == "surge")
         && a.metric == b.metric
-        && near(length(a), length(b))
-        && near(change(a), change(b))
+        && near(length(a), length(b), ALIKE)
+        && near(change(a), change(b), AS_HIGH)
 }
 
 /// The distance at which `spans` come, if they come at one.
@@ -89,6 +91,16 @@ mod tests {
         let recurs = windows[0].recurs.as_ref().unwrap();
         assert_eq!((recurs.every_ns, recurs.spans_ns.len(), recurs.spans_ns[9].0), (20 * S, 10, 190 * S));
         assert_eq!((windows[1].id, windows[1].pattern.as_str()), (2, "fsync storm"));
+    }
+
+    #[test]
+    fn a_job_on_a_busy_host_comes_as_often_and_not_as_far() {
+        let mut windows: Vec<Window> = (0..6).map(|i| window(20 * i + 10, "CPU burn")).collect();
+        for (w, height) in windows.iter_mut().zip([44.0, 32.0, 44.0, 26.0, 50.0, 49.0]) {
+            w.metrics[0].during = height;
+        }
+        fold(&mut windows);
+        assert_eq!(windows.len(), 1);
     }
 
     #[test]

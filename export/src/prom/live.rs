@@ -1,13 +1,13 @@
 //! A recording while it is made or replayed, as metrics: rows are counted as they come, and whoever
 //! asks is told what the counts are.
 //!
-//! Memory and answer are bounded: [`Live::MOST_PROCESSES`] processes have series of their own. When there is no room for one more, those that
-//! ended long ago lose theirs; without such, what a process counts goes to `comm="(others)"` until there is room.
+//! Memory and answer are bounded, see `counts.rs`: processes that have no series of their own are `comm="(others)"`.
 
+use super::counts::{Calls, Counts, Known};
 use super::text::{Dialect, Labels, Text};
 use crate::metric::{
-    ALIVE, BUCKETS, CALL_DURATION, CALL_ERRORS, CALLS, Columns, EVENTS, Family, HOST, INFO, LOST, OWN_CPU, OWN_MEMORY,
-    PROCESS, Scale, Type, Value, WRITTEN, bound,
+    ALIVE, CALL_DURATION, CALL_ERRORS, CALLS, Columns, EVENTS, Family, HOST, INFO, LOST, OWN_CPU, OWN_MEMORY, PROCESS,
+    Scale, Type, Value, WRITTEN, bound,
 };
 use arrow_array::RecordBatch;
 use osd_recording::rows::{Loss, ProcessEvent, Row, Sample, System};
@@ -42,45 +42,13 @@ pub struct Live {
     /// How the values of the columns of a family are got at, family by family.
     sample: Vec<Getter<Sample>>,
     system: Vec<Getter<System>>,
-    processes: HashMap<u64, Known>,
-    /// Of those without series of their own: who is alive.
-    names: HashMap<u64, (u32, String)>,
-    others: Vec<Option<u64>>,
-    host: Vec<Option<u64>>,
-    calls: BTreeMap<String, Calls>,
-    lost: BTreeMap<(String, String), u64>,
-    latest_ns: i64,
+    counts: Counts,
 }
 
 /// Value of a column in a row.
 type Getter<R> = Box<dyn Fn(&R) -> Option<u64> + Send>;
 
-/// A process with series of its own.
-struct Known {
-    pid: u32,
-    comm: String,
-    values: Vec<Option<u64>>,
-    ended_ns: Option<i64>,
-}
-
-/// Calls of one name.
-#[derive(Default)]
-struct Calls {
-    count: u64,
-    errors: u64,
-    /// Without latencies there is none.
-    total_ns: Option<u64>,
-    /// As the buckets are exported, and all above.
-    buckets: Vec<u64>,
-}
-
-/// An ended process keeps its series for so long: a scrape or two.
-const KEPT_NS: i64 = 300_000_000_000;
-
 impl Live {
-    /// Processes with series of their own.
-    pub const MOST_PROCESSES: usize = 500;
-
     /// Nothing was counted yet, on a host whose calls are numbered as on `arch`.
     pub fn new(arch: Arch, osd_version: &str) -> Self {
         let columns = |all: &'static [Columns]| all.iter().flat_map(|c| c.parts).map(|p| p.column);
@@ -104,15 +72,9 @@ impl Live {
             arch,
             named: HashMap::new(),
             info: Labels::default().and("osd_version", osd_version),
-            others: vec![None; sample.len()],
-            host: vec![None; system.len()],
             sample,
             system,
-            processes: HashMap::new(),
-            names: HashMap::new(),
-            calls: BTreeMap::new(),
-            lost: BTreeMap::new(),
-            latest_ns: i64::MIN,
+            counts: Counts::new(),
         }
     }
 
@@ -120,23 +82,24 @@ impl Live {
     pub fn add(&mut self, rows: &[Row]) {
         for row in rows {
             match row {
-                Row::Sample(sample) => self.sample(sample),
+                Row::Sample(sample) => {
+                    let who = (sample.owner.proc.0, sample.owner.pid);
+                    let now = self.sample.iter().map(|get| get(sample));
+                    self.counts.sample(who, (sample.ts_ns, sample.n_threads.into()), now);
+                }
                 Row::Process(process) => {
                     let name = words::program(&process.comm, process.exe.as_deref().unwrap_or_default());
                     let ended_ns = (process.event == ProcessEvent::Exit).then_some(process.ts_ns);
-                    self.process((process.owner.proc.0, process.owner.pid), name, ended_ns);
+                    self.counts.process((process.owner.proc.0, process.owner.pid), name, ended_ns);
                 }
                 Row::Tally(tally) => {
                     let arch = self.arch;
                     let name = self.named.entry(tally.nr).or_insert_with(|| arch.syscall_label(tally.nr));
                     let total_ns = (tally.total_ns != rows::NO_DURATION).then_some(tally.total_ns);
-                    add_calls(&mut self.calls, name, (tally.count, tally.errors, total_ns), &tally.latency_log2);
+                    self.counts.calls(name, (tally.count, tally.errors, total_ns), &tally.latency_log2);
                 }
-                Row::System(system) => {
-                    self.latest_ns = self.latest_ns.max(system.ts_ns);
-                    count(&HOST, self.system.iter().map(|get| get(system)), &mut self.host, true);
-                }
-                Row::Loss(Loss { stream, reason, count, .. }) => self.lost(stream, reason, *count),
+                Row::System(system) => self.counts.system(self.system.iter().map(|get| get(system))),
+                Row::Loss(Loss { stream, reason, count, .. }) => self.counts.lost(stream, reason, *count),
                 Row::Syscall(_)
                 | Row::Label(_)
                 | Row::Cgroup(_)
@@ -161,15 +124,13 @@ impl Live {
                 let threads = all.u64("n_threads")?;
                 for (row, ts_ns) in ts.iter().enumerate() {
                     let at = (*ts_ns, threads.at(row).unwrap_or(0));
-                    let to = self.counted(who(row), at);
-                    to.count(values.iter().map(|v| v.at(row)));
+                    self.counts.sample(who(row), at, values.iter().map(|v| v.at(row)));
                 }
             }
             Kind::System => {
                 let values = numbers(&HOST, &all)?;
-                for (row, ts_ns) in ts.iter().enumerate() {
-                    self.latest_ns = self.latest_ns.max(*ts_ns);
-                    count(&HOST, values.iter().map(|v| v.at(row)), &mut self.host, true);
+                for row in 0..ts.len() {
+                    self.counts.system(values.iter().map(|v| v.at(row)));
                 }
             }
             Kind::Process => {
@@ -177,7 +138,7 @@ impl Live {
                 for (row, ts_ns) in ts.iter().enumerate() {
                     let name = words::program(comm.at(row).unwrap_or_default(), exe.at(row).unwrap_or_default());
                     let has_ended = event.at(row) == Some(ProcessEvent::Exit.name());
-                    self.process(who(row), name, has_ended.then_some(*ts_ns));
+                    self.counts.process(who(row), name, has_ended.then_some(*ts_ns));
                 }
             }
             Kind::Tally => {
@@ -186,67 +147,19 @@ impl Live {
                 for row in 0..ts.len() {
                     let sums = (count.at(row).unwrap_or(0), errors.at(row).unwrap_or(0), total.at(row));
                     let latency = latency.at(row).unwrap_or_default();
-                    add_calls(&mut self.calls, name.at(row).unwrap_or_default(), sums, latency);
+                    self.counts.calls(name.at(row).unwrap_or_default(), sums, latency);
                 }
             }
             Kind::Loss => {
                 let (stream, reason, count) = (all.text("stream")?, all.text("reason")?, all.u64("count")?);
                 for row in 0..ts.len() {
                     let what = (stream.at(row).unwrap_or_default(), reason.at(row).unwrap_or_default());
-                    self.lost(what.0, what.1, count.at(row).unwrap_or(0));
+                    self.counts.lost(what.0, what.1, count.at(row).unwrap_or(0));
                 }
             }
             Kind::Syscall | Kind::Label | Kind::Cgroup | Kind::Neighbour | Kind::Thread | Kind::Descriptor => {}
         }
         Ok(())
-    }
-
-    fn lost(&mut self, stream: &str, reason: &str, count: u64) {
-        let own = self.lost.entry((stream.to_owned(), reason.to_owned())).or_default();
-        *own = own.saturating_add(count);
-    }
-
-    fn process(&mut self, (proc, pid): (u64, u32), comm: &str, ended_ns: Option<i64>) {
-        match self.processes.get_mut(&proc) {
-            Some(known) => {
-                comm.clone_into(&mut known.comm);
-                known.ended_ns = ended_ns;
-            }
-            None if ended_ns.is_some() => drop(self.names.remove(&proc)),
-            None => drop(self.names.insert(proc, (pid, comm.to_owned()))),
-        }
-    }
-
-    fn sample(&mut self, sample: &Sample) {
-        let who = (sample.owner.proc.0, sample.owner.pid);
-        // Moved out for a moment: what is counted is the rest.
-        let getters = std::mem::take(&mut self.sample);
-        self.counted(who, (sample.ts_ns, sample.n_threads.into())).count(getters.iter().map(|get| get(sample)));
-        self.sample = getters;
-    }
-
-    /// Where a sample of a process counts, of this time and with so many threads.
-    fn counted(&mut self, (proc, pid): (u64, u32), (ts_ns, n_threads): (i64, u64)) -> Counted<'_> {
-        if !self.processes.contains_key(&proc) && self.make_room(ts_ns) {
-            let (pid, comm) = self.names.remove(&proc).unwrap_or_else(|| (pid, "unknown".to_owned()));
-            let values = vec![None; self.others.len()];
-            // A sample of one that has no life any more is the last.
-            let ended_ns = (n_threads == 0).then_some(ts_ns);
-            self.processes.insert(proc, Known { pid, comm, values, ended_ns });
-        }
-        match self.processes.get_mut(&proc) {
-            Some(known) => Counted { values: &mut known.values, levels: true },
-            None => Counted { values: &mut self.others, levels: false },
-        }
-    }
-
-    /// Whether there is room for one more.
-    fn make_room(&mut self, now_ns: i64) -> bool {
-        if self.processes.len() >= Self::MOST_PROCESSES {
-            let is_kept = |known: &Known| known.ended_ns.is_none_or(|ns| now_ns.saturating_sub(ns) < KEPT_NS);
-            self.processes.retain(|_, known| is_kept(known));
-        }
-        self.processes.len() < Self::MOST_PROCESSES
     }
 
     /// All of it as text, OpenMetrics or (not `open`) the format that came before it.
@@ -263,7 +176,7 @@ impl Live {
         let mut text = Families { text: Text::new(out, dialect), family: None };
         // A PID that came again under the same name goes on counting.
         let mut all: BTreeMap<(&str, u32), Vec<&Known>> = BTreeMap::new();
-        self.processes.values().for_each(|p| all.entry((&p.comm, p.pid)).or_default().push(p));
+        self.counts.processes.values().for_each(|p| all.entry((&p.comm, p.pid)).or_default().push(p));
         let all: Vec<(Labels, Vec<&Known>)> = all
             .into_iter()
             .map(|((comm, pid), known)| (Labels::default().and("comm", comm).and("pid", pid.to_string()), known))
@@ -279,18 +192,18 @@ impl Live {
                     text.sample(&columns.family, &with(labels), Value::scaled(value, columns.scale))?;
                 }
             }
-            if let Some(value) = self.others[place].filter(|_| !is_gauge) {
+            if let Some(value) = self.counts.others[place].filter(|_| !is_gauge) {
                 text.sample(&columns.family, &with(&others), Value::scaled(value, columns.scale))?;
             }
         }
         for (place, (columns, part)) in places(&HOST).enumerate() {
-            if let Some(value) = self.host[place] {
+            if let Some(value) = self.counts.host[place] {
                 let labels = part.label.iter().fold(Labels::default(), |l, (n, v)| l.and(n, v));
                 text.sample(&columns.family, &labels, Value::scaled(value, columns.scale))?;
             }
         }
         self.write_calls(&mut text)?;
-        for ((stream, reason), n) in &self.lost {
+        for ((stream, reason), n) in &self.counts.lost {
             text.sample(&LOST, &Labels::default().and("stream", stream).and("reason", reason), Value::Whole(*n))?;
         }
         text.sample(&INFO, &self.info, Value::Whole(1))?;
@@ -311,7 +224,7 @@ impl Live {
 
     fn write_calls(&self, text: &mut Families<'_>) -> io::Result<()> {
         let named: Vec<(Labels, &Calls)> =
-            self.calls.iter().map(|(name, calls)| (Labels::default().and("syscall", name), calls)).collect();
+            self.counts.calls.iter().map(|(name, calls)| (Labels::default().and("syscall", name), calls)).collect();
         named.iter().try_for_each(|(labels, calls)| text.sample(&CALLS, labels, Value::Whole(calls.count)))?;
         named.iter().try_for_each(|(labels, calls)| text.sample(&CALL_ERRORS, labels, Value::Whole(calls.errors)))?;
         for (labels, calls) in &named {
@@ -348,53 +261,6 @@ impl Families<'_> {
     }
 }
 
-/// Where values of a sample are added up.
-struct Counted<'a> {
-    values: &'a mut [Option<u64>],
-    levels: bool,
-}
-
-impl Counted<'_> {
-    fn count(self, now: impl Iterator<Item = Option<u64>>) {
-        count(&PROCESS, now, self.values, self.levels);
-    }
-}
-
-/// Adds what a row has `now` of the columns of `all` to `values`, and with `levels` takes what holds in it.
-fn count(all: &[Columns], now: impl Iterator<Item = Option<u64>>, values: &mut [Option<u64>], levels: bool) {
-    let parts = all.iter().flat_map(|c| std::iter::repeat_n(c.family.ty, c.parts.len()));
-    for ((ty, now), value) in parts.zip(now).zip(values) {
-        match (now, ty) {
-            (None, _) => {}
-            (Some(now), Type::Gauge) => *value = if levels { Some(now) } else { None },
-            (Some(n), _) => *value = Some(value.unwrap_or(0).saturating_add(n)),
-        }
-    }
-}
-
-/// Adds calls, errors and time to those of one name; without a time they were not timed.
-fn add_calls(
-    all: &mut BTreeMap<String, Calls>,
-    name: &str,
-    (count, errors, total_ns): (u64, u64, Option<u64>),
-    latency_log2: &[u64],
-) {
-    if !all.contains_key(name) {
-        all.insert(name.to_owned(), Calls::default());
-    }
-    let Some(own) = all.get_mut(name) else { return };
-    own.count = own.count.saturating_add(count);
-    own.errors = own.errors.saturating_add(errors);
-    let Some(total_ns) = total_ns else { return };
-    own.total_ns = Some(own.total_ns.unwrap_or(0).saturating_add(total_ns));
-    own.buckets.resize(BUCKETS.clone().count() + 1, 0);
-    let last = own.buckets.len() - 1;
-    for (bucket, n) in latency_log2.iter().enumerate() {
-        let at = bucket.saturating_sub(*BUCKETS.start()).min(last);
-        own.buckets[at] = own.buckets[at].saturating_add(*n);
-    }
-}
-
 /// A column of numbers, whole ones or, as bits, others.
 enum Numbers<'a> {
     Whole(U64s<'a>),
@@ -423,6 +289,7 @@ fn numbers<'a>(all: &[Columns], rows: &osd_recording::Columns<'a>) -> osd_record
 
 #[cfg(test)]
 mod tests {
+    use super::super::counts::{KEPT_NS, MOST_PROCESSES};
     use super::*;
     use osd_recording::ProcId;
     use osd_recording::rows::{Owner, Process, Tally};
@@ -491,12 +358,12 @@ mod tests {
     #[test]
     fn an_endless_stream_of_processes_takes_bounded_room_and_nothing_is_counted_twice() {
         let mut live = Live::new(Arch::X86_64, "1");
-        let n = 3 * Live::MOST_PROCESSES as u64;
+        let n = 3 * MOST_PROCESSES as u64;
         for proc in 1..=n {
             live.add(&[process(proc, 0, ProcessEvent::Fork, "sh"), sample(proc, 0, 1)]);
             live.add(&[process(proc, 0, ProcessEvent::Exit, "sh")]);
         }
-        assert_eq!((live.processes.len(), live.names.len()), (Live::MOST_PROCESSES, 0));
+        assert_eq!((live.counts.processes.len(), live.counts.names.len()), (MOST_PROCESSES, 0));
         let text = text(&live);
         let of =
             |line: &str| line.strip_prefix("osd_process_cpu_seconds_total{")?.split(' ').nth(1)?.parse::<u64>().ok();
@@ -504,7 +371,7 @@ mod tests {
         assert!(!text.contains("osd_process_threads"), "who has ended holds nothing");
         // Long after, there is room again.
         live.add(&[process(n + 1, 2 * KEPT_NS, ProcessEvent::Fork, "new"), sample(n + 1, 2 * KEPT_NS, 1)]);
-        assert_eq!(live.processes.len(), 1);
+        assert_eq!(live.counts.processes.len(), 1);
     }
 
     /// Else a scrape has the same series twice, and all of it is refused.

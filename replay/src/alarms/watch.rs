@@ -15,6 +15,9 @@ use osd_signals::metric::METRICS;
 /// What comes back within this time is one story to a person, as in `osd analyze`.
 const JOIN_S: f64 = 1.5;
 
+/// PID and name of a process.
+type Names<'a> = dyn Fn(u64) -> (u32, String) + 'a;
+
 /// The alarm that is open.
 struct Open {
     id: u64,
@@ -49,7 +52,7 @@ impl Watch {
     }
 
     /// Judges a bin. `name` gives PID and name of a process.
-    pub(super) fn push(&mut self, bin: &Bin, name: &dyn Fn(u64) -> (u32, String), out: &mut Vec<Alarm>) {
+    pub(super) fn push(&mut self, bin: &Bin, name: &Names<'_>, out: &mut Vec<Alarm>) {
         if bin.fresh {
             self.finish(bin.start_ns, name, out);
             self.past = Past::default();
@@ -57,30 +60,18 @@ impl Watch {
         let (lasting, passing): (Vec<Said>, Vec<Said>) = self.judge.push(bin).into_iter().partition(|s| s.lasting);
         self.past.push(bin, self.tracks.iter().any(|t| t.open.is_some()));
         for (track, said) in [passing, lasting].into_iter().enumerate() {
-            self.track(track, bin, said, name, out);
+            out.extend(self.track(track, bin, said, name));
         }
     }
 
-    fn track(
-        &mut self,
-        track: usize,
-        bin: &Bin,
-        said: Vec<Said>,
-        name: &dyn Fn(u64) -> (u32, String),
-        out: &mut Vec<Alarm>,
-    ) {
+    fn track(&mut self, track: usize, bin: &Bin, said: Vec<Said>, name: &Names<'_>) -> Option<Alarm> {
         let Some((open, window)) = &mut self.tracks[track].open else {
-            if !said.is_empty() {
-                self.begin(track, bin, said, name, out);
-            }
-            return;
+            return (!said.is_empty()).then(|| self.begin(track, bin, said, name));
         };
         window.push(bin);
         if said.is_empty() {
-            if bin.number - open.last > self.judge.bins(JOIN_S) {
-                self.end(track, bin.end_ns, name, out);
-            }
-            return;
+            let over = bin.number - open.last > self.judge.bins(JOIN_S);
+            return if over { self.end(track, bin.end_ns, name) } else { None };
         }
         open.last = bin.number;
         // A mean over two seconds alarms for two seconds after what it is about.
@@ -89,23 +80,17 @@ impl Watch {
             window.loud();
         }
         said.into_iter().for_each(|s| join(&mut open.metrics, s));
+        None
     }
 
     /// Nothing more comes.
-    pub(super) fn finish(&mut self, at_ns: i64, name: &dyn Fn(u64) -> (u32, String), out: &mut Vec<Alarm>) {
+    pub(super) fn finish(&mut self, at_ns: i64, name: &Names<'_>, out: &mut Vec<Alarm>) {
         for track in 0..self.tracks.len() {
-            self.end(track, at_ns, name, out);
+            out.extend(self.end(track, at_ns, name));
         }
     }
 
-    fn begin(
-        &mut self,
-        track: usize,
-        bin: &Bin,
-        said: Vec<Said>,
-        name: &dyn Fn(u64) -> (u32, String),
-        out: &mut Vec<Alarm>,
-    ) {
+    fn begin(&mut self, track: usize, bin: &Bin, said: Vec<Said>, name: &Names<'_>) -> Alarm {
         let reach = said.iter().map(|s| s.reach).min().unwrap_or(1) as i64;
         let start = (bin.number + 1 - reach).max(0);
         let step_ns = bin.end_ns - bin.start_ns;
@@ -114,25 +99,19 @@ impl Watch {
         let (id, last, end_ns) = (self.n_alarms, bin.number, bin.end_ns);
         let open = Open { id, start, start_ns, last, end_ns, metrics: said };
         let window = self.past.window(start);
-        out.push(self.alarm(Event::Begin, &open, &window, bin.end_ns, name));
+        let alarm = self.alarm(Event::Begin, &open, &window, bin.end_ns, name);
         self.tracks[track].open = Some((open, window));
+        alarm
     }
 
-    fn end(&mut self, track: usize, at_ns: i64, name: &dyn Fn(u64) -> (u32, String), out: &mut Vec<Alarm>) {
-        if let Some((open, window)) = self.tracks[track].open.take() {
-            out.push(self.alarm(Event::End, &open, &window, at_ns, name));
-            self.past.forget_late();
-        }
+    fn end(&mut self, track: usize, at_ns: i64, name: &Names<'_>) -> Option<Alarm> {
+        let (open, window) = self.tracks[track].open.take()?;
+        let alarm = self.alarm(Event::End, &open, &window, at_ns, name);
+        self.past.forget_late();
+        Some(alarm)
     }
 
-    fn alarm(
-        &self,
-        event: Event,
-        open: &Open,
-        window: &Window,
-        at_ns: i64,
-        name: &dyn Fn(u64) -> (u32, String),
-    ) -> Alarm {
+    fn alarm(&self, event: Event, open: &Open, window: &Window, at_ns: i64, name: &Names<'_>) -> Alarm {
         let metric = |s: &Said| MetricNow {
             metric: METRICS[s.metric].name,
             unit: METRICS[s.metric].unit,

@@ -8,14 +8,14 @@ mod tables;
 mod traces;
 
 use crate::failure::{Failure, Result};
-use crate::format::{self, Moment};
+use crate::format;
 use crate::inputs;
 use crate::output::{Output, say};
 use crate::progress::Progress;
+use crate::times::{self, Moment};
 use osd_export::table::Form;
-use osd_recording::{Kind, Recording};
+use osd_recording::Kind;
 use std::io::IsTerminal;
-use std::ops::Range;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -140,7 +140,8 @@ fn parse_kind(text: &str) -> std::result::Result<Which, String> {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     check(args)?;
     let recordings = inputs::recordings(&args.files)?;
-    let range = range(&recordings, args.from, args.until)?;
+    let start_ns = recordings.iter().map(|r| r.metadata().started_ns).min().unwrap_or(0);
+    let range = times::range(start_ns, args.from, args.until)?;
     let findings = findings::read(&args.findings, &recordings)?;
     if args.to.is_trace() {
         traces::check(&recordings)?;
@@ -211,19 +212,4 @@ fn check(args: &Args) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// The time that was asked for; lengths count from the start of the first recording.
-fn range(recordings: &[Recording], from: Option<Moment>, until: Option<Moment>) -> Result<Option<Range<i64>>> {
-    let start_ns = recordings.iter().map(|r| r.metadata().started_ns).min().unwrap_or(0);
-    let (Some(first), Some(end)) =
-        (from.map_or(Some(i64::MIN), |t| t.utc_ns(start_ns)), until.map_or(Some(i64::MAX), |t| t.utc_ns(start_ns)))
-    else {
-        return Err(Failure::new("a time is too far away"));
-    };
-    if first >= end {
-        let (first, end) = (format::time(first), format::time(end));
-        return Err(Failure::new(format!("nothing is from {first} until {end}")).hint("--from comes before --until"));
-    }
-    Ok((from.is_some() || until.is_some()).then_some(first..end))
 }

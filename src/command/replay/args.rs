@@ -1,6 +1,7 @@
 //! The options of `osd replay`.
 
 use crate::command::alarms;
+use crate::times::Moment;
 use osd_recording::Kind;
 use osd_replay::pace::Speed;
 use std::path::PathBuf;
@@ -34,11 +35,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N|max", default_value = "1", allow_negative_numbers = true, value_parser = parse_speed)]
     pub(super) speed: Speed,
     /// Only rows that begin at this time or later: RFC 3339, or a time since the start of the first recording such as 30s.
-    #[arg(long, value_name = "TIME")]
-    pub(super) from: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    pub(super) from: Option<Moment>,
     /// Only rows that begin before this time.
-    #[arg(long, value_name = "TIME")]
-    pub(super) to: Option<String>,
+    #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
+    pub(super) to: Option<Moment>,
     /// At the end, begin again.
     #[arg(long = "loop", conflicts_with = "follow")]
     pub(super) laps: bool,

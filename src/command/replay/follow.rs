@@ -5,12 +5,12 @@ use super::args::Args;
 use super::following::{Following, Look};
 use super::lines::Lines;
 use super::play::{NAP, stopped};
-use super::times;
 use crate::command::alarms::Announcer;
 use crate::failure::{Failure, Result};
 use crate::format;
 use crate::inputs;
 use crate::output::{Output, say};
+use crate::times;
 use osd_recording::Recording;
 use osd_replay::alarms::{COLUMNS, Config, Live};
 use osd_replay::rows::{Cursor, Wanted};
@@ -39,9 +39,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let mut judging = None;
     let mut after_ns = None;
     let mut rows = 0_u64;
+    let mut recorded = 0_u64;
     loop {
         let began = Instant::now();
         let Look { recording, until_ns } = following.look()?;
+        recorded = recorded.max(recording.metadata().rows.values().sum());
         let lines = lines.get_or_insert_with(|| {
             args.format.map(|format| Lines::new(format, vec![recording.path().display().to_string()], Output::stdout()))
         });
@@ -57,7 +59,7 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
             let started_ns = recording.metadata().started_ns;
             let wanted = Wanted {
                 kinds: (!args.only.is_empty()).then(|| args.only.clone()),
-                begin_in: times::range(args.from.as_deref(), args.to.as_deref(), started_ns)?,
+                begin_in: times::range(started_ns, args.from, args.to)?,
                 after_ns,
                 ..Wanted::default()
             };
@@ -88,6 +90,11 @@ pub(super) fn run(args: &Args) -> Result<ExitCode> {
     }
     if !args.quiet {
         say(format_args!("followed {}", format::plural(format::count(rows), "row")));
+        let all = args.only.is_empty() && args.from.is_none() && args.to.is_none() && after_ns == Some(i64::MAX);
+        if all && rows < recorded {
+            let late = format::plural(format::count(recorded - rows), "row");
+            say(format_args!("warning: {late} came so late that they were passed over. hint: osd replay shows all"));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -6,13 +6,13 @@ mod follow;
 mod following;
 mod lines;
 mod play;
-mod times;
 pub(crate) mod tui;
 
 use crate::failure::{Failure, Result};
 use crate::format;
 use crate::inputs;
 use crate::output::{Output, say};
+use crate::times;
 pub(crate) use args::Args;
 use detecting::Detecting;
 use lines::Lines;
@@ -24,7 +24,7 @@ use std::process::ExitCode;
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     crate::interrupt::stop_by(&crate::interrupt::ignored_signals(), play::stop);
     if args.tui {
-        tui::check()?;
+        tui::check("--format table writes rows as text")?;
     }
     if args.follow && args.tui {
         let following = following::Following::new(follow::path(&args)?, true);
@@ -46,7 +46,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         say_of(&recordings);
     }
     let started_ns = recordings.iter().map(|r| r.metadata().started_ns).min().unwrap_or(0);
-    let range = times::range(args.from.as_deref(), args.to.as_deref(), started_ns)?;
+    let range = times::range(started_ns, args.from, args.to)?;
     let intervals: Vec<u64> = recordings.iter().map(|r| r.metadata().interval_ns).collect();
     if args.alarms.runs_a_command() {
         crate::interrupt::outlive_pipes();
@@ -62,7 +62,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let paths = recordings.iter().map(|r| r.path().display().to_string()).collect();
     let cursor = Cursor::new(recordings, wanted);
     if cursor.span().is_empty() {
-        return Err(Failure::new("nothing was recorded in that time").hint(times::hint(&cursor)));
+        return Err(Failure::new("nothing was recorded in that time").hint(times_of(&cursor)));
     }
     let mut lines = args.format.map(|format| Lines::new(format, paths, Output::stdout()));
     let mut player = Player::new(cursor, args.speed, args.laps, args.quiet);
@@ -96,6 +96,14 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     }
     player.summary();
     Ok(ExitCode::SUCCESS)
+}
+
+/// What times there are.
+fn times_of(cursor: &Cursor) -> String {
+    let of = |m: &osd_recording::Metadata| (m.started_ns, m.ended_ns);
+    let spans = cursor.recordings().iter().map(|r| of(r.metadata()));
+    let (from, to) = spans.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or_default();
+    format!("it lasts from {} to {}", format::time(from), format::time(to))
 }
 
 /// Listens, and says where.

@@ -8,9 +8,10 @@
 //! go back in it, and come to its end again.
 
 use super::following::{Following, Look};
-use super::{play, times};
+use super::play;
 use crate::failure::{Failure, Result};
 use crate::format;
+use crate::times;
 use osd_recording::{Kind, Recording};
 use osd_replay::alarms::{COLUMNS, Config, Event, Live};
 use osd_replay::pace::{Pace, Speed};
@@ -20,7 +21,6 @@ use osd_replay::table::columns;
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, KeyCode, KeyEventKind, KeyModifiers};
 use std::io::IsTerminal;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// Between two pictures.
@@ -30,12 +30,12 @@ const JUDGE: Duration = Duration::from_millis(25);
 /// Between two looks at a recording that is being written.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Refuses what is no terminal.
-pub(crate) fn check() -> Result<()> {
+/// Refuses what is no terminal, with what to do `instead`.
+pub(crate) fn check(instead: &str) -> Result<()> {
     if std::io::stdout().is_terminal() && std::io::stdin().is_terminal() {
         return Ok(());
     }
-    Err(Failure::new("--tui needs a terminal, and stdin or stdout is none").hint("--format table writes rows as text"))
+    Err(Failure::new("--tui needs a terminal, and stdin or stdout is none").hint(instead))
 }
 
 /// Shows one of `recordings`, which is all there is.
@@ -60,7 +60,7 @@ pub(super) fn follow(following: &Following, config: Option<Config>) -> Result<()
 
 /// Shows the recording that this process makes of `output`, until it `is_over` or the reader has had enough.
 #[cfg(feature = "record")]
-pub(crate) fn watch(output: &Path, config: Option<Config>, is_over: &dyn Fn() -> bool) -> Result<()> {
+pub(crate) fn watch(output: &std::path::Path, config: Option<Config>, is_over: &dyn Fn() -> bool) -> Result<()> {
     // Not `output`: that may be the recording which this one will replace.
     let following = Following::new(osd_recording::partial_folder(output), true);
     let Some(look) = first_look(&following, is_over, true)? else { return Ok(()) };
@@ -200,7 +200,9 @@ impl Screen {
                     }
                     let Some(key) = of(key.code) else { continue };
                     let now_ns = self.now_ns();
-                    if self.state.press(key, now_ns, &|text| times::time(text, start_ns).ok()) == Act::Quit {
+                    if self.state.press(key, now_ns, &|text| times::Moment::parse(text).ok()?.utc_ns(start_ns))
+                        == Act::Quit
+                    {
                         return Ok(());
                     }
                     // One at a time is shown; what is held down need not be.
