@@ -27,7 +27,8 @@ pub(crate) struct Args {
     /// Recordings, folders or patterns that are compared.
     #[arg(long, value_name = "FILE", num_args = 1.., requires = "before")]
     after: Vec<PathBuf>,
-    /// Changes up to this are none: a change counts if its whole interval lies beyond. Of latencies, up to two and a half times this.
+    /// Changes up to this are none: a change counts if its whole interval lies beyond. Of latencies, up to two and a half
+    /// times this, and with one recording a side up to twenty times.
     #[arg(long, value_name = "PERCENT", default_value = "10%", value_parser = parse_threshold)]
     threshold: f64,
     /// Let only these decide, such as cpu:+10%,p99(fsync):+20%. What there is no data of is no pass.

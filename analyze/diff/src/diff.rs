@@ -88,7 +88,7 @@ fn notes(before: &[Observed], after: &[Observed]) -> Vec<String> {
     if before.len() == 1 && after.len() == 1 {
         out.push(
             "one recording a side: how much runs of the same differ from one another is not known, and what differs may be this run's; \
-             --before and --after take several"
+             of latencies only large changes are told; --before and --after take several"
                 .to_owned(),
         );
     }

@@ -18,8 +18,10 @@ const SELDOM: u64 = 100;
 const LOOP: u64 = 5;
 /// What a thread called for so long before a window is what it does anyway, ...
 const BEFORE_NS: i64 = 4_000_000_000;
-/// ... if what it calls in the window is not farther from that.
+/// ... if what it calls in the window is not farther from that, ...
 const USUAL: f64 = 0.34;
+/// ... and comes less than so many times as often: a journal that flushes a hundred times as often does something else.
+const MORE: f64 = 3.0;
 /// Threads that make less of a window than this are not what it is about.
 const LEAST_SHARE: f64 = 0.1;
 
@@ -63,13 +65,18 @@ fn of_window(recording: &Recording, id: &str, w: &Window) -> Result<Vec<Sequence
     let wanted: Vec<Thread> = order.iter().map(|(thread, _)| *thread).collect();
     let mut during = called(recording, &(w.start_ns..w.end_ns), &wanted)?;
     let before = called(recording, &(w.start_ns.saturating_sub(BEFORE_NS)..w.start_ns), &wanted)?;
+    let lasts = (w.end_ns - w.start_ns) as f64 / BEFORE_NS as f64;
     let mut out = vec![];
     for (thread, comm) in order {
-        let Some((words, counts)) = during.remove(&thread).filter(|(words, _)| !words.is_empty()) else { continue };
-        // What it does anyway, it does here more often, and that is not what sets this window apart.
-        if before.get(&thread).is_some_and(|(usual, _)| distance(usual, &words) <= USUAL) {
+        let Some(now) = during.remove(&thread).filter(|now| !now.words.is_empty()) else { continue };
+        // What it does anyway, it does here a little more often, and that is not what sets this window apart.
+        let anyway = |usual: &Called| {
+            distance(&usual.words, &now.words) <= USUAL && (now.n as f64) < MORE * lasts * usual.n as f64
+        };
+        if before.get(&thread).is_some_and(anyway) {
             continue;
         }
+        let Called { words, counts, .. } = now;
         out.push(Sequence {
             words,
             counts,
@@ -85,12 +92,19 @@ fn of_window(recording: &Recording, id: &str, w: &Window) -> Result<Vec<Sequence
 
 /// PID and TID.
 type Thread = (u32, u32);
-/// Words without repetitions, and how often each came.
-type Called = (Vec<String>, HashMap<String, u64>);
+
+/// What a thread called.
+struct Called {
+    /// Words without repetitions, and how often each came, of those that were read.
+    words: Vec<String>,
+    counts: HashMap<String, u64>,
+    /// Calls, also those of which no word was read.
+    n: u64,
+}
 
 /// What each of `threads` called in `span`.
 fn called(recording: &Recording, span: &Range<i64>, threads: &[Thread]) -> Result<HashMap<Thread, Called>> {
-    let mut rows: HashMap<Thread, Vec<(i64, String)>> = HashMap::new();
+    let mut rows: HashMap<Thread, (u64, Vec<(i64, String)>)> = HashMap::new();
     let columns = ["ts", "pid", "tid", "syscall", "errno", "path"];
     for batch in recording.read(&query(Kind::Syscall, &columns, Some(span)))? {
         let batch = batch?;
@@ -103,7 +117,8 @@ fn called(recording: &Recording, span: &Range<i64>, threads: &[Thread]) -> Resul
             if !threads.contains(&thread) || says_nothing(call) {
                 continue;
             }
-            let own = rows.entry(thread).or_default();
+            let (n, own) = rows.entry(thread).or_default();
+            *n += 1;
             // What is an answer and no failure is not told apart: whether there was something to read depends on the load.
             let failed = errno.at(row).filter(|e| !failures::is_answer(call, *e));
             let failed = failed.map(|e| errno_name(e as i32).map_or_else(|| format!("errno{e}"), str::to_owned));
@@ -115,7 +130,7 @@ fn called(recording: &Recording, span: &Range<i64>, threads: &[Thread]) -> Resul
             }
         }
     }
-    let words = |mut own: Vec<(i64, String)>| {
+    let words = |(n, mut own): (u64, Vec<(i64, String)>)| {
         own.sort();
         own.truncate(MOST_READ);
         let mut counts: HashMap<String, u64> = HashMap::new();
@@ -124,7 +139,7 @@ fn called(recording: &Recording, span: &Range<i64>, threads: &[Thread]) -> Resul
         let most = counts.values().max().copied().unwrap_or(0);
         let seldom = (own.len() as u64 / SELDOM).max(u64::from(most >= LOOP));
         let often: Vec<&String> = own.iter().map(|(_, word)| word).filter(|word| counts[*word] > seldom).collect();
-        (without_repetitions(&often).into_iter().cloned().collect(), counts)
+        Called { words: without_repetitions(&often).into_iter().cloned().collect(), counts, n }
     };
     Ok(rows.into_iter().map(|(thread, own)| (thread, words(own))).collect())
 }

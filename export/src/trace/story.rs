@@ -1,10 +1,11 @@
 //! A recording told as a trace: processes and threads, each call as a slice of its thread,
 //! counters, what happened to processes, what was found, labels, and what is missing.
 //!
-//! Rows go by kind, so the times of different tracks are not in one order; those of a track are. Memory holds the processes and threads, never
-//! the calls.
+//! Rows go by kind, so the times of different tracks are not in one order; those of a track are. Memory holds the processes and threads, and
+//! of the calls those of two seconds.
 
 use super::event::{Counter, Notes, Process, Sink, Track, Value};
+use super::in_order::{Call, InOrder};
 use super::lanes::Lanes;
 use crate::Result;
 use osd_findings::Window;
@@ -247,44 +248,80 @@ impl Teller<'_> {
     }
 
     fn calls(&mut self, sink: &mut dyn Sink, progress: &mut dyn FnMut(u64, u64)) -> Result<()> {
-        // Of each thread, when its last call ended.
-        let mut threads: HashMap<(u64, u32), i64> = HashMap::new();
+        let mut calls = Calls::default();
+        let mut order = InOrder::default();
         let columns = ["ts", "dur_ns", "proc", "pid", "tid", "syscall", "ret", "errno", "fd", "path"];
         self.each(Kind::Syscall, &columns, progress, |told, rows| {
             let (dur, proc, pid, tid) = (rows.u64("dur_ns")?, rows.u64("proc")?, rows.u64("pid")?, rows.u64("tid")?);
-            let (calls, paths) = (rows.text("syscall")?, rows.text("path")?);
+            let (names, paths) = (rows.text("syscall")?, rows.text("path")?);
             let (ret, errno, fd) = (rows.i64("ret")?, rows.i64("errno")?, rows.i64("fd")?);
             for (row, ts_ns) in rows.ts()?.iter().enumerate() {
-                let (proc, pid, tid) = (proc.at(row).unwrap_or(0), narrow(&pid, row), narrow(&tid, row));
-                let track = Track::Thread { proc, pid, tid };
-                let last_end = match threads.get_mut(&(proc, tid)) {
-                    Some(end) => end,
-                    None => {
-                        sink.thread(proc, pid, tid)?;
-                        threads.entry((proc, tid)).or_insert(i64::MIN)
-                    }
-                };
-                let mut notes = Vec::with_capacity(4);
-                notes.extend(ret.at(row).map(|n| ("ret", Value::Int(n))));
-                let error = errno.at(row).and_then(|n| errno_name(n as i32));
-                notes.extend(error.map(|name| ("errno", Value::Text(name))));
-                notes.extend(fd.at(row).map(|n| ("fd", Value::Int(n))));
-                notes.extend(paths.at(row).map(|path| ("path", Value::Text(path))));
-                let name = calls.at(row).unwrap_or("unknown");
-                let begin = (*ts_ns).max(*last_end);
-                told.calls += 1;
-                told.moved += u64::from(begin != *ts_ns);
-                match dur.at(row) {
-                    Some(dur_ns) => {
-                        let end = ts_ns.saturating_add_unsigned(dur_ns).max(begin);
-                        *last_end = end;
-                        sink.slice(track, (begin, end.abs_diff(begin)), name, &notes)?;
-                    }
-                    None => sink.instant(track, begin, name, &notes)?,
-                }
+                order.push(Call {
+                    ts_ns: *ts_ns,
+                    dur_ns: dur.at(row),
+                    proc: proc.at(row).unwrap_or(0),
+                    pid: narrow(&pid, row),
+                    tid: narrow(&tid, row),
+                    name: calls.name(names.at(row).unwrap_or("unknown")),
+                    ret: ret.at(row),
+                    errno: errno.at(row),
+                    fd: fd.at(row),
+                    path: paths.at(row).map(Box::from),
+                });
             }
-            Ok(())
-        })
+            order.ready().try_for_each(|call| calls.tell(&call, told, sink))
+        })?;
+        order.rest().try_for_each(|call| calls.tell(&call, &mut self.told, sink))
+    }
+}
+
+/// What the calls told so far leave to be known for the next.
+#[derive(Default)]
+struct Calls {
+    names: Vec<String>,
+    numbers: HashMap<String, usize>,
+    /// Of each thread, when its last call ended.
+    threads: HashMap<(u64, u32), i64>,
+}
+
+impl Calls {
+    fn name(&mut self, name: &str) -> usize {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
+        }
+        self.names.push(name.to_owned());
+        *self.numbers.entry(name.to_owned()).or_insert(self.names.len() - 1)
+    }
+
+    fn tell(&mut self, call: &Call, told: &mut Told, sink: &mut dyn Sink) -> Result<()> {
+        let Call { ts_ns, dur_ns, proc, pid, tid, .. } = *call;
+        let track = Track::Thread { proc, pid, tid };
+        let last_end = match self.threads.get_mut(&(proc, tid)) {
+            Some(end) => end,
+            None => {
+                sink.thread(proc, pid, tid)?;
+                self.threads.entry((proc, tid)).or_insert(i64::MIN)
+            }
+        };
+        let mut notes = Vec::with_capacity(4);
+        notes.extend(call.ret.map(|n| ("ret", Value::Int(n))));
+        let error = call.errno.and_then(|n| errno_name(n as i32));
+        notes.extend(error.map(|name| ("errno", Value::Text(name))));
+        notes.extend(call.fd.map(|n| ("fd", Value::Int(n))));
+        notes.extend(call.path.as_deref().map(|path| ("path", Value::Text(path))));
+        let begin = ts_ns.max(*last_end);
+        told.calls += 1;
+        told.moved += u64::from(begin != ts_ns);
+        let name = &self.names[call.name];
+        match dur_ns {
+            Some(_) => {
+                let end = call.end_ns().max(begin);
+                *last_end = end;
+                sink.slice(track, (begin, end.abs_diff(begin)), name, &notes)?;
+            }
+            None => sink.instant(track, begin, name, &notes)?,
+        }
+        Ok(())
     }
 }
 

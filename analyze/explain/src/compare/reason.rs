@@ -25,6 +25,8 @@ const NOT_RUN: f64 = 0.5;
 const NOT_RUN_OF_WINDOW: f64 = 0.15;
 /// Time in one call on one object, of the threads' time.
 const WAITING: f64 = 0.25;
+/// One call of several is meant if it took this much of their time.
+const NEARLY_ALL: f64 = 0.9;
 /// On a processor, of the threads' time, and how much more than before.
 const COMPUTING: f64 = 0.5;
 /// What a call takes is another than before from here on.
@@ -184,7 +186,10 @@ impl Context<'_> {
         };
         let (share, each) = (share(wait).min(1.0), time(wait.mean_ns()));
         let calls = match (usual(wait), wait.n) {
-            (None, 1) => format!("one call of {each}"),
+            // The one that waits, and such as let go of it.
+            (None, _) if wait.longest_ns as f64 >= NEARLY_ALL * wait.whole_ns as f64 => {
+                format!("one call of {}", time(wait.longest_ns as f64))
+            }
             (None, n) => format!("{} of {each} each, none before", plural(n, "call")),
             (Some(b), _) => format!("{each} a call instead of {}", time(b.mean_ns())),
         };
@@ -216,6 +221,7 @@ fn by_call(waits: &[Wait]) -> Vec<Wait> {
             Some(sum) => {
                 (sum.ns, sum.n) = (sum.ns + wait.ns, sum.n + wait.n);
                 sum.whole_ns = sum.whole_ns.saturating_add(wait.whole_ns);
+                sum.longest_ns = sum.longest_ns.max(wait.longest_ns);
             }
             None => out.push(Wait { object: None, ..wait.clone() }),
         }

@@ -21,6 +21,8 @@ pub(crate) struct Wait {
     /// Calls that lie in it, at least in part, and how long they took as a whole.
     pub(crate) n: u64,
     pub(crate) whole_ns: u64,
+    /// The longest of them.
+    pub(crate) longest_ns: u64,
 }
 
 impl Wait {
@@ -59,6 +61,7 @@ pub(crate) fn read(recording: &Recording, span: &Range<i64>, threads: &BTreeSet<
             wait.ns = wait.ns.saturating_add(inside.unsigned_abs());
             wait.n += 1;
             wait.whole_ns = wait.whole_ns.saturating_add(whole_ns);
+            wait.longest_ns = wait.longest_ns.max(whole_ns);
         }
     }
     let mut waits: Vec<Wait> = sums.into_values().collect();
