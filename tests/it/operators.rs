@@ -95,7 +95,8 @@ fn window(test: &str, kind: &'static str, late_s: f64) -> Option<(PathBuf, Windo
     assert_eq!(during.len(), 1, "{kind}:\n{}", describe(&f));
     assert!(f.windows.len() <= 2, "{kind}:\n{}", describe(&f));
     let late = (during[0].start_ns - begin) as f64 / 1e9;
-    assert!((-1.5..late_s).contains(&late), "{kind}: {late:.1} s late\n{}", describe(&f));
+    // The less sharp a beginning is, the less sure.
+    assert!((-(late_s / 4.0).max(1.5)..late_s).contains(&late), "{kind}: {late:.1} s late\n{}", describe(&f));
     Some((path, during[0].clone()))
 }
 

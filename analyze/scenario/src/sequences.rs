@@ -22,7 +22,7 @@ const BEFORE_NS: i64 = 4_000_000_000;
 const USUAL: f64 = 0.34;
 /// ... and comes less than so many times as often: a journal that flushes a hundred times as often does something else.
 const MORE: f64 = 3.0;
-/// Threads that make less of a window than this are not what it is about.
+/// Threads that make less of a window than this, or than half of what the first makes, are not what it is about.
 const LEAST_SHARE: f64 = 0.1;
 
 /// What a thread called in a window.
@@ -57,7 +57,9 @@ pub fn read(recording: &Recording, findings: &Findings) -> Result<Vec<Sequence>>
 }
 
 fn of_window(recording: &Recording, id: &str, w: &Window) -> Result<Vec<Sequence>> {
-    let threads = w.threads.iter().filter(|t| t.share >= LEAST_SHARE).take(MOST_THREADS);
+    // A pool of twenty has no thread that makes a tenth.
+    let most = w.threads.iter().map(|t| t.share).fold(0.0, f64::max);
+    let threads = w.threads.iter().filter(|t| t.share >= LEAST_SHARE.min(most / 2.0)).take(MOST_THREADS);
     let order: Vec<(Thread, &str)> = threads.map(|t| ((t.pid, t.tid), t.comm.as_str())).collect();
     if order.is_empty() {
         return Ok(vec![]);

@@ -51,10 +51,13 @@ fn kind(path: &str) -> String {
     }
 }
 
-/// Leaves out what repeats: of a cycle of up to twelve words that comes again at once, only the first is kept. A loop is the same loop
-/// however often it went round.
-pub(crate) fn without_repetitions<T: PartialEq + Clone>(words: &[T]) -> Vec<T> {
+/// Leaves out what repeats: of a cycle of up to twelve words that comes again at once, only the first is kept, and nothing of a last round
+/// that was not finished. A loop is the same loop however often it went round, and if there is nothing else, wherever the window begins:
+/// then its first word is the least.
+pub(crate) fn without_repetitions<T: Ord + Clone>(words: &[T]) -> Vec<T> {
     let mut out: Vec<T> = vec![];
+    // Where the last cycle ends, and how long it is.
+    let mut last = (0, 0);
     for word in words {
         out.push(word.clone());
         // The last words are those before them once more.
@@ -64,10 +67,20 @@ pub(crate) fn without_repetitions<T: PartialEq + Clone>(words: &[T]) -> Vec<T> {
         });
         if let Some(n) = cycle {
             out.truncate(out.len() - n);
+            last = (out.len(), n);
         }
         if out.len() > LONGEST + LONGEST_CYCLE {
             break;
         }
+    }
+    let (end, n) = last;
+    let unfinished = out.len() - end;
+    if unfinished < n && out[end..] == out[end - n..end - n + unfinished] {
+        out.truncate(end);
+    }
+    if out.len() == n {
+        let least = (0..n).min_by(|a, b| out[*a..].iter().chain(&out[..*a]).cmp(out[*b..].iter().chain(&out[..*b])));
+        out.rotate_left(least.unwrap_or(0));
     }
     out.truncate(LONGEST);
     out
@@ -93,6 +106,10 @@ mod tests {
         };
         assert_eq!(loops(3, "x"), "wfx");
         assert_eq!(loops(900, "x"), "wfx");
+        // It has no beginning and no end of its own.
+        assert_eq!((loops(3, "").as_str(), loops(3, "w").as_str(), loops(0, "fwfwfw").as_str()), ("fw", "fw", "fw"));
+        assert_eq!((loops(0, "xwfwfw").as_str(), loops(0, "xwfwfwy").as_str()), ("xwf", "xwfwy"));
+        assert_eq!(loops(0, "bcabcabca"), "abc");
         assert_eq!(loops(0, "aaab"), "ab");
         assert_eq!(loops(0, "abcabcabcd"), "abcd");
         assert_eq!(without_repetitions::<u8>(&[]), Vec::<u8>::new());

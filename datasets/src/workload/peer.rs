@@ -1,5 +1,5 @@
-//! The dependency that `slow_peer` makes slow: a process of its own that answers when it is told to,
-//! and the threads of the service that ask it.
+//! The dependency that `slow_peer` makes slow: a process of its own that answers when it is told
+//! to, and the threads of the service that ask it.
 //!
 //! Each question says how long the answer is to take, so that the same process is quick and slow. It is there only if the fault is asked
 //! for: the steady run is one process.

@@ -56,6 +56,29 @@ pub fn find(name: &str) -> Result<&'static Entry, Error> {
     ENTRIES.iter().find(|e| e.name == name).ok_or_else(unknown)
 }
 
+/// The line of this name; a name that there is not does not compile in a constant.
+///
+/// # Panics
+/// If there is none.
+pub(crate) const fn entry_of(name: &str) -> &'static Entry {
+    let mut at = 0;
+    while at < ENTRIES.len() {
+        if same(ENTRIES[at].name.as_bytes(), name.as_bytes()) {
+            return &ENTRIES[at];
+        }
+        at += 1;
+    }
+    panic!("there is no such detector")
+}
+
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    at == a.len() && at == b.len()
+}
+
 /// A detector as text says it: a name, and parameters where they are not the usual ones, as in `knn:n_neighbors=10,method=mean`.
 ///
 /// # Errors

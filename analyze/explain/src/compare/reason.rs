@@ -7,7 +7,7 @@
 
 use super::context::{Context, Frame};
 use crate::Result;
-use crate::evidence::{Owned, Surroundings, Thread, Wait, read_waits};
+use crate::evidence::{Of, Owned, Surroundings, Thread, Wait, read_waits};
 use crate::words::{length, number, time};
 use osd_detect::rates::Counts;
 use osd_findings::Reason;
@@ -72,7 +72,7 @@ impl Context<'_> {
             return Ok(Some(Reason { kind: "not run".into(), share, text }));
         }
         if !threads.is_empty() {
-            let waits = read_waits(self.recording, &span, &threads)?;
+            let waits = read_waits(self.recording, &span, &threads, Of::Any)?;
             let usual_waits = usual.waits()?;
             let total = threads.len() as f64 * window_ns;
             // What it waits for may have been opened as it began.
@@ -151,7 +151,7 @@ impl Context<'_> {
         let around = span.start.saturating_sub(500_000_000)..span.start.saturating_add(500_000_000);
         let senders: BTreeSet<Thread> =
             self.events.threads.keys().copied().filter(|t| !procs.contains(&t.proc)).collect();
-        let waits = read_waits(self.recording, &around, &senders)?;
+        let waits = read_waits(self.recording, &around, &senders, Of::Any)?;
         let sent =
             |w: &&Wait| matches!(w.syscall.as_str(), "kill" | "tgkill" | "tkill" | "pidfd_send_signal" | "ptrace");
         let Some(wait) = waits.iter().find(sent) else {
@@ -209,7 +209,8 @@ struct Usually<'a> {
 
 impl Usually<'_> {
     fn waits(&self) -> Result<Vec<Wait>> {
-        Ok(read_waits(self.recording, &self.span, &self.threads)?)
+        // What went wrong may begin a moment before the window does.
+        Ok(read_waits(self.recording, &self.span, &self.threads, Of::Ended)?)
     }
 }
 

@@ -20,4 +20,4 @@ pub(crate) use latency::Latency;
 pub(crate) use objects::{By, Owned, Ranked, Topic};
 pub(crate) use surroundings::Surroundings;
 pub(crate) use verbatim::{Elsewhere, Verbatim};
-pub(crate) use waits::{Wait, read as read_waits};
+pub(crate) use waits::{Of, Wait, read as read_waits};

@@ -32,8 +32,17 @@ impl Wait {
     }
 }
 
+/// Which calls are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Of {
+    /// All that lie in the span, at least in part.
+    Any,
+    /// Those that end in it: what goes on after it is not of it.
+    Ended,
+}
+
 /// The waits of `threads` in `span`, the longest first.
-pub(crate) fn read(recording: &Recording, span: &Range<i64>, threads: &BTreeSet<Thread>) -> Result<Vec<Wait>> {
+pub(crate) fn read(recording: &Recording, span: &Range<i64>, threads: &BTreeSet<Thread>, of: Of) -> Result<Vec<Wait>> {
     let columns = ["ts", "dur_ns", "proc", "tid", "syscall", "fd", "path"];
     let range = span.start.saturating_sub(BEFORE_NS)..span.end;
     let mut sums: BTreeMap<(String, Option<Owned>), Wait> = BTreeMap::new();
@@ -44,10 +53,11 @@ pub(crate) fn read(recording: &Recording, span: &Range<i64>, threads: &BTreeSet<
         let (fd, names, paths) = (columns.i64("fd")?, columns.text("syscall")?, columns.text("path")?);
         for (row, ts) in columns.ts()?.iter().enumerate() {
             let whole_ns = dur.at(row).unwrap_or(0);
-            let inside = (ts.saturating_add_unsigned(whole_ns)).min(span.end) - (*ts).max(span.start);
+            let end = ts.saturating_add_unsigned(whole_ns);
+            let inside = end.min(span.end) - (*ts).max(span.start);
             let proc = proc.at(row).unwrap_or(0);
             let thread = Thread { proc, tid: tid.at(row).unwrap_or(0) as u32 };
-            if inside <= 0 || !threads.contains(&thread) {
+            if inside <= 0 || (of == Of::Ended && end > span.end) || !threads.contains(&thread) {
                 continue;
             }
             let path = paths.at(row).filter(|p| !p.is_empty()).map(|p| Owned::Path(p.to_owned()));
