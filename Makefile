@@ -1,14 +1,14 @@
 # The commands of a fresh machine. `make demo` and `make test` install what is missing (as root, from the distribution's packages),
 # build, and run. Everything is built once, in release mode: what is tested is what ships.
 #
-# Targets: demo test gpu soak churn bench bench-peers bench-train bench-detectors bench-sequences eval-live eval-trouble eval-diff build recorder install-deps python clean
+# Targets: demo test gpu soak churn bench bench-peers bench-train bench-detectors bench-sequences eval-live eval-trouble eval-quiet eval-diff build recorder install-deps python clean
 
 CARGO ?= cargo
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CARGO_TARGET_DIR)/python
 
-.PHONY: help build recorder demo test lint doc unit python gpu soak churn bench bench-peers bench-train bench-detectors bench-sequences eval-live eval-trouble eval-diff install-deps clean
+.PHONY: help build recorder demo test lint doc unit python gpu soak churn bench bench-peers bench-train bench-detectors bench-sequences eval-live eval-trouble eval-quiet eval-diff install-deps clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -86,6 +86,10 @@ eval-diff: build
 # How good `osd analyze` is at leaks, stalls, slow dependencies and missed jobs; see the script for what can be set.
 eval-trouble: build
 	OSD=$(BIN)/osd OSD_WORKLOAD=$(BIN)/osd-workload scripts/eval-trouble.sh
+
+# How often it finds something where nothing happens: three hours of servers and workloads at rest, in 36 minutes.
+eval-quiet: build
+	OSD=$(BIN)/osd OSD_WORKLOAD=$(BIN)/osd-workload scripts/eval-quiet.sh
 
 # Training and scoring side by side with PyTorch, which is no dependency of anything: where it cannot be installed its lines say SKIPPED.
 TORCH := $(CARGO_TARGET_DIR)/torch

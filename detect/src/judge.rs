@@ -65,6 +65,9 @@ pub const LEARN_POINTS: usize = 200;
 /// Of a long recording this share is learnt from. By hand: the labelled workload has its first fault after 20 s of 160.
 const LEARN_SHARE: f64 = 0.1;
 
+/// JSON has no infinity, and a billion times the threshold says the same.
+const SEVEREST: f64 = 1e9;
+
 /// Intervals of a recording of `rows` that are learnt from; half of them give the threshold.
 pub fn learns(rows: usize) -> usize {
     LEARN_POINTS.max((rows as f64 * LEARN_SHARE) as usize)
@@ -130,7 +133,7 @@ fn one_by_one(
             let first = scores[run.start];
             let start = (run.start + 1).saturating_sub(first.reach);
             let tail = rate.as_ref().map_or(0.0, |r| (r.per_hour(values[peak], setting.interval_s) / share).min(1.0));
-            let severity = (values[peak] / threshold).min(f64::MAX);
+            let severity = (values[peak] / threshold).min(SEVEREST);
             let hit =
                 Hit { metric, start, end: run.end, severity, tail, rising: scores[peak].rising, shape: Shape::Shift };
             out.hits.extend(watched.sharp(hit).filter(|h| watched.matters(h)));
@@ -167,7 +170,7 @@ fn together(
     for run in alarms::alarms(&alarmed) {
         let peak = total[run.clone()].iter().copied().fold(f64::MIN, f64::max);
         let tail = rate.as_ref().map_or(0.0, |r| (r.per_hour(peak, interval_s) / false_alarms_per_hour).min(1.0));
-        let severity = peak / out.threshold.max(f64::MIN_POSITIVE);
+        let severity = (peak / out.threshold.max(f64::MIN_POSITIVE)).min(SEVEREST);
         let mut own: Vec<(f64, Hit)> = vec![];
         for (metric, watched) in watched.iter().enumerate() {
             let of = |at: usize| watched.column.values[at].map(|_| parts.row(at)[metric]);

@@ -7,13 +7,14 @@
 //! - [`data`] tables, grids, scales, and the seeded generator;
 //! - [`detector`] what a detector is;
 //! - [`online`] detectors of one metric, point by point;
-//! - [`batch`] detectors of many metrics that learn first;
 //! - [`outlier`] detectors that learn from rows of features, equal to PyOD's;
+//! - [`batch`] detectors of many metrics that learn first;
 //! - [`sequence`] sequences of symbols: what two have in common, which belong together;
 //! - [`combine`] many scores to one, scores to alarms, alarms to windows;
 //! - [`whole`] a recording that is there as a whole, read both ways or against others;
 //! - [`registry`] every detector by its name;
-//! - [`judge`] any of them over the metrics of a recording.
+//! - [`judge`] any of them over the metrics of a recording;
+//! - [`second_look`] what others say of the windows that one found.
 //!
 //! Each module of a room is reachable from the root, too: `osd_detect::stream` is `osd_detect::online::stream`.
 
@@ -25,6 +26,7 @@ pub mod judge;
 pub mod online;
 pub mod outlier;
 pub mod registry;
+pub mod second_look;
 pub mod sequence;
 pub mod stats;
 pub mod whole;

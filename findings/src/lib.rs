@@ -209,10 +209,43 @@ pub struct Window {
     /// The scenario of a library that it is; none if no library was asked, or none is near.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<Known>,
+    /// What other detectors say of it; none where there is too little beside it that is normal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub second_look: Option<SecondLook>,
     /// Rate comparisons made, before correction for their number.
     pub hypotheses: u64,
     /// Seconds of baseline compared with.
     pub baseline_s: f64,
+}
+
+/// What outlier detectors that had no part in finding a window say of it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SecondLook {
+    /// Detectors to which it is stranger than 99 % of what is normal.
+    pub agree: Vec<String>,
+    /// The others.
+    pub disagree: Vec<String>,
+    /// Share of normal segments that are less strange, mean over detectors; 0..=1.
+    pub rank: f64,
+    /// Normal segments that it was compared with, and how long each is.
+    pub normal: u64,
+    /// Seconds.
+    pub segment_s: f64,
+}
+
+impl SecondLook {
+    /// In words: how many of how many agree, and who does not where those are the fewer.
+    pub fn words(&self) -> String {
+        let (yes, no) = (self.agree.len(), self.disagree.len());
+        let all = yes + no;
+        let named = |how: &str, who: &[String]| format!(" ({how}{})", who.join(", "));
+        match (yes, no) {
+            (_, 0) => format!("all of {all} other detectors agree"),
+            (0, _) => format!("none of {all} other detectors agrees"),
+            _ if yes > no => format!("{yes} of {all} other detectors agree{}", named("not ", &self.disagree)),
+            _ => format!("{yes} of {all} other detectors agree{}", named("only ", &self.agree)),
+        }
+    }
 }
 
 /// Why a metric fell: what those who made it did with the time instead.

@@ -278,6 +278,9 @@ fn describe(out: &mut Vec<String>, w: &Window, started_ns: i64) {
             times(known.seen)
         ));
     }
+    if let Some(look) = &w.second_look {
+        out.push(format!("  second look: {}", look.words()));
+    }
     out.extend(w.details.iter().map(|detail| format!("  - {detail}")));
     if !w.sequence.is_empty() {
         out.push(format!("  first calls of {}:", w.sequence_thread));

@@ -10,15 +10,16 @@ use osd_recording::names::Arch;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Make a recording of a capture by strace.
+/// Make a recording of a capture by strace or perf.
 ///
-/// It has every call with its time, length, result, descriptor and path, the processes and their lives, and tallies by
-/// interval; `osd info`, `osd sql`, `osd analyze` and `osd export` work on it. What a capture does not have, such as CPU time
-/// and memory, is null and named as a blind spot.
+/// It has every call with its time, length, result, descriptor and (of strace) path, the processes and their lives, and
+/// tallies by interval; `osd info`, `osd sql`, `osd analyze` and `osd export` work on it. What a capture does not have, such
+/// as CPU time and memory, is null and named as a blind spot.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The capture: a file of `strace -f -ttt -T -o FILE`. Options like -y and -s may have been there.
+    /// The capture: a file of `strace -f -ttt -T -o FILE`, to which options like -y and -s may have been given, or what
+    /// `perf script` wrote of `raw_syscalls`.
     file: PathBuf,
     /// Write the recording to this file.
     #[arg(short, long, value_name = "FILE")]
@@ -41,7 +42,9 @@ const EXAMPLES: &str = "EXAMPLES:
   osd import trace.txt -o run.parquet
   strace -f -ttt -T -o trace.txt ./server; osd import trace.txt -o run.parquet && osd analyze run.parquet
   osd import old.txt -o old.parquet && osd sql old.parquet \"SELECT path, count(*) FROM syscalls WHERE errno = 2 GROUP BY 1\"
-  osd import trace.txt -o run.parquet && osd export run.parquet --to perfetto -o run.pftrace";
+  osd import trace.txt -o run.parquet && osd export run.parquet --to perfetto -o run.pftrace
+  perf record -k CLOCK_REALTIME -e 'raw_syscalls:*,sched:sched_process_*' -p 1234 -- sleep 10
+  perf script --ns -F comm,pid,tid,time,event,trace >perf.txt; osd import perf.txt -o run.parquet";
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]
@@ -66,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         osd_version: env!("CARGO_PKG_VERSION").into(),
     };
     let mut progress = Progress::new("importing", args.quiet);
-    let imported = import::strace(&args.file, &options, |done, all| progress.at(done, all));
+    let imported = import::import(&args.file, &options, |done, all| progress.at(done, all));
     progress.over();
     let imported = imported?;
     if args.quiet {

@@ -248,11 +248,9 @@ fn a_slow_peer_is_found_though_the_rate_stays() {
 fn a_job_that_does_not_run_is_missed() {
     let Some((_, w)) = window("a_job_that_does_not_run_is_missed", "job", 7.0) else { return };
     assert_eq!(w.pattern, "missed run", "{}", w.sentence);
-    assert!(
-        w.sentence.contains("every 4.8 s and did not") || w.sentence.contains("every 4.9 s and did not"),
-        "{}",
-        w.sentence
-    );
+    // A job of a host with other work begins late, now and then.
+    let every = w.sentence.split_once("/s every ").and_then(|(_, rest)| rest.split_once(" s and did not")).unwrap().0;
+    assert!((4.5..5.2).contains(&every.parse().unwrap()), "{}", w.sentence);
 }
 
 #[test]

@@ -108,10 +108,11 @@ static void open_more(long turn) {
 }
 
 static void compute_more(long turn) {
-	// From nothing to six tenths of a core in a hundred seconds. When it started, others may have had half of its processor.
+	// From nothing to a quarter of a core in a minute, and to half of one where others use what its processor shares with them. So it was, too,
+	// when this program started and learnt how fast it is.
 	if (turn % 500 == 0)
 		calibrate();
-	compute(turn * 600);
+	compute(turn * 450);
 }
 
 static void stop_for(long seconds) {

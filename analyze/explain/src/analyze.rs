@@ -3,7 +3,7 @@
 use crate::compare::Context;
 use crate::evidence::{Bin, Events, Latency};
 use crate::usual::Usual;
-use crate::{Config, Result, find, group, recurring, window};
+use crate::{Config, Result, find, group, recurring, second_look, window};
 use osd_findings::{FINDINGS_VERSION, Findings, Heatmap, HeatmapRow, LabelSpan, LossSpan, RecordingSummary, Series};
 use osd_recording::{Kind, Recording};
 use osd_signals::calls::CallSeries;
@@ -78,6 +78,7 @@ pub fn analyze_against(recording: &Recording, baselines: &[Recording], config: &
             findings.windows.push(window::explain(&context, config, i, group)?);
         }
     }
+    second_look::look(&table, &bins, &usual, &found.groups, &mut findings.windows);
     recurring::fold(&mut findings.windows);
     findings.groups = group::group(&mut findings.windows, config.group_by);
     findings.series.extend(found.series);

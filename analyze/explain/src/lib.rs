@@ -18,6 +18,7 @@ mod find;
 mod group;
 mod pattern;
 mod recurring;
+mod second_look;
 mod usual;
 mod window;
 mod words;

@@ -107,6 +107,7 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
         reason,
         recurs: None,
         known: None,
+        second_look: None,
         hypotheses,
         baseline_s: frame.outside_s,
     };

@@ -10,9 +10,12 @@ use super::scoring::{self, Moments};
 use crate::data::series::Table;
 use crate::detector::{Batch, Entry, Error, Make, NotLearnt, Scores, Sight, learnable, scorable};
 use crate::outlier::{self, CONTAMINATION, Fitted};
+use crate::stats::robust;
 
 /// Rows that are learnt from at most.
 const MOST: usize = 4_000;
+/// A score so many times the middle one says no more if it is higher.
+const FAR: f64 = 1e9;
 
 /// A detector of the family that has learnt, or will.
 #[derive(Debug)]
@@ -24,13 +27,15 @@ struct Rows {
     kept: Vec<usize>,
     metrics: usize,
     moments: Vec<Moments>,
+    /// Least and middle score while learning: they become 0 and 1, since some of the scores are logarithms.
+    scores: (f64, f64),
     fitted: Option<Fitted>,
 }
 
 impl Rows {
     fn new(name: &'static str, detector: &'static outlier::Entry) -> Self {
         let (scale, kept, moments) = Default::default();
-        Self { name, detector, scale, kept, metrics: 0, moments, fitted: None }
+        Self { name, detector, scale, kept, metrics: 0, moments, scores: (0.0, 1.0), fitted: None }
     }
 
     /// The metrics that varied, scaled.
@@ -77,7 +82,10 @@ impl Batch for Rows {
         let mut rows = Table::new(all.columns());
         all.rows().step_by(step).for_each(|row| rows.push(row));
         let detector = (self.detector.make)(&[]).map_err(|e| refused(&e))?;
-        self.fitted = Some(outlier::fit(detector.as_ref(), &rows, CONTAMINATION).map_err(|e| refused(&e))?);
+        let fitted = outlier::fit(detector.as_ref(), &rows, CONTAMINATION).map_err(|e| refused(&e))?;
+        let least = fitted.decision_scores.iter().copied().fold(f64::INFINITY, f64::min);
+        self.scores = (least, robust::median(&fitted.decision_scores).unwrap_or(least));
+        self.fitted = Some(fitted);
         Ok(())
     }
 
@@ -85,7 +93,10 @@ impl Batch for Rows {
         let series = scorable(series, self.metrics)?;
         let Some(fitted) = &self.fitted else { return Err(Error::Metrics { found: series.columns(), learnt: 0 }) };
         let rows = self.features(&series);
-        let scores = fitted.decision_function(&rows).map_err(|e| refused(&e))?;
+        let (least, middle) = self.scores;
+        let unit = if middle > least { middle - least } else { 1.0 };
+        let mut scores = fitted.decision_function(&rows).map_err(|e| refused(&e))?;
+        scores.iter_mut().for_each(|score| *score = ((*score - least) / unit).clamp(0.0, FAR));
         let mut parts = Table::zeros(series.len(), series.columns());
         for (at, row) in rows.rows().enumerate() {
             for ((value, m), column) in row.iter().zip(&self.moments).zip(&self.kept) {

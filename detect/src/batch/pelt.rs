@@ -69,7 +69,7 @@ fn parts(values: &[f64], penalty: f64) -> Vec<usize> {
     }
     let mut begins = vec![];
     let mut to = n;
-    while to >= LEAST && to > 0 {
+    while to >= LEAST {
         to = best[to].1;
         begins.push(to);
     }

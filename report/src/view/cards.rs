@@ -112,9 +112,10 @@ impl Card {
             thread: clean(&window.sequence_thread, 60),
             sequence: window.sequence.iter().take(MAX_SEQUENCE).map(sequence_row).collect(),
             basis: format!(
-                "against {} of baseline; {}, corrected for their number",
+                "against {} of baseline; {}, corrected for their number{}",
                 units::span(window.baseline_s),
-                plural(units::grouped(window.hypotheses), "comparison")
+                plural(units::grouped(window.hypotheses), "comparison"),
+                window.second_look.as_ref().map_or_else(String::new, |look| format!("; {}", look.words()))
             ),
         }
     }

@@ -47,6 +47,7 @@ impl Context<'_> {
         let q = rates::benjamini_hochberg(&p);
         let positive = |of: &dyn Fn(&Row<'_>) -> f64| seen.iter().map(|r| of(r).max(0.0)).sum::<f64>().max(1e-9);
         let excess = positive(&|r| r.rate.excess());
+        let missing = positive(&|r| -r.rate.excess());
         // A call is timed when it returns. One that took longer than the window began before it and says nothing about it.
         let foreign = |r: &Row<'_>| r.time.inside > r.rate.inside * frame.inside_s * 1e9;
         let worked = |r: &Row<'_>| if waits(r.name) || foreign(r) { 0.0 } else { r.time.excess() };
@@ -55,7 +56,8 @@ impl Context<'_> {
         let mut shifts: Vec<SyscallShift> = vec![];
         for (i, row) in seen.iter().enumerate() {
             let (Some(rate), Some(time)) = (rates[i], by_time[i]) else { continue };
-            let share = row.rate.excess() / excess;
+            let own = row.rate.excess();
+            let share = own / if own < 0.0 { missing } else { excess };
             let time_share = worked(row) / time_excess;
             let by_rate = q[i] <= 0.05
                 && ((rate.low > 1.5 && row.rate.inside >= 0.01 * inside && share > 0.005)

@@ -35,7 +35,7 @@ fn row(w: &Window, counts: &impl Fn(&str) -> bool) -> Row {
             .filter(|m| counts(&m.metric))
             .map(|m| (m.metric.clone(), direction(m.before, m.during) * m.severity.max(0.0).ln_1p())),
     );
-    // Where calls that vanished are nearly as many as those that came, a share is of nearly nothing, and can be anything.
+    // Findings of older versions have calls that vanished as a share of those that came.
     let share = |share: f64| share.clamp(-1.0, 1.0);
     add(&mut out, CALLS, w.syscalls.iter().map(|s| (s.syscall.clone(), share(s.share))));
     add(&mut out, ERRORS, w.errors.iter().map(|e| (format!("{} {}", e.syscall, e.errno), share(e.share))));

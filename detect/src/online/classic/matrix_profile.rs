@@ -1,5 +1,5 @@
-//! The left matrix profile: how far the last points are, as a run, from all runs before (discords, as
-//! DAMP finds them).
+//! The left matrix profile: how far the last points are, as a run, from all runs before (discords,
+//! as DAMP finds them).
 //!
 //! Two runs are compared as they are, and not less their means and over their spreads: noise has every shape, and a burst that is ten times
 //! as high is not told from it by its shape. The sums of products of the newest run with all others follow from those of the run before

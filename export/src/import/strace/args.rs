@@ -141,9 +141,14 @@ const PATHS: &[&str] = &[
     "utimes",
 ];
 
+/// Whether the first argument of `name` is a descriptor.
+pub(in super::super) fn takes_fd(name: &str) -> bool {
+    FDS.contains(&name)
+}
+
 /// The first argument of `name`, if that is a descriptor.
 pub(super) fn fd(name: &str, args: &str) -> Option<i32> {
-    if !FDS.contains(&name) {
+    if !takes_fd(name) {
         return None;
     }
     let digits = args.split(|c: char| !c.is_ascii_digit()).next()?;

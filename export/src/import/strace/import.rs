@@ -3,9 +3,9 @@
 
 use super::args;
 use super::line::{End, Line, Ret, What, Wrong, line};
-use super::read::{Sum, lines};
 use super::who::{Origins, Pending, started};
 use crate::import::gather::{Gather, Imported, Options};
+use crate::import::read::{Sum, lines};
 use crate::{Error, Result};
 use osd_recording::names::Arch;
 use osd_recording::rows::{NO_DURATION, Owner, Process, ProcessEvent, Syscall};
@@ -17,7 +17,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// [`Error::Import`] if it is no capture with times; if the recording cannot be written.
-pub fn import(path: &Path, options: &Options, mut progress: impl FnMut(u64, u64)) -> Result<Imported> {
+pub(in super::super) fn import(path: &Path, options: &Options, mut progress: impl FnMut(u64, u64)) -> Result<Imported> {
     let refused = |detail: &str, fix| Error::Import { path: path.to_owned(), detail: detail.to_owned(), fix };
     let there = path.metadata().map_err(|e| refused(&e.to_string(), "check the path"))?;
     if !there.is_file() {
@@ -25,9 +25,12 @@ pub fn import(path: &Path, options: &Options, mut progress: impl FnMut(u64, u64)
     }
     let all = there.len().saturating_mul(2);
     let survey = Survey::of(path, |done| progress(done, all))?;
-    let fix = "trace with `strace -f -ttt -T -o FILE`; options that leave times out cannot be made up for";
+    let fix = "trace with `strace -f -ttt -T -o FILE`, or with perf as `osd import --help` shows; options that leave times out cannot be \
+               made up for";
     match survey {
-        Survey { understood: 0, without_time: 0, .. } => return Err(refused("it is no output of strace", fix)),
+        Survey { understood: 0, without_time: 0, .. } => {
+            return Err(refused("it is no output of strace, and none of perf script about raw_syscalls", fix));
+        }
         Survey { understood, without_time, .. } if without_time > understood => {
             return Err(refused("its lines do not say when they were, in seconds since 1970", fix));
         }

@@ -1,5 +1,5 @@
 //! strace's output: `line.rs` one line, `args.rs` what is in the arguments of a call, `who.rs`
-//! which threads are whose, `read.rs` the file by lines, `import.rs` all of it.
+//! which threads are whose, `import.rs` all of it.
 //!
 //! Best are captures of `strace -f -ttt -T -o FILE`. Without `-T` there are no durations; `-y` may be there; times of day (`-t`, `-tt`) and
 //! differences (`-r`) are refused, since they do not say when.
@@ -7,7 +7,7 @@
 mod args;
 mod import;
 mod line;
-mod read;
 mod who;
 
-pub use import::import;
+pub(super) use args::takes_fd;
+pub(super) use import::import;

@@ -34,6 +34,17 @@ pub(super) fn lines(path: &Path, mut visit: impl FnMut(u64, &str, u64) -> Result
     }
 }
 
+/// Whether `is` is true of one of the first lines. False of what cannot be read.
+pub(super) fn begins(path: &Path, first: u64, is: impl Fn(&str) -> bool) -> bool {
+    let Ok(file) = File::open(path) else { return false };
+    if !file.metadata().is_ok_and(|m| m.is_file()) {
+        return false;
+    }
+    let lines = BufReader::new(file.take(first.saturating_mul(1_000))).split(b'\n');
+    let mut lines = lines.take(first as usize).map_while(std::result::Result::ok);
+    lines.any(|line| is(&String::from_utf8_lossy(&line)))
+}
+
 /// What names a capture: the same text, the same number.
 #[derive(Default)]
 pub(super) struct Sum(u64, u64);
