@@ -59,3 +59,7 @@ for load in steady irregular; do
     say "$load load, quiet"
     "$OSD" eval "$RUNS"/quiet-$load-*.parquet | tee "$RUNS/quiet-$load.txt"
 done
+if command -v python3 >/dev/null; then
+    say "the second look"
+    python3 "$(dirname "$0")/second-look.py" "$OSD" "$RUNS"/*.parquet | tee "$RUNS/second-look.txt"
+fi

@@ -58,7 +58,7 @@ fn what_is_missing_or_wrong_is_said_with_file_and_line() {
     );
     assert_eq!(
         message(&|r| std::fs::remove_dir_all(r.join("test")).unwrap()),
-        "ROOT: neither a corpus by machine nor NAB's layout: no test/ with files in it"
+        "ROOT: no layout that is known: no test/ with files in it"
     );
     assert_eq!(message(&|r| write(r, "test/a.csv", b"1,2\n\xff\xfe,3\n")), "ROOT/test/a.csv:2: not text");
     assert!(message(&|r| write(r, "labels/combined_windows.json", b"{")).contains("not NAB's windows"));

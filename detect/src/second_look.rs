@@ -88,9 +88,11 @@ impl<'a> SecondLook<'a> {
     pub fn look(&mut self, span: Range<usize>) -> Option<Look> {
         let len = self.columns.first()?.values.len();
         let wanted = span.len();
-        let points = POINTS.into_iter().min_by_key(|points| points.abs_diff(wanted)).filter(|points| *points <= len)?;
-        let normal = self.normal;
-        let learnt = self.learnt.entry(points).or_insert_with(|| Learnt::of(normal, points)).as_ref()?;
+        let nearest = (0..POINTS.len()).min_by_key(|i| POINTS[*i].abs_diff(wanted)).unwrap_or(0);
+        // A short recording has few long segments in which nothing was found, and more short ones.
+        let mut fits = POINTS[..=nearest].iter().rev().copied().filter(|points| *points <= len);
+        let points = fits.find(|points| self.learn(*points))?;
+        let learnt = self.learnt.get(&points)?.as_ref()?;
         let rows: Vec<Vec<f64>> = segments(&span, points, len)
             .into_iter()
             .map(|start| describe(&self.columns, start..start + points))
@@ -112,6 +114,11 @@ impl<'a> SecondLook<'a> {
         let rank = ranks.iter().map(|(_, rank)| rank).sum::<f64>() / ranks.len() as f64;
         let votes = ranks.into_iter().map(|(name, rank)| (name, rank >= AGREES)).collect();
         Some(Look { rank, votes, normal: learnt.normal, points })
+    }
+
+    /// Whether there is enough that is normal to learn from in segments of so many points.
+    fn learn(&mut self, points: usize) -> bool {
+        self.learnt.entry(points).or_insert_with(|| Learnt::of(self.normal, points)).is_some()
     }
 }
 

@@ -43,8 +43,8 @@ const EXAMPLES: &str = "EXAMPLES:
   strace -f -ttt -T -o trace.txt ./server; osd import trace.txt -o run.parquet && osd analyze run.parquet
   osd import old.txt -o old.parquet && osd sql old.parquet \"SELECT path, count(*) FROM syscalls WHERE errno = 2 GROUP BY 1\"
   osd import trace.txt -o run.parquet && osd export run.parquet --to perfetto -o run.pftrace
-  perf record -k CLOCK_REALTIME -e 'raw_syscalls:*,sched:sched_process_*' -p 1234 -- sleep 10
-  perf script --ns -F comm,pid,tid,time,event,trace >perf.txt; osd import perf.txt -o run.parquet";
+  perf record -k mono -e 'raw_syscalls:*,sched:sched_process_*' -p 1234 -- sleep 10
+  perf script --header --ns -F comm,pid,tid,time,event,trace >perf.txt; osd import perf.txt -o run.parquet";
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 #[value(rename_all = "snake_case")]

@@ -119,6 +119,53 @@ fn a_trained_model_is_measured_beside_the_others() {
 }
 
 #[test]
+fn traces_of_attacked_processes_are_told_from_normal_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |folder: &str, name: &str, text: &str| {
+        std::fs::create_dir_all(dir.path().join(folder)).unwrap();
+        std::fs::write(dir.path().join(folder).join(name), text).unwrap();
+    };
+    // read, write, poll; attacked ones run the loop backwards and call execve.
+    let trace = |length: usize, seed: usize, attacked: bool| {
+        let call = |i: usize| match (i * 7_919 + seed * 104_729) % 100 {
+            0..5 => 100 + (i * seed) % 40,
+            5..10 if attacked => 11,
+            _ if attacked => [168, 4, 3][i % 3],
+            _ => [3, 4, 168][i % 3],
+        };
+        (0..length).map(|i| call(i).to_string()).collect::<Vec<_>>().join(" ")
+    };
+    for i in 0..60 {
+        write("Training_Data_Master", &format!("UTD-{i:03}.txt"), &trace(100 + 37 * i, i, false));
+        write("Validation_Data_Master", &format!("UVD-{i:03}.txt"), &trace(120 + 31 * i, 1_000 + i, false));
+    }
+    for i in 0..20 {
+        write(
+            &format!("Attack_Data_Master/Web_Shell_{}", i % 4),
+            &format!("UAD-{i}.txt"),
+            &trace(150 + i, 2_000 + i, true),
+        );
+    }
+    let folder = dir.path().to_str().unwrap();
+    let table = osd_ok(["eval", folder]);
+    assert!(table.starts_with("learnt from 60 traces, tried on 60 normal and 20 attacked ones\n"), "{table}");
+    let rows: serde_json::Value = serde_json::from_str(&osd_ok(["eval", folder, "--format", "json"])).unwrap();
+    let of = |name: &str| rows["rows"].as_array().unwrap().iter().find(|r| r["detector"] == name).unwrap().clone();
+    let ngram = of("ngram 5");
+    assert!(
+        ngram["auc_roc"].as_f64().unwrap() > 0.99 && ngram["by_attack"]["Web_Shell"].as_f64().unwrap() > 0.99,
+        "{ngram}"
+    );
+    let csv = osd_ok(["eval", folder, "--format", "csv"]);
+    assert!(csv.starts_with("detector,auc_roc,auc_pr,oracle_fpr_at_90_tpr,Web_Shell\n"), "{csv}");
+    let refused = |args: &[&str]| text(&osd(args).stderr).to_owned();
+    assert!(refused(&["eval", folder, "--online"]).contains("--online has no meaning for an evaluation of traces"));
+    assert!(refused(&["eval", "adfa-ld", "--datasets", folder]).contains("/ADFA-LD/Training_Data_Master"));
+    write("Attack_Data_Master/Web_Shell_0", "UAD-0.txt", "3 four 5");
+    assert!(refused(&["eval", folder]).contains("UAD-0.txt:1: `four` is no number of a system call"));
+}
+
+#[test]
 fn what_is_missing_is_said_with_a_way_to_fix_it() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().to_str().unwrap();
@@ -128,7 +175,7 @@ fn what_is_missing_is_said_with_a_way_to_fix_it() {
         text(&out.stderr).replace(folder, "DIR")
     };
     assert!(message(&["eval", "DIR"]).starts_with("error: DIR: no such folder\nhint: "));
-    assert!(message(&["eval", folder]).starts_with("error: DIR: neither a corpus by machine nor NAB's layout"));
+    assert!(message(&["eval", folder]).starts_with("error: DIR: no layout that is known"));
     assert!(message(&["eval", "smd", "--datasets", folder]).starts_with("error: DIR/SMD: no such folder\nhint: "));
     corpus(dir.path());
     assert_eq!(

@@ -126,7 +126,7 @@ fn perf_and_osd_see_the_same_calls_of_the_same_program() {
     let at = |name: &str| place.dir.path().join(name);
     let events = "raw_syscalls:sys_enter,raw_syscalls:sys_exit,sched:sched_process_fork,sched:sched_process_exec,sched:sched_process_exit";
     let captured = Command::new("perf")
-        .args(["record", "-q", "-m", "4096", "-k", "CLOCK_REALTIME", "-e", events, "-o"])
+        .args(["record", "-q", "-m", "4096", "-k", "mono", "-e", events, "-o"])
         .arg(at("perf.data"))
         .args(["--", "sh", "-c", &script])
         .output()
@@ -134,7 +134,7 @@ fn perf_and_osd_see_the_same_calls_of_the_same_program() {
     assert_eq!(captured.status.code(), Some(3), "{}", text(&captured.stderr));
     let written = |fields: &str, name: &str| {
         let out = Command::new("perf")
-            .args(["script", "--ns", "-F", fields, "-i"])
+            .args(["script", "--header", "--ns", "-F", fields, "-i"])
             .arg(at("perf.data"))
             .stdout(std::fs::File::create(at(name)).unwrap())
             .output()
@@ -210,9 +210,7 @@ what is this
         rows(&path, Kind::Process).iter().map(|r| format!("{} {} {}", r["event"], r["pid"], r["exit_code"])).collect();
     assert_eq!(exits, ["running 7 ", "exit 7 3"]);
     let blind = Recording::open(&path).unwrap().metadata().blind_spots.join("\n");
-    for part in
-        ["of 1 calls the beginning", "1 calls had not returned", "without -k CLOCK_REALTIME", "was killed is not known"]
-    {
+    for part in ["of 1 calls the beginning", "1 calls had not returned", "without -k mono", "was killed is not known"] {
         assert!(blind.contains(part), "{part}: {blind}");
     }
 }

@@ -17,7 +17,7 @@ pub enum Error {
         path: PathBuf,
     },
     /// A folder that is no corpus.
-    #[error("{}: neither a corpus by machine nor NAB's layout: {found}", .path.display())]
+    #[error("{}: no layout that is known: {found}", .path.display())]
     Layout {
         /// The folder.
         path: PathBuf,
@@ -80,7 +80,7 @@ impl Error {
                 "give the corpus's folder, or set OSD_DATASETS to the folder that holds NAB, SMD, ASD and JumpStarter; docs/evaluation.md says where to get them",
             ),
             Self::Layout { .. } => Some(
-                "a corpus by machine has train/, test/ and test_label/ with one file a machine in each (.csv or .txt, .gz allowed); NAB has data/ and labels/combined_windows.json",
+                "a corpus by machine has train/, test/ and test_label/ with one file a machine in each (.csv or .txt, .gz allowed); NAB has data/ and labels/combined_windows.json; ADFA-LD has Training_Data_Master/, Validation_Data_Master/ and Attack_Data_Master/",
             ),
             Self::NoFile { .. } | Self::Mismatch { .. } => Some("the copy may be incomplete: fetch it again"),
             Self::Read { .. } => Some("check permissions; a damaged .gz says so with `gzip -t`"),

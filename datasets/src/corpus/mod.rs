@@ -1,5 +1,5 @@
-//! Readers of public corpora with labelled anomalies: NAB, and those laid out by machine (SMD, ASD,
-//! JumpStarter, or your own).
+//! Readers of public corpora with labelled anomalies: NAB, those laid out by machine (SMD, ASD,
+//! JumpStarter, or your own), and traces of system calls (ADFA-LD).
 //!
 //! A [`Corpus`] is a list of names; one [`Labelled`] series is read at a time, so memory is bounded by the largest. Files may be
 //! gzipped. The corpora are not part of the project: `docs/evaluation.md` says where each comes from and under which licence.
@@ -13,9 +13,11 @@ mod labelled;
 pub mod machines;
 pub mod nab;
 mod text;
+pub mod traces;
 
 pub use error::{Error, Result};
 pub use folder::Corpus;
 pub use known::Known;
 pub use labelled::Labelled;
 pub use text::MAX_VALUES;
+pub use traces::Traces;

@@ -1,5 +1,6 @@
 //! What `osd eval` is asked for.
 
+use crate::failure::{Failure, Result};
 use std::path::PathBuf;
 
 /// Measure the detectors: on public corpora with labelled anomalies, or on recordings of your own.
@@ -15,14 +16,14 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// nab, smd, asd, jumpstarter, a folder laid out like one of them, or recordings, folders of them and patterns.
+    /// nab, smd, asd, jumpstarter, adfa-ld, a folder laid out like one of them, or recordings, folders of them and patterns.
     #[arg(required = true, value_name = "CORPUS|FILE")]
     pub(super) what: Vec<PathBuf>,
     /// Judge recordings by this model as well.
     #[cfg(feature = "analyze")]
     #[arg(short, long, value_name = "DIR")]
     pub(super) model: Option<PathBuf>,
-    /// Folder that holds NAB, SMD, ASD and JumpStarter; without it OSD_DATASETS.
+    /// Folder that holds NAB, SMD, ASD, JumpStarter and ADFA-LD; without it OSD_DATASETS.
     #[arg(long, value_name = "DIR")]
     pub(super) datasets: Option<PathBuf>,
     /// Only series whose name contains this.
@@ -58,6 +59,7 @@ const EXAMPLES: &str = "EXAMPLES:
   osd eval smd                               per machine and mean, beside the baselines
   osd eval asd --half odd --format csv       the machines that nothing was tuned on
   osd eval smd --lstm                        beside a trained model, too
+  osd eval adfa-ld                           system calls of processes, attacked or not
   osd eval ./mine --interval 10s             your own: train/NAME.csv, test/NAME.csv, test_label/NAME.csv
   osd eval runs/*.parquet --model model/     recordings with labels: what was found, how late, and what was false";
 
@@ -80,6 +82,17 @@ pub(super) enum Half {
 }
 
 impl Args {
+    /// Where the corpora are.
+    ///
+    /// # Errors
+    /// If nobody said.
+    pub(super) fn root(&self, folder: &str) -> Result<PathBuf> {
+        self.datasets.clone().or_else(|| std::env::var_os("OSD_DATASETS").map(PathBuf::from)).ok_or_else(|| {
+            Failure::new(format!("where is {folder}?"))
+                .hint("give --datasets DIR or set OSD_DATASETS to the folder that holds it; docs/evaluation.md says where to get it")
+        })
+    }
+
     /// Whether the option was given, where there is one.
     pub(super) fn has_model(&self) -> bool {
         #[cfg(feature = "analyze")]

@@ -12,7 +12,7 @@ use osd_detect::detector::Sight;
 #[cfg(feature = "train")]
 use osd_lstm::{Learner, Lstm, NotLearnt, Segment};
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 pub(super) fn run(args: &Args, corpus: &Path) -> Result<ExitCode> {
@@ -111,10 +111,7 @@ fn open(args: &Args, corpus: &Path) -> Result<Corpus> {
     let Some(known) = Known::ALL.into_iter().find(|k| Path::new(k.name()) == corpus) else {
         return Ok(Corpus::open(corpus, args.interval as f64 / 1e9)?);
     };
-    let root = args.datasets.clone().or_else(|| std::env::var_os("OSD_DATASETS").map(PathBuf::from)).ok_or_else(|| {
-        Failure::new(format!("where is {}?", known.folder()))
-            .hint("give --datasets DIR or set OSD_DATASETS to the folder that holds it; docs/evaluation.md says where to get it")
-    })?;
+    let root = args.root(known.folder())?;
     Ok(Corpus::open(&root.join(known.folder()), known.interval_s())?)
 }
 
@@ -198,11 +195,11 @@ fn show(rows: &[Row], format: Format) -> Result<()> {
         }
         Format::Table => {
             let head = "VUS-PR AUC-PR AUC-ROC  recall precision  false/d    FPR  delay";
-            out.line(format_args!("{:24} {:11} {head}", "series", "detector"))?;
+            out.line(format_args!("{:24} {:18} {head}", "series", "detector"))?;
             let line = |out: &mut Output, series: &str, detector: &str, m: &[(&str, Option<f64>)]| {
                 let of = |name: &str| m.iter().find(|(n, _)| *n == name).and_then(|(_, v)| *v);
                 out.line(format_args!(
-                    "{series:24} {detector:11} {:>6} {:>6} {:>7} {:>7} {:>9} {:>8} {:>6} {:>6}{}",
+                    "{series:24} {detector:18} {:>6} {:>6} {:>7} {:>7} {:>9} {:>8} {:>6} {:>6}{}",
                     cell(of("vus_pr"), 3),
                     cell(of("auc_pr"), 3),
                     cell(of("auc_roc"), 3),

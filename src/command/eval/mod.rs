@@ -5,6 +5,7 @@ mod corpus;
 mod csv_text;
 #[cfg(feature = "analyze")]
 mod recordings;
+mod traces;
 
 pub(crate) use args::Args;
 
@@ -16,7 +17,10 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match args.what.as_slice() {
         [corpus] if is_corpus(corpus) => {
             refuse("of a corpus", &[("--model", args.has_model())])?;
-            corpus::run(args, corpus)
+            match traces::folder(args, corpus)? {
+                Some(folder) => traces::run(args, &folder),
+                None => corpus::run(args, corpus),
+            }
         }
         files => {
             let [series, half, online] = [args.series.is_some(), args.half.is_some(), args.online];

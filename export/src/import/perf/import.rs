@@ -1,6 +1,6 @@
 //! From a capture to a recording: once through it to learn when it was, and once more for the rows.
 
-use super::line::{Line, What, line};
+use super::line::{Line, What, line, reference};
 use crate::import::gather::{Gather, Imported, Options};
 use crate::import::read::{Sum, lines};
 use crate::import::strace::takes_fd;
@@ -26,18 +26,22 @@ pub(in super::super) fn import(path: &Path, options: &Options, mut progress: imp
         fix: "check the path",
     })?;
     let all = there.len().saturating_mul(2);
-    let (mut sum, mut span, mut has_ends) = (Sum::default(), (i64::MAX, i64::MIN), false);
+    let (mut sum, mut span, mut has_ends, mut offset_ns) = (Sum::default(), (i64::MAX, i64::MIN), false, None);
     lines(path, |_, text, bytes| {
         progress(bytes, all);
         sum.add(text);
         if let Some(line) = line(text) {
             span = (span.0.min(line.ts_ns), span.1.max(line.ts_ns));
             has_ends |= matches!(line.what, What::Gone { .. });
+        } else if offset_ns.is_none() {
+            offset_ns = reference(text);
         }
         Ok(())
     })?;
+    let offset = offset_ns.unwrap_or(0);
+    let span = (span.0.saturating_add(offset), span.1.saturating_add(offset));
     let gather = Gather::new(options, span, sum.number(), "perf")?;
-    let mut reader = Reader::new(gather, options.arch, has_ends, span.0 >= REAL_NS);
+    let mut reader = Reader::new(gather, options.arch, has_ends, offset, span.0 >= REAL_NS);
     lines(path, |number, text, bytes| {
         progress(there.len() + bytes, all);
         reader.line(number, text)
@@ -72,6 +76,8 @@ struct Reader {
     arch: Arch,
     /// The events that tell of ends are there.
     has_ends: bool,
+    /// From perf's times to UTC.
+    offset_ns: i64,
     is_real: bool,
     /// Of each thread.
     begun: HashMap<u32, Begun>,
@@ -90,11 +96,12 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(gather: Gather, arch: Arch, has_ends: bool, is_real: bool) -> Self {
+    fn new(gather: Gather, arch: Arch, has_ends: bool, offset_ns: i64, is_real: bool) -> Self {
         Self {
             gather,
             arch,
             has_ends,
+            offset_ns,
             is_real,
             begun: HashMap::new(),
             processes: HashMap::new(),
@@ -119,6 +126,7 @@ impl Reader {
             }
             return Ok(());
         };
+        let line = Line { ts_ns: line.ts_ns.saturating_add(self.offset_ns), ..line };
         self.without_pid |= line.pid.is_none();
         let pid = line.pid.unwrap_or(line.tid);
         match line.what {
@@ -261,7 +269,7 @@ impl Reader {
         let mut say = |is: bool, text: String| blind.extend(is.then_some(text));
         say(
             !self.is_real,
-            "times count from when the host booted, told as if that had been in 1970 (perf ran without -k CLOCK_REALTIME)"
+            "times count from when the host booted, told as if that had been in 1970 (perf ran without -k mono, or perf script without --header)"
                 .into(),
         );
         say(

@@ -33,6 +33,14 @@ pub(in super::super) fn is_line(text: &str) -> bool {
     line(text).is_some_and(|line| matches!(line.what, What::Enter { .. } | What::Exit { .. }))
 }
 
+/// What is to be added to perf's times to have UTC ns, from the header's `# reference time: … = 1795809079.713201 (TOD) = 59674.516568483
+/// (monotonic)`, which is there with `perf record -k mono` and `perf script --header`.
+pub(super) fn reference(text: &str) -> Option<i64> {
+    let (_, times) = text.strip_prefix("# reference time: ")?.split_once(" = ")?;
+    let (of_day, own) = times.split_once(" (TOD) = ")?;
+    time(of_day)?.checked_sub(time(own.split(' ').next()?)?)
+}
+
 /// Reads a line: name, `pid/tid` or `tid`, perhaps `[cpu]`, time, event, and what it says.
 pub(super) fn line(text: &str) -> Option<Line<'_>> {
     let (at, ts_ns, rest) = stamp(text)?;
@@ -133,6 +141,10 @@ mod tests {
         let gone = "ls 9/9 1.7: sched:sched_process_exit: comm=ls pid=9 prio=120";
         assert_eq!(line(gone).unwrap().what, What::Gone { tid: 9 });
         assert_eq!(line("ls 9/9 1.7: cpu-clock: 55a0 main (/bin/ls)").unwrap().what, What::Other);
+        let header =
+            "# reference time: 2026-11-27 19:51:19.713201 = 1795809079.713201 (TOD) = 59674.516568483 (monotonic)";
+        assert_eq!(reference(header), Some(1_795_809_079_713_201_000 - 59_674_516_568_483));
+        assert_eq!(reference("# reference time: now"), None);
         assert!(is_line(enter) && is_line(exit) && !is_line(gone));
         for none in ["", "# captured on : Fri", "execve(\"/bin/ls\") = 0", "1767225600.1 read(3) = 0", "ls 9/9 1.7:"] {
             assert_eq!(line(none), None, "{none}");
