@@ -2,7 +2,7 @@
 //! strange is a row unlike those while learning.
 //!
 //! They know nothing of time. Metrics are scaled by what they did while learning; those that stood still are left out, since many of the
-//! detectors divide by what varies. Of a long learning time so many rows are taken, evenly, as all detectors learn from in seconds.
+//! detectors divide by what varies, and for those that cannot bear it what is a sum of others. Of a long learning time so many rows are taken, evenly, as all detectors learn from in seconds.
 
 use super::plain::SMOOTH;
 use super::residual::Scale;
@@ -76,13 +76,20 @@ impl Batch for Rows {
                 hint: Some("record while the target is at work".into()),
             }));
         }
-        let all = self.features(&train);
-        self.moments = scoring::moments(&all);
-        let step = all.len().div_ceil(MOST.min(self.detector.at_most));
-        let mut rows = Table::new(all.columns());
-        all.rows().step_by(step).for_each(|row| rows.push(row));
         let detector = (self.detector.make)(&[]).map_err(|e| refused(&e))?;
-        let fitted = outlier::fit(detector.as_ref(), &rows, CONTAMINATION).map_err(|e| refused(&e))?;
+        let fitted = loop {
+            let all = self.features(&train);
+            self.moments = scoring::moments(&all);
+            let step = all.len().div_ceil(MOST.min(self.detector.at_most));
+            let mut rows = Table::new(all.columns());
+            all.rows().step_by(step).for_each(|row| rows.push(row));
+            match outlier::fit(detector.as_ref(), &rows, CONTAMINATION) {
+                Ok(fitted) => break fitted,
+                // A metric that is the sum of others says nothing that they do not.
+                Err(outlier::Error::Constant { feature }) if self.kept.len() > 1 => _ = self.kept.remove(feature),
+                Err(e) => return Err(refused(&e)),
+            }
+        };
         let least = fitted.decision_scores.iter().copied().fold(f64::INFINITY, f64::min);
         self.scores = (least, robust::median(&fitted.decision_scores).unwrap_or(least));
         self.fitted = Some(fitted);
@@ -146,12 +153,14 @@ mod tests {
     use super::*;
     use crate::data::rng::Rng;
 
+    /// The second follows the first, the third stands still, the fourth is the sum of the first two.
     fn table(rows: usize, seed: u64) -> Table {
         let mut rng = Rng(seed);
-        let mut out = Table::new(3);
+        let mut out = Table::new(4);
         for _ in 0..rows {
             let x = rng.normal();
-            out.push(&[x, 2.0 * x + 0.1 * rng.normal(), 5.0]);
+            let y = 2.0 * x + 0.1 * rng.normal();
+            out.push(&[x, y, 5.0, x + y]);
         }
         out
     }
@@ -169,7 +178,7 @@ mod tests {
             });
             detector.fit(&table(9_000, 1)).unwrap();
             let mut test = table(400, 2);
-            (200..230).for_each(|at| test.row_mut(at).copy_from_slice(&[4.0, -8.0, 5.0]));
+            (200..230).for_each(|at| test.row_mut(at).copy_from_slice(&[4.0, -8.0, 5.0, -4.0]));
             let scores = detector.score(&test, Sight::Online).unwrap();
             let most = |span: std::ops::Range<usize>| scores.total[span].iter().copied().fold(f64::MIN, f64::max);
             assert!(most(200..260) > most(0..200), "{}", entry.name);
