@@ -4,8 +4,8 @@
 //! beyond all of training in order. (On the tuning half of the corpora it did better than ranks: `docs/evaluation.md`.) A trained
 //! model is one more member.
 //!
-//! Of a whole series, a member that is lost counts less. One whose scores stand high over more than half of it does not see anomalies
-//! there; what it learnt does not hold any more, because a level has moved. That needs no labels.
+//! A member that is lost counts less. One whose scores stand high over more than half of a series does not see anomalies there; what it
+//! learnt does not hold any more, because a level has moved. That needs no labels. Online it is the middle of what came before.
 
 use crate::batch::residual::{LastValue, Linear, MovingVariance, Pca, Recurrence};
 use crate::batch::scoring::{Recipe, Scored};
@@ -28,6 +28,9 @@ pub(crate) const ENTRY: Entry = Entry {
 /// The middle of a member's logarithms in a series may be so far above that in training: what it scores is normal is then 1.6 times as much.
 /// Beyond, its weight is divided by as many times as the middle is higher. Both by hand; the sum was looked at on the tuning half.
 const OFF: f64 = 0.5;
+
+/// As far does what is taken for the middle move at a point, online, where the middle of all is not known.
+const FOLLOW: f64 = 0.01;
 
 /// A detector with its weight and the score that is its middle in training.
 struct Member {
@@ -94,27 +97,31 @@ impl Batch for Ensemble {
     fn score(&self, series: &Table, sight: Sight) -> Result<Scores, Error> {
         let said = self.members.iter().map(|m| m.detector.score(series, sight)).collect::<Result<Vec<_>, _>>()?;
         let log = |member: &Member, score: f64| (score / member.middle).max(1e-9).ln();
-        let weight = |(member, scores): (&Member, &Scores)| {
-            if sight == Sight::Online {
-                return member.weight;
-            }
-            let of_all: Vec<f64> = scores.total.iter().map(|score| log(member, *score)).collect();
-            let off = robust::median(&of_all).map_or(0.0, |middle| (middle - OFF).max(0.0));
-            member.weight * (-off).exp()
+        let of_all = |(member, scores): (&Member, &Scores)| scores.total.iter().map(|s| log(member, *s)).collect();
+        let logs: Vec<Vec<f64>> = self.members.iter().zip(&said).map(of_all).collect();
+        let mut middles: Vec<f64> = match sight {
+            Sight::Online => vec![0.0; logs.len()],
+            Sight::Offline => logs.iter().map(|logs| robust::median(logs).unwrap_or(0.0)).collect(),
         };
-        let weights: Vec<f64> = self.members.iter().zip(&said).map(weight).collect();
-        let all: f64 = weights.iter().sum();
-        let mut logs = vec![0.0; series.len()];
+        let mut total = Vec::with_capacity(series.len());
         let mut parts = Table::zeros(series.len(), series.columns());
-        for ((member, scores), weight) in self.members.iter().zip(&said).zip(&weights) {
-            let share = weight / all;
-            for (at, sum) in logs.iter_mut().enumerate() {
-                *sum += share * log(member, scores.total[at]);
+        for at in 0..series.len() {
+            let weight = |(member, middle): (&Member, &f64)| member.weight * (-(middle - OFF).max(0.0)).exp();
+            let weights: Vec<f64> = self.members.iter().zip(&middles).map(weight).collect();
+            let all: f64 = weights.iter().sum();
+            let shares = weights.iter().map(|w| w / all);
+            total.push(shares.clone().zip(&logs).map(|(share, logs)| share * logs[at]).sum::<f64>().exp());
+            for ((share, member), scores) in shares.zip(&self.members).zip(&said) {
                 let scaled = parts.row_mut(at).iter_mut().zip(scores.parts.row(at));
                 scaled.for_each(|(p, v)| *p += share * v / member.middle);
             }
+            if sight == Sight::Online {
+                for (middle, logs) in middles.iter_mut().zip(&logs) {
+                    *middle += if logs[at] > *middle { FOLLOW } else { -FOLLOW };
+                }
+            }
         }
-        Ok(Scores { total: logs.into_iter().map(f64::exp).collect(), parts })
+        Ok(Scores { total, parts })
     }
 }
 
