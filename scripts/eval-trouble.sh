@@ -14,7 +14,7 @@ OSD_WORKLOAD=${OSD_WORKLOAD:-target/release/osd-workload}
 RUNS=${RUNS:-eval-trouble}
 SEEDS=${SEEDS:-61 62}
 QUIET=${QUIET:-600s}
-QUIET_SEEDS=${QUIET_SEEDS:-71 72}
+QUIET_SEEDS=${QUIET_SEEDS-71 72}
 AT_ONCE=${AT_ONCE:-3}
 
 say() { printf 'eval-trouble: %s\n' "$*" >&2; }
@@ -56,6 +56,7 @@ for load in steady irregular; do
         say "$load load, $x"
         "$OSD" eval "$RUNS"/trouble-$load-*-$x.parquet | tee "$RUNS/trouble-$load-$x.txt"
     done
+    [ -n "$QUIET_SEEDS" ] || continue
     say "$load load, quiet"
     "$OSD" eval "$RUNS"/quiet-$load-*.parquet | tee "$RUNS/quiet-$load.txt"
 done

@@ -180,7 +180,8 @@ pub struct Window {
     pub metrics: Vec<MetricShift>,
     /// Strength of the strongest metric: its score over its threshold, > 1.
     pub severity: f64,
-    /// Probability, by the detector's own tail model, that a window this strong is not noise; 0..=1.
+    /// Probability, by the detector's own tail model, that a window this strong is not noise; 0..=1. Less where most of the
+    /// [`SecondLook`] disagree.
     pub confidence: f64,
     /// What the pattern looks like, as a short name: `fsync storm`, `CPU burn`, `memory growth` ...
     pub pattern: String,

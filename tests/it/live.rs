@@ -59,6 +59,8 @@ fn every_fault_of_the_demo_is_found_and_named() {
         let hit = hit.unwrap_or_else(|| panic!("{} is not found as `{wanted}`:\n{}", label.name, describe(&f)));
         let late = (hit.start_ns - label.ts_ns) as f64 / 1e9;
         assert!((-0.5..1.5).contains(&late), "{} is found {late:.1} s late", label.name);
+        let look = hit.second_look.as_ref().unwrap();
+        assert!(look.agree.len() >= 4 && look.normal >= 30, "{}: {look:?}", label.name);
     }
     let outside = f
         .windows

@@ -39,6 +39,9 @@ pub(crate) fn look(table: &Table, bins: &[Bin], usual: &[Usual<'_>], groups: &[G
     for (window, group) in windows.iter_mut().zip(groups) {
         let Some(look) = second.look(group.start..group.end.min(table.grid.len)) else { continue };
         let (agree, disagree): (Vec<_>, Vec<_>) = look.votes.iter().partition(|(_, agrees)| *agrees);
+        // What most do not see is believed less; what they do see is not believed more, since they saw where to look.
+        let share = agree.len() as f64 / look.votes.len() as f64;
+        window.confidence *= (2.0 * share).min(1.0);
         let names = |votes: Vec<&(&str, bool)>| votes.into_iter().map(|(name, _)| (*name).to_owned()).collect();
         window.second_look = Some(osd_findings::SecondLook {
             agree: names(agree),
