@@ -102,7 +102,7 @@ pub fn write(dir: &Path, findings: &Findings, options: &Options) -> Result<Vec<P
 /// Writes `index.html`, `diff.png`, `diff.svg` and `diff.json` into `dir`, likewise.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub fn write_diff(dir: &Path, diff: &Diff, options: &Options) -> Result<Vec<PathBuf>, Error> {
     let mut json = serde_json::to_vec_pretty(diff)?;
     json.push(b'\n');
