@@ -2,7 +2,7 @@
 //!
 //! [`stream`], for sudden changes, [`climb`], for slow ones, and [`gaps`], for what does not happen, are made for samples of tenths of a
 //! second that start at rest: [`watch`] is the three together, and what `osd analyze` uses. [`novelty`] is made for series with a rhythm, such as days.
-//! [`classic`] has the charts of the textbooks.
+//! `classic` has the charts of the textbooks.
 
 use crate::detector::Entry;
 
