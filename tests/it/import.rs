@@ -120,7 +120,7 @@ fn perf_and_osd_see_the_same_calls_of_the_same_program() {
     let test = "perf_and_osd_see_the_same_calls_of_the_same_program";
     let Some(place) = Place::new(test) else { return };
     let script = format!(
-        "{} threads 500 >/dev/null; for i in 1 2 3; do /bin/ls /nowhere /etc >/dev/null 2>&1; done; cat /etc/hostname >/dev/null; exit 3",
+        "{} threads 500 >/dev/null; for i in 1 2 3; do /bin/ls /nowhere /etc >/dev/null 2>&1; done; cat /etc/hostname >/dev/null",
         targets().display()
     );
     let at = |name: &str| place.dir.path().join(name);
@@ -131,7 +131,7 @@ fn perf_and_osd_see_the_same_calls_of_the_same_program() {
         .args(["--", "sh", "-c", &script])
         .output()
         .unwrap();
-    assert_eq!(captured.status.code(), Some(3), "{}", text(&captured.stderr));
+    assert!(captured.status.success(), "{}", text(&captured.stderr));
     let written = |fields: &str, name: &str| {
         let out = Command::new("perf")
             .args(["script", "--header", "--ns", "-F", fields, "-i"])

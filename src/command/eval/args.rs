@@ -109,3 +109,13 @@ impl Args {
         false
     }
 }
+
+/// An option that would be passed over in silence is an error.
+pub(super) fn refuse(of: &str, options: &[(&str, bool)]) -> Result<()> {
+    match options.iter().find(|(_, given)| *given) {
+        Some((option, _)) => {
+            Err(Failure::new(format!("{option} has no meaning for an evaluation {of}")).hint("leave it out"))
+        }
+        None => Ok(()),
+    }
+}

@@ -10,6 +10,7 @@ mod traces;
 pub(crate) use args::Args;
 
 use crate::failure::{Failure, Result};
+use args::refuse;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -39,16 +40,6 @@ fn is_corpus(name: &Path) -> bool {
         return !name.join("index").is_file() && !entries.any(|e| of_recordings(&e.path()));
     }
     !name.is_file() && !of_recordings(name)
-}
-
-/// An option that would be passed over in silence is an error.
-fn refuse(of: &str, options: &[(&str, bool)]) -> Result<()> {
-    match options.iter().find(|(_, given)| *given) {
-        Some((option, _)) => {
-            Err(Failure::new(format!("{option} has no meaning for an evaluation {of}")).hint("leave it out"))
-        }
-        None => Ok(()),
-    }
 }
 
 #[cfg(feature = "analyze")]

@@ -1,8 +1,7 @@
 //! Detectors of sequences on a corpus of traces of system calls.
 
-use super::args::{Args, Format};
+use super::args::{Args, Format, refuse};
 use super::csv_text::csv_text;
-use super::refuse;
 use crate::failure::Result;
 use crate::output::Output;
 use osd_datasets::corpus::Traces;
