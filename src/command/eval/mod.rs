@@ -9,7 +9,7 @@ mod traces;
 
 pub(crate) use args::Args;
 
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use args::refuse;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -49,5 +49,5 @@ fn of_recordings(args: &Args, files: &[PathBuf]) -> Result<ExitCode> {
 
 #[cfg(not(feature = "analyze"))]
 fn of_recordings(_: &Args, _: &[PathBuf]) -> Result<ExitCode> {
-    Err(Failure::new("this osd cannot judge recordings").hint("build it with the feature `analyze`"))
+    Err(crate::failure::Failure::new("this osd cannot judge recordings").hint("build it with the feature `analyze`"))
 }
