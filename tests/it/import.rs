@@ -1,5 +1,5 @@
-//! `osd import`: a program under strace or perf and under osd has the same calls, and a capture that
-//! is broken, hostile or of another kind harms nothing.
+//! `osd import`: a program under strace or perf and under osd has the same calls, and a capture
+//! that is broken, hostile or of another kind harms nothing.
 
 use crate::bad_input::refused;
 use crate::record::Place;

@@ -1,5 +1,5 @@
-//! Detectors of sequences over a corpus of traces: what a whole trace scores, and how well that tells
-//! attacked processes from normal ones.
+//! Detectors of sequences over a corpus of traces: what a whole trace scores, and how well that
+//! tells attacked processes from normal ones.
 //!
 //! A detector learns from four fifths of the training part; the last fifth says what normal means are, by length ([`Calibrated`]); then it
 //! learns all of it. No label is looked at before the scores are there.
