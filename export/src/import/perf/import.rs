@@ -49,6 +49,9 @@ pub(in super::super) fn import(path: &Path, options: &Options, mut progress: imp
     reader.finish()
 }
 
+/// What stands for a number where there is none.
+const NO_NUMBER: i64 = -1;
+
 /// A process that lives.
 #[derive(Clone, Debug, Default)]
 struct Known {
@@ -227,11 +230,13 @@ impl Reader {
 
     fn returned(&mut self, pid: u32, line: &Line<'_>, nr: i64, ret: i64) -> Result<()> {
         self.meet(pid, line)?;
-        // In a call when perf came, or back from one as another program: execve returns under the number of the new one's ABI.
-        let Some(begun) = self.begun.remove(&line.tid).filter(|begun| begun.nr == nr) else {
+        // It was in a call when perf came. A return from a signal comes under no number, since the kernel restores the registers that hold it.
+        let is_of = |begun: &Begun| nr == begun.nr || nr == NO_NUMBER;
+        let Some(begun) = self.begun.remove(&line.tid).filter(is_of) else {
             self.not_begun += 1;
             return Ok(());
         };
+        let nr = begun.nr;
         let name = self.name(nr);
         if name == Some("execve") && ret == 0 {
             self.renamed(pid, line)?;
