@@ -5,7 +5,6 @@ use crate::failure::{Failure, Result};
 use crate::format::{self, plural};
 use crate::inputs;
 use crate::output::{Output, say};
-use osd_detect::registry;
 use osd_explain::Config;
 use osd_findings::{Clusters, Findings, LabelTable, Member};
 use osd_scenario::{Library, Sequence};
@@ -126,13 +125,8 @@ fn learn(args: &Args, dir: &Path, sequences: &[Sequence]) -> Result<Vec<String>>
 fn read(args: &Args) -> Result<(Vec<Findings>, Vec<Sequence>)> {
     let (found, named): (Vec<PathBuf>, Vec<PathBuf>) =
         args.files.iter().cloned().partition(|f| f.extension().is_some_and(|e| e == "json"));
-    let detector = registry::find(registry::DEFAULT).map_err(Failure::new)?;
-    let config = Config {
-        false_alarms_per_hour: args.false_alarms,
-        detector: Some(detector),
-        group_by: osd_explain::GroupBy::Off,
-        ..Config::default()
-    };
+    let config =
+        Config { false_alarms_per_hour: args.false_alarms, group_by: osd_explain::GroupBy::Off, ..Config::default() };
     if let (Some(file), true) = (found.first(), args.learn.is_some()) {
         return Err(Failure::new(format!("{} holds findings, and no calls to learn from", file.display()))
             .hint("name the recording itself"));
