@@ -30,16 +30,6 @@ impl Stide {
         let runs = sequence.windows(self.n).map(|run| if self.met.contains(run) { 0.0 } else { 1.0 });
         std::iter::repeat_n(0.0, first).chain(runs).collect()
     }
-
-    /// Different runs that were met.
-    pub fn len(&self) -> usize {
-        self.met.len()
-    }
-
-    /// Whether none was.
-    pub fn is_empty(&self) -> bool {
-        self.met.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -49,10 +39,9 @@ mod tests {
     #[test]
     fn by_hand() {
         let mut stide = Stide::new(3);
-        assert!(stide.is_empty());
         stide.learn(&[1, 2, 3, 1, 2, 3]);
         stide.learn(&[1, 2]);
-        assert_eq!(stide.len(), 3);
+        assert_eq!(stide.met.len(), 3);
         assert_eq!(stide.mismatches(&[1, 2, 3, 4, 1, 2, 3]), [0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 0.0]);
         assert_eq!(stide.mismatches(&[1, 2]), [0.0, 0.0]);
         assert_eq!(stide.mismatches(&[]), [0.0; 0]);

@@ -1,6 +1,6 @@
 //! The square of the step from one point to the next: a baseline of one line.
 
-use super::scale::Scale;
+use super::last_value::LastValue;
 use crate::batch::plain::Plain;
 use crate::data::series::Table;
 use crate::detector::Residual;
@@ -16,23 +16,19 @@ pub(crate) const ENTRY: Entry = Entry {
     make: Make::Batch(|_| Box::new(Plain::new(ENTRY.name, SquaredDifference::default()))),
 };
 
-/// Residual (x(t) - x(t-1))^2, in ranges of training; 0 at the first point.
+/// Residual (x(t) - x(t-1))^2, in squared ranges of training; 0 at the first point.
 #[derive(Clone, Debug, Default)]
-pub struct SquaredDifference {
-    scale: Scale,
-}
+pub struct SquaredDifference(LastValue);
 
 impl Residual for SquaredDifference {
     fn fit(&mut self, train: &Table) {
-        self.scale = Scale::fit(train);
+        self.0.fit(train);
     }
 
     fn residuals(&self, series: &Table) -> Table {
-        let scaled = self.scale.apply(series);
-        let mut out = Table::zeros(scaled.len(), scaled.columns());
-        for at in 1..scaled.len() {
-            let pairs = scaled.row(at).iter().zip(scaled.row(at - 1));
-            out.row_mut(at).iter_mut().zip(pairs).for_each(|(r, (a, b))| *r = (a - b).powi(2));
+        let mut out = self.0.residuals(series);
+        for at in 0..out.len() {
+            out.row_mut(at).iter_mut().for_each(|r| *r *= *r);
         }
         out
     }
