@@ -232,21 +232,8 @@ pub struct SecondLook {
     pub normal: u64,
     /// Seconds.
     pub segment_s: f64,
-}
-
-impl SecondLook {
-    /// In words: how many of how many agree, and who does not where those are the fewer.
-    pub fn words(&self) -> String {
-        let (yes, no) = (self.agree.len(), self.disagree.len());
-        let all = yes + no;
-        let named = |how: &str, who: &[String]| format!(" ({how}{})", who.join(", "));
-        match (yes, no) {
-            (_, 0) => format!("all of {all} other detectors agree"),
-            (0, _) => format!("none of {all} other detectors agrees"),
-            _ if yes > no => format!("{yes} of {all} other detectors agree{}", named("not ", &self.disagree)),
-            _ => format!("{yes} of {all} other detectors agree{}", named("only ", &self.agree)),
-        }
-    }
+    /// In words: how many of how many agree, and who of the fewer.
+    pub text: String,
 }
 
 /// Why a metric fell: what those who made it did with the time instead.

@@ -279,7 +279,7 @@ fn describe(out: &mut Vec<String>, w: &Window, started_ns: i64) {
         ));
     }
     if let Some(look) = &w.second_look {
-        out.push(format!("  second look: {}", look.words()));
+        out.push(format!("  second look: {}", look.text));
     }
     out.extend(w.details.iter().map(|detail| format!("  - {detail}")));
     if !w.sequence.is_empty() {

@@ -42,10 +42,13 @@ pub(crate) fn look(table: &Table, bins: &[Bin], usual: &[Usual<'_>], groups: &[G
         // What most do not see is believed less; what they do see is not believed more, since they saw where to look.
         let share = agree.len() as f64 / look.votes.len() as f64;
         window.confidence *= (2.0 * share).min(1.0);
-        let names = |votes: Vec<&(&str, bool)>| votes.into_iter().map(|(name, _)| (*name).to_owned()).collect();
+        let names =
+            |votes: Vec<&(&str, bool)>| votes.into_iter().map(|(name, _)| (*name).to_owned()).collect::<Vec<_>>();
+        let (agree, disagree) = (names(agree), names(disagree));
         window.second_look = Some(osd_findings::SecondLook {
-            agree: names(agree),
-            disagree: names(disagree),
+            text: words(&agree, &disagree),
+            agree,
+            disagree,
             rank: look.rank,
             normal: look.normal as u64,
             segment_s: table.grid.seconds(look.points),
@@ -55,4 +58,28 @@ pub(crate) fn look(table: &Table, bins: &[Bin], usual: &[Usual<'_>], groups: &[G
 
 fn columns<'a>(metrics: &[&Metric], values: &'a [Values<'a>]) -> Vec<Column<'a>> {
     metrics.iter().zip(values).map(|(m, values)| Column { metric: m.matters, values }).collect()
+}
+
+fn words(agree: &[String], disagree: &[String]) -> String {
+    let (yes, all) = (agree.len(), agree.len() + disagree.len());
+    match (yes, disagree.len()) {
+        (_, 0) => format!("all of {all} other detectors agree"),
+        (0, _) => format!("none of {all} other detectors agrees"),
+        (_, no) if yes > no => format!("{yes} of {all} other detectors agree (not {})", disagree.join(", ")),
+        _ => format!("{yes} of {all} other detectors agree (only {})", agree.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fewer_are_named() {
+        let of = |names: &str| names.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&of("knn lof pca"), &[]), "all of 3 other detectors agree");
+        assert_eq!(words(&[], &of("knn lof")), "none of 2 other detectors agrees");
+        assert_eq!(words(&of("knn lof"), &of("pca")), "2 of 3 other detectors agree (not pca)");
+        assert_eq!(words(&of("knn"), &of("lof pca")), "1 of 3 other detectors agree (only knn)");
+    }
 }

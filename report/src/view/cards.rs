@@ -115,7 +115,7 @@ impl Card {
                 "against {} of baseline; {}, corrected for their number{}",
                 units::span(window.baseline_s),
                 plural(units::grouped(window.hypotheses), "comparison"),
-                window.second_look.as_ref().map_or_else(String::new, |look| format!("; {}", look.words()))
+                window.second_look.as_ref().map_or_else(String::new, |look| format!("; {}", clean(&look.text, 120)))
             ),
         }
     }
