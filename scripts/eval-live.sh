@@ -8,9 +8,9 @@
 #   HELD_SEEDS, HELD        normal recordings that the model never sees
 #   FAULT_SEEDS             for each seed one recording a strength, 160 s, ten faults of 5 s
 set -euo pipefail
+# shellcheck source=scripts/eval.sh
+. "$(dirname "$0")/eval.sh"
 
-OSD=${OSD:-target/release/osd}
-OSD_WORKLOAD=${OSD_WORKLOAD:-target/release/osd-workload}
 RUNS=${RUNS:-eval-live}
 NORMAL_SEEDS=${NORMAL_SEEDS:-1 2 3 4}
 NORMAL=${NORMAL:-150s}
@@ -20,13 +20,6 @@ FAULT_SEEDS=${FAULT_SEEDS:-21 22}
 STRENGTHS=${STRENGTHS:-0.5 1 2}
 FAULTS="cpu_burn memory_growth outgoing_transfer fsync_storm metadata_storm lock_contention fd_leak fork_burst enoent_storm eagain_storm"
 
-say() { printf 'eval-live: %s\n' "$*" >&2; }
-fail() { printf 'error: %s\n' "$1" >&2; [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2; exit 2; }
-
-[ "$(id -u)" -eq 0 ] || fail "recording with eBPF needs root" "run: sudo make eval-live"
-for program in "$OSD" "$OSD_WORKLOAD"; do
-    [ -x "$(command -v "$program" || true)" ] || fail "$program is not there" "build first: cargo build --release --workspace"
-done
 mkdir -p "$RUNS"
 
 record() { # NAME ARGUMENTS-OF-THE-WORKLOAD...

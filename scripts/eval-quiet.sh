@@ -6,19 +6,18 @@
 #   RUNS=eval-quiet   folder for recordings and tables; recordings that are there are not made again
 #   QUIET=2160s       how long: five recordings of 36 minutes are three hours
 set -euo pipefail
+# shellcheck source=scripts/eval.sh
+. "$(dirname "$0")/eval.sh"
 
-OSD=${OSD:-target/release/osd}
-OSD_WORKLOAD=${OSD_WORKLOAD:-target/release/osd-workload}
 RUNS=${RUNS:-eval-quiet}
 QUIET=${QUIET:-2160s}
 
-say() { printf 'eval-quiet: %s\n' "$*" >&2; }
-fail() { printf 'error: %s\n' "$1" >&2; [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2; exit 2; }
-
-[ "$(id -u)" -eq 0 ] || fail "recording with eBPF needs root" "run: sudo make eval-quiet"
-PG=$(ls -d /usr/lib/postgresql/*/bin 2>/dev/null | tail -1)
-[ -n "$PG" ] && command -v redis-server nginx python3 >/dev/null \
-    || fail "redis, nginx or PostgreSQL is not there" "apt-get install redis-server nginx-light postgresql python3"
+# Debian has nginx where only root looks, and PostgreSQL's programs outside of PATH, by version.
+PATH=$PATH:/usr/sbin
+PG=$(find /usr/lib/postgresql -maxdepth 2 -name bin 2>/dev/null | sort -V | tail -1)
+for program in redis-server nginx python3 "$PG/pgbench"; do
+    command -v "$program" >/dev/null || fail "$program is not there" "apt-get install redis-server nginx-light postgresql python3"
+done
 mkdir -p "$RUNS"
 WORK=$(mktemp -d)
 STARTED=()
@@ -26,7 +25,8 @@ end() { for pid in "${STARTED[@]}"; do kill "$pid" 2>/dev/null || true; done; wa
 trap end EXIT
 
 port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
-postgres() { setpriv --reuid=postgres --regid=postgres --clear-groups "$@"; }
+# As the user that PostgreSQL wants to run as: not root.
+AS_POSTGRES="setpriv --reuid=postgres --regid=postgres --clear-groups"
 
 # So many requests a second, as they come (Poisson), each what PORT and KIND say.
 cat >"$WORK/load.py" <<'PYTHON'
@@ -94,8 +94,8 @@ at=$(port)
 chmod 711 "$WORK"
 mkdir "$WORK/pg"
 chown postgres: "$WORK/pg"
-(cd / && postgres "$PG/initdb" --auth=trust --username=postgres --no-sync -D "$WORK/pg/data" >/dev/null)
-(cd / && exec setpriv --reuid=postgres --regid=postgres --clear-groups "$PG/postgres" -D "$WORK/pg/data" -p "$at" -c listen_addresses=127.0.0.1 -c unix_socket_directories= >/dev/null 2>&1) &
+(cd / && $AS_POSTGRES "$PG/initdb" --auth=trust --username=postgres --no-sync -D "$WORK/pg/data" >/dev/null)
+(cd / && exec $AS_POSTGRES "$PG/postgres" -D "$WORK/pg/data" -p "$at" -c listen_addresses=127.0.0.1 -c unix_socket_directories= >/dev/null 2>&1) &
 postgres=$!
 STARTED+=("$postgres")
 for _ in $(seq 50); do "$PG/pg_isready" -q -h 127.0.0.1 -p "$at" && break; sleep 0.2; done

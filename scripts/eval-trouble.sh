@@ -8,22 +8,15 @@
 #   QUIET, QUIET_SEEDS      quiet recordings: how long, and one a seed and load
 #   AT_ONCE                 how many are recorded at the same time
 set -euo pipefail
+# shellcheck source=scripts/eval.sh
+. "$(dirname "$0")/eval.sh"
 
-OSD=${OSD:-target/release/osd}
-OSD_WORKLOAD=${OSD_WORKLOAD:-target/release/osd-workload}
 RUNS=${RUNS:-eval-trouble}
 SEEDS=${SEEDS:-61 62}
 QUIET=${QUIET:-600s}
 QUIET_SEEDS=${QUIET_SEEDS-71 72}
 AT_ONCE=${AT_ONCE:-3}
 
-say() { printf 'eval-trouble: %s\n' "$*" >&2; }
-fail() { printf 'error: %s\n' "$1" >&2; [ $# -lt 2 ] || printf 'hint: %s\n' "$2" >&2; exit 2; }
-
-[ "$(id -u)" -eq 0 ] || fail "recording with eBPF needs root" "run: sudo make eval-trouble"
-for program in "$OSD" "$OSD_WORKLOAD"; do
-    [ -x "$(command -v "$program" || true)" ] || fail "$program is not there" "build first: cargo build --release --workspace"
-done
 mkdir -p "$RUNS"
 
 record() { # NAME ARGUMENTS-OF-THE-WORKLOAD...
