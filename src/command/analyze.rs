@@ -238,10 +238,6 @@ fn words(findings: &Findings) -> Vec<String> {
     out
 }
 
-fn times(n: u64) -> String {
-    plural(n, "time")
-}
-
 /// How the recording was read, in words.
 fn reading(findings: &Findings) -> String {
     let how = match findings.detector.reading.as_str() {
@@ -275,7 +271,7 @@ fn describe(out: &mut Vec<String>, w: &Window, started_ns: i64) {
             "  known: {} ({close} alike, by {}; seen {} before)",
             known.name,
             known.thread,
-            times(known.seen)
+            plural(known.seen, "time")
         ));
     }
     if let Some(look) = &w.second_look {

@@ -26,7 +26,8 @@ pub(super) fn read(out: &mut Observed, recording: &Recording, table: &Table, spa
 
 fn events(rows: Batches, recording: &Recording, table: &Table, span: Span) -> Result<Counts> {
     let mut out = Counts::new();
-    let mut names_of: HashMap<(u64, u32), String> = HashMap::new();
+    // Its thread's key is looked up for each row, and made once.
+    let mut threads: HashMap<(u64, u32), Key> = HashMap::new();
     let mut n_files = 0;
     for batch in rows {
         let batch = batch?;
@@ -56,8 +57,8 @@ fn events(rows: Batches, recording: &Recording, table: &Table, span: Span) -> Re
                 add(&files[code], room);
             }
             let (proc, tid) = (proc.at(row).unwrap_or(0), tid.at(row).unwrap_or(0) as u32);
-            let name = names_of.entry((proc, tid)).or_insert_with(|| thread_name(table, proc, tid, *ts));
-            add(&(About::Thread, name.clone()), true);
+            let named = || (About::Thread, thread_name(table, proc, tid, *ts));
+            add(threads.entry((proc, tid)).or_insert_with(named), true);
         }
     }
     Ok(out)
