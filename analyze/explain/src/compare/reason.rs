@@ -157,10 +157,7 @@ impl Context<'_> {
         let Some(wait) = waits.iter().find(sent) else {
             return Ok(", by a signal of a process that is not recorded, or of its own".into());
         };
-        let by = senders.iter().find(|t| {
-            self.events.calls_of.iter().any(|((_, thread), calls)| thread == *t && calls.contains_key(&wait.syscall))
-        });
-        Ok(by.map_or_else(String::new, |t| format!(", by {} of {}", wait.syscall, self.process(t.proc, span.end))))
+        Ok(format!(", by {} of {}", wait.syscall, self.process(wait.by.proc, span.end)))
     }
 
     /// The call in which the threads spent most of their time beyond the usual, or that takes much longer than before.
@@ -222,7 +219,9 @@ fn by_call(waits: &[Wait]) -> Vec<Wait> {
             Some(sum) => {
                 (sum.ns, sum.n) = (sum.ns + wait.ns, sum.n + wait.n);
                 sum.whole_ns = sum.whole_ns.saturating_add(wait.whole_ns);
-                sum.longest_ns = sum.longest_ns.max(wait.longest_ns);
+                if wait.longest_ns > sum.longest_ns {
+                    (sum.longest_ns, sum.by) = (wait.longest_ns, wait.by);
+                }
             }
             None => out.push(Wait { object: None, ..wait.clone() }),
         }

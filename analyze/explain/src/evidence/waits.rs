@@ -12,7 +12,7 @@ use std::ops::Range;
 const BEFORE_NS: i64 = 2_000_000_000;
 
 /// Time inside one call on one object.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Wait {
     pub(crate) syscall: String,
     pub(crate) object: Option<Owned>,
@@ -21,8 +21,9 @@ pub(crate) struct Wait {
     /// Calls that lie in it, at least in part, and how long they took as a whole.
     pub(crate) n: u64,
     pub(crate) whole_ns: u64,
-    /// The longest of them.
+    /// The longest of them, and whose it was.
     pub(crate) longest_ns: u64,
+    pub(crate) by: Thread,
 }
 
 impl Wait {
@@ -66,12 +67,18 @@ pub(crate) fn read(recording: &Recording, span: &Range<i64>, threads: &BTreeSet<
             let wait = sums.entry((name.to_owned(), object.clone())).or_insert_with(|| Wait {
                 syscall: name.to_owned(),
                 object,
-                ..Wait::default()
+                ns: 0,
+                n: 0,
+                whole_ns: 0,
+                longest_ns: 0,
+                by: thread,
             });
             wait.ns = wait.ns.saturating_add(inside.unsigned_abs());
             wait.n += 1;
             wait.whole_ns = wait.whole_ns.saturating_add(whole_ns);
-            wait.longest_ns = wait.longest_ns.max(whole_ns);
+            if whole_ns > wait.longest_ns {
+                (wait.longest_ns, wait.by) = (whole_ns, thread);
+            }
         }
     }
     let mut waits: Vec<Wait> = sums.into_values().collect();
