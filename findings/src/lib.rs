@@ -204,6 +204,9 @@ pub struct Window {
     /// Of a fall: where the time went instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Reason>,
+    /// The threads that it is about, where no metric of the whole target shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<RoleShift>,
     /// It is the first of several alike that come at equal distances; the others have no window of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recurs: Option<Recurrence>,
@@ -234,6 +237,25 @@ pub struct SecondLook {
     pub segment_s: f64,
     /// In words: how many of how many agree, and who of the fewer.
     pub text: String,
+}
+
+/// Threads of one program that bear one name, inside a window against the rest of the recording.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct RoleShift {
+    /// Name of their process.
+    pub process: String,
+    /// Their name, each number in it as `*`.
+    pub name: String,
+    /// How many of them were there before the window.
+    pub n_threads: u64,
+    /// What they did more or less of: waiting in `receives`, `reads`, `writes`, `flushes`, `connects` or `locks`; or `calls`.
+    pub what: String,
+    /// `s/s`: threads that wait, on average; or `calls/s`.
+    pub unit: String,
+    /// Mean outside; of calls that came at regular times, how many came then.
+    pub before: f64,
+    /// Mean inside; of calls that came at regular times, the most that came instead.
+    pub during: f64,
 }
 
 /// Why a metric fell: what those who made it did with the time instead.

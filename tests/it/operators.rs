@@ -2,7 +2,8 @@
 //! peers that turn slow, what recurs. Each on a live program (`trouble.c`) that nobody tuned
 //! anything to, recorded once for all tests. Needs root; takes two minutes.
 
-use crate::support::{alone, compile, describe, findings, may_record, options_of_all, rows, text};
+use crate::live::workload;
+use crate::support::{alone, compile, describe, findings, may_record, options_of_all, record, rows, text};
 use osd_findings::Window;
 use osd_recording::Kind;
 use std::collections::BTreeMap;
@@ -242,6 +243,43 @@ fn a_stall_says_who_has_the_processors_instead() {
 fn a_slow_peer_is_found_though_the_rate_stays() {
     let Some((_, w)) = window("a_slow_peer_is_found_though_the_rate_stays", "slow-peer", 2.0) else { return };
     assert_eq!((w.pattern.as_str(), w.metric.as_str()), ("slow reads", "latency_reads"), "{}", w.sentence);
+}
+
+/// The workload with what its metrics do not show: a lock that its workers wait for, a peer that four of its twenty threads ask, a job of
+/// one thread.
+#[test]
+fn what_only_some_threads_show_is_found_and_they_are_named() {
+    let test = "what_only_some_threads_show_is_found_and_they_are_named";
+    let Some(workload) = workload().filter(|_| may_record(test)) else { return };
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let (path, labels) = (dir.path().join("few.parquet"), dir.path().join("labels"));
+    let faults = ["stall@25s+5sx1", "slow_peer@38s+8sx1", "missed_job@54s+12sx1"];
+    let arguments = faults.iter().flat_map(|fault| ["--fault", fault]);
+    let labels = labels.to_str().unwrap();
+    let program = [workload.to_str().unwrap(), "--seed", "5", "--duration", "70s", "--labels", labels];
+    let command: Vec<&str> = program.into_iter().chain(arguments).collect();
+    record(&path, &["--labels", labels], &command);
+    let f = findings(&path, &[]);
+    let during = |name: &str| {
+        let label = f.labels.iter().find(|l| l.name == name).unwrap();
+        let end = label.ts_ns + label.dur_ns as i64;
+        let w = f.windows.iter().find(|w| w.start_ns < end && w.end_ns > label.ts_ns && w.role.is_some());
+        let w = w.unwrap_or_else(|| panic!("{name}:\n{}", describe(&f)));
+        ((w.start_ns - label.ts_ns) as f64 / 1e9, w.role.clone().unwrap(), w.clone())
+    };
+    let (late, role, w) = during("stall");
+    assert_eq!((w.pattern.as_str(), role.name.as_str(), role.what.as_str()), ("stall", "worker-*", "locks"));
+    assert!(late.abs() < 0.5 && role.during > 1.0 && role.before < 0.1, "{late} {role:?}");
+    assert!(w.reason.is_some_and(|r| r.text.contains("waited in futex")), "{}", w.sentence);
+    let (late, role, w) = during("slow_peer");
+    assert_eq!((w.pattern.as_str(), role.name.as_str(), role.n_threads), ("slow receives", "upstream-*", 4));
+    assert!(late.abs() < 1.0 && role.during > 1.0 && role.before < 0.1, "{late} {role:?}");
+    assert!(w.sentence.contains("waited in receives for ") && w.sentence.contains(" ms a call instead of 1."), "{w:?}");
+    // A run is missed when it is due, which is two seconds after the last.
+    let (late, role, w) = during("missed_job");
+    assert_eq!((w.pattern.as_str(), role.name.as_str(), role.n_threads), ("missed run", "timer", 1));
+    assert!((-0.5..4.0).contains(&late) && w.sentence.contains(" every 2"), "{late} {}", w.sentence);
+    assert!(f.windows.len() <= 4, "{}", describe(&f));
 }
 
 #[test]

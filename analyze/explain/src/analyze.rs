@@ -75,7 +75,7 @@ pub fn analyze_against(recording: &Recording, baselines: &[Recording], config: &
             usual: &usual,
         };
         for (i, group) in found.groups.iter().enumerate() {
-            findings.windows.push(window::explain(&context, config, i, group)?);
+            findings.windows.push(window::explain(&context, config, i, group, found.roles.get(&i))?);
         }
     }
     second_look::look(&table, &bins, &usual, &found.groups, &mut findings.windows);

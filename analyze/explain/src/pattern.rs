@@ -7,7 +7,7 @@
 
 use osd_detect::Shape;
 use osd_detect::windows::{Group, Hit};
-use osd_findings::{ErrorShift, MetricShift, SyscallShift};
+use osd_findings::{ErrorShift, MetricShift, RoleShift, SyscallShift};
 use osd_signals::metric::MetricId;
 use std::fmt;
 
@@ -245,6 +245,18 @@ fn pattern(facts: &Facts<'_>) -> (Pattern, &'static [MetricId]) {
     }
     // Calls that rose without an alarm of their own lead nothing.
     (surge.unwrap_or(Pattern::Unusual), &[])
+}
+
+/// What a window looks like that is one role's.
+pub(crate) fn of_role(shift: &RoleShift) -> Pattern {
+    match shift.what.as_str() {
+        "calls" => Pattern::MissedRun,
+        // Whoever holds it, they stand still.
+        "locks" => Pattern::Stall,
+        what => Pattern::SlowCalls(
+            ["flushes", "reads", "receives", "writes"].into_iter().find(|w| *w == what).unwrap_or("connects"),
+        ),
+    }
 }
 
 /// A fall that came before all that rose in the window and is at least half of it: what rises then is what was held back.

@@ -37,6 +37,10 @@ pub(crate) fn look(table: &Table, bins: &[Bin], usual: &[Usual<'_>], groups: &[G
     };
     let mut second = SecondLook::new(columns(&metrics, &own), &normal);
     for (window, group) in windows.iter_mut().zip(groups) {
+        // They look at metrics of the whole target, which do not show it.
+        if window.role.is_some() {
+            continue;
+        }
         let Some(look) = second.look(group.start..group.end.min(table.grid.len)) else { continue };
         let (agree, disagree): (Vec<_>, Vec<_>) = look.votes.iter().partition(|(_, agrees)| *agrees);
         // What most do not see is believed less; what they do see is not believed more, since they saw where to look.

@@ -3,6 +3,7 @@
 
 use crate::compare::Context;
 use crate::evidence::{By, Owned, Ranked, Topic, Verbatim};
+use crate::find::InRole;
 use crate::words::Fall;
 use crate::{Config, Result, pattern, words};
 use osd_detect::Shape;
@@ -10,8 +11,14 @@ use osd_detect::windows::{self, Group, Hit};
 use osd_findings::{ErrorShift, SyscallShift, Window};
 use osd_signals::metric::MetricId;
 
-/// The window that `group` is; `index` is its number among the windows.
-pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, group: &Group) -> Result<Window> {
+/// The window that `group` is; `index` is its number among the windows, `role` whose it is if only some threads show it.
+pub(crate) fn explain(
+    context: &Context<'_>,
+    config: &Config,
+    index: usize,
+    group: &Group,
+    role: Option<&InRole>,
+) -> Result<Window> {
     let grid = context.table.grid;
     let frame = context.frame(index, group);
     let mut hypotheses = 0;
@@ -63,11 +70,18 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
         new_processes: n_new_processes,
         messages: context.messages(&frame),
     };
-    let (pattern, primary) = pattern::decide(&facts);
+    let (pattern, primary) = match role {
+        Some(role) => (pattern::of_role(&role.shift), MetricId::at(group.hits[0].metric)),
+        None => pattern::decide(&facts),
+    };
     // What was caught up after a fall belongs to its window, and not to what is said of it.
-    let fall = Some(group).filter(|_| pattern == pattern::Pattern::Stall).and_then(|g| fall(g, primary));
+    let fall =
+        Some(group).filter(|_| pattern == pattern::Pattern::Stall && role.is_none()).and_then(|g| fall(g, primary));
     let fall = fall.map(|fall| (context.frame(index, &fall), fall));
-    let reason = fall.as_ref().map(|(frame, _)| context.reason(frame)).transpose()?.flatten();
+    let reason = match role {
+        Some(role) if pattern != pattern::Pattern::MissedRun => context.waits_for(&frame, &role.threads)?,
+        _ => fall.as_ref().map(|(frame, _)| context.reason(frame)).transpose()?.flatten(),
+    };
     let fall = fall.and_then(|(frame, fall)| {
         let seconds = grid.seconds(fall.end - fall.start);
         let shift = context.metric_shifts(&frame, &fall).into_iter().next()?;
@@ -105,6 +119,7 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
         sequence: verbatim.sequence.clone(),
         sequence_thread: busiest.map_or_else(String::new, |(t, calls)| context.thread(t, calls, &frame)),
         reason,
+        role: role.map(|role| role.shift.clone()),
         recurs: None,
         known: None,
         second_look: None,
@@ -122,6 +137,7 @@ pub(crate) fn explain(context: &Context<'_>, config: &Config, index: usize, grou
         fall,
         every_s: every(group).map(|points| grid.seconds(points)),
         elsewhere: !context.usual.is_empty(),
+        roles: role.map_or_else(Vec::new, |role| role.others.clone()),
     };
     window.sentence = words::sentence(&window, &extra);
     window.details = words::details(&window, &extra);

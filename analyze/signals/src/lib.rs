@@ -6,7 +6,7 @@
 //! what is missing from them, [`failures`] which errors are failures.
 //!
 //! The modules from the bottom up: [`metric`], [`grid`] and [`parallel`] → [`coverage`] of bins →
-//! [`samples`], [`calls`], [`processes`] → [`table`] → [`failures`] and [`losses`].
+//! [`samples`], [`calls`], [`processes`] → [`table`] → [`failures`] and [`losses`] → [`roles`].
 
 pub mod calls;
 pub mod coverage;
@@ -17,6 +17,7 @@ pub mod losses;
 pub mod metric;
 pub mod parallel;
 pub mod processes;
+pub mod roles;
 pub mod samples;
 pub mod shared;
 pub mod table;

@@ -37,9 +37,6 @@ const FEW: f64 = 4.0;
 /// A job is regular from so many runs on, and if their distances differ by no more than this share.
 const RUNS: usize = 5;
 const REGULAR: f64 = 0.25;
-/// Runs closer than this are one: what is more frequent is a rate.
-const APART_S: f64 = 3.0;
-
 /// The detector of one metric.
 #[derive(Clone, Debug)]
 pub struct Gaps {
@@ -49,6 +46,7 @@ pub struct Gaps {
     settle: usize,
     warm_up: usize,
     adapt: usize,
+    apart: usize,
     now: usize,
     past: VecDeque<f64>,
     /// Values that are remembered.
@@ -85,8 +83,8 @@ struct Rhythm {
 
 impl Gaps {
     /// A detector that has seen nothing.
-    /// A silence of `adapt_s` that is twice as long as any is normal.
-    pub fn new(setting: &Setting, adapt_s: f64) -> Self {
+    /// A silence of `adapt_s` that is twice as long as any is normal; runs closer than `apart_s` are one.
+    pub fn new(setting: &Setting, adapt_s: f64, apart_s: f64) -> Self {
         let points = |seconds: f64| (seconds / setting.interval_s).round() as usize;
         Self {
             metric: setting.metric,
@@ -95,6 +93,7 @@ impl Gaps {
             settle: points(1.0).max(1),
             warm_up: points(8.0).max(17),
             adapt: points(adapt_s).max(24),
+            apart: points(apart_s).max(4),
             most: PAST_MAX,
             now: 0,
             past: VecDeque::new(),
@@ -234,13 +233,12 @@ impl Gaps {
     /// Whether a regular rise has not come for two of its periods.
     fn missed(&mut self, now: usize, value: f64, levels: Levels) -> (usize, Verdict) {
         let rhythm = &mut self.rhythm;
-        let apart = (APART_S / self.interval_s).max(4.0) as usize;
         // A rise that would be no alarm is no loss when it does not come.
         if levels.high - levels.median < 0.5 * self.metric.floor || self.metric.floor <= 0.0 {
             return Default::default();
         }
         if value > levels.high {
-            if rhythm.high.is_none_or(|high| now - high >= apart) {
+            if rhythm.high.is_none_or(|high| now - high >= self.apart) {
                 rhythm.runs.push_back(now);
                 if rhythm.runs.len() > 2 * RUNS {
                     rhythm.runs.pop_front();
@@ -297,7 +295,7 @@ mod tests {
     }
 
     fn alarms(values: impl IntoIterator<Item = f64>) -> Vec<(usize, usize)> {
-        let mut gaps = Gaps::new(&setting(), 45.0);
+        let mut gaps = Gaps::new(&setting(), 45.0, 3.0);
         let mut found: Vec<(usize, usize)> = vec![];
         let mut last = None;
         for (i, v) in values.into_iter().enumerate() {
@@ -373,7 +371,7 @@ mod tests {
         let mut rng = Rng(9);
         let found = alarms((0..6_000).map(|i| if i > 500 && i % 600 < 15 { 0.0 } else { 900.0 + 90.0 * rng.normal() }));
         assert!(found.len() <= 2, "{found:?}");
-        let mut gaps = Gaps::new(&setting(), 45.0);
+        let mut gaps = Gaps::new(&setting(), 45.0, 3.0);
         let n = (0..6_000)
             .filter(|i| gaps.push(Some(if *i > 1_000 { 0.0 } else { 900.0 }), false).1.severity >= 1.0)
             .count();
@@ -383,7 +381,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_input_is_survived(values in prop::collection::vec(prop::option::of(prop::num::f64::ANY), 0..400)) {
-            let mut gaps = Gaps::new(&setting(), 45.0);
+            let mut gaps = Gaps::new(&setting(), 45.0, 3.0);
             for value in values {
                 let (_, verdict) = gaps.push(value, false);
                 prop_assert!(verdict.reach <= 400);

@@ -42,7 +42,7 @@ impl Watch {
         };
         let rest = (1.0 - SUDDEN) / 2.0;
         let slow = Climb::new(&of(rest));
-        let gaps = Gaps::new(&of(rest), config.adapt_s);
+        let gaps = Gaps::new(&of(rest), config.adapt_s, config.apart_s);
         let sudden = Detector::new(Config { false_alarms_per_hour: per_hour * SUDDEN, ..config });
         Self { sudden, slow: Some(slow), gaps }
     }

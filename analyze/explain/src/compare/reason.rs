@@ -71,22 +71,8 @@ impl Context<'_> {
             );
             return Ok(Some(Reason { kind: "not run".into(), share, text }));
         }
-        if !threads.is_empty() {
-            let waits = read_waits(self.recording, &span, &threads, Of::Any)?;
-            let usual_waits = usual.waits()?;
-            let total = threads.len() as f64 * window_ns;
-            // What it waits for may have been opened as it began.
-            let middle = span.start + (span.end - span.start) / 2;
-            let one = self.waiting(&waits, &usual_waits, total, &who, (threads.len(), middle))?;
-            // Each backend of a server waits on a descriptor of its own.
-            let (all, usual_all) = (by_call(&waits), by_call(&usual_waits));
-            let reason = match one {
-                Some(reason) => Some(reason),
-                None => self.waiting(&all, &usual_all, total, &who, (threads.len(), middle))?,
-            };
-            if reason.is_some() {
-                return Ok(reason);
-            }
+        if let Some(reason) = self.waited(frame, &threads, &who, &usual)? {
+            return Ok(Some(reason));
         }
         let busy = |s: &Surroundings| s.cpu_ns as f64 / (s.time_ns as f64).max(1.0);
         if busy(&now) >= COMPUTING && busy(&now) > 1.5 * busy(&before) {
@@ -98,6 +84,38 @@ impl Context<'_> {
             return Ok(Some(Reason { kind: "computing".into(), share: busy(&now).min(1.0), text }));
         }
         Ok(None)
+    }
+
+    /// What `threads` wait for in `frame` and did not before.
+    pub(crate) fn waits_for(&self, frame: &Frame, threads: &BTreeSet<Thread>) -> Result<Option<Reason>> {
+        let procs: BTreeSet<u64> = threads.iter().map(|t| t.proc).collect();
+        let who = self.names(&procs, self.table.grid.time(frame.inside.start));
+        self.waited(frame, threads, &who, &self.usually(frame, threads, &procs))
+    }
+
+    fn waited(
+        &self,
+        frame: &Frame,
+        threads: &BTreeSet<Thread>,
+        who: &str,
+        usual: &Usually<'_>,
+    ) -> Result<Option<Reason>> {
+        if threads.is_empty() {
+            return Ok(None);
+        }
+        let grid = self.table.grid;
+        let span = grid.time(frame.inside.start)..grid.time(frame.inside.end);
+        let waits = read_waits(self.recording, &span, threads, Of::Any)?;
+        let usual_waits = usual.waits()?;
+        let total = threads.len() as f64 * (span.end - span.start) as f64;
+        // What it waits for may have been opened as it began.
+        let middle = span.start + (span.end - span.start) / 2;
+        let one = self.waiting(&waits, &usual_waits, total, who, (threads.len(), middle))?;
+        if one.is_some() {
+            return Ok(one);
+        }
+        // Each backend of a server waits on a descriptor of its own.
+        self.waiting(&by_call(&waits), &by_call(&usual_waits), total, who, (threads.len(), middle))
     }
 
     /// Where to look for what is usual: the seconds before, or another recording.

@@ -3,6 +3,7 @@
 
 use crate::usual::Usual;
 use osd_detect::grid::Grid;
+use osd_detect::metric::Metric as Matters;
 use osd_detect::watch::Watch;
 use osd_detect::whole::both_ways::{self, Beginning};
 use osd_detect::whole::{against, runs::Watched};
@@ -17,6 +18,9 @@ pub(crate) const SETTLE_S: f64 = 1.0;
 /// Time to learn from before anything can alarm; longer where intervals are long. At 100 ms these are 80 values, of which
 /// a median and a spread can be had.
 const WARM_UP_S: f64 = 8.0;
+
+/// One thread's work is plainer than that of all: a job of every second is one.
+const APART_S: f64 = 1.0;
 
 /// So much on each side of a change is compared.
 const BESIDE_S: f64 = 10.0;
@@ -73,6 +77,21 @@ impl Streaming {
             .map(|(metric, values)| both_ways::read(self.watched(metric, values), &config(metric), beginning));
         let settle = self.grid.bins(SETTLE_S).max(1);
         both_ways::agree(said.collect(), self.config.interval_s, self.grid.len, settle, &|at| self.goes_on(table, at))
+    }
+
+    /// The same of one series that is no metric, under this number.
+    pub(super) fn hits_of(
+        &self,
+        id: usize,
+        metric: Matters,
+        values: &[Option<f64>],
+        beginning: Beginning,
+        false_alarms_per_hour: f64,
+    ) -> Vec<Hit> {
+        let config = stream::Config { false_alarms_per_hour, metric, apart_s: APART_S, ..self.config.clone() };
+        let watched = Watched { id, metric, values, interval_s: self.config.interval_s };
+        let both_ways::Said { live, early } = both_ways::read(watched, &config, beginning);
+        live.into_iter().chain(early).collect()
     }
 
     /// Whether the traffic after `at` is what it was before: what ended there was not the work.

@@ -5,7 +5,7 @@ use super::numbers::{amount, length, number, time};
 use super::slow::{Climb, climbed};
 use crate::evidence::{Owned, Ranked};
 use crate::pattern::Pattern;
-use osd_findings::{ErrorShift, MetricShift, Ratio, SyscallShift, Window};
+use osd_findings::{ErrorShift, MetricShift, Ratio, RoleShift, SyscallShift, Window};
 use osd_recording::words::plural;
 use osd_signals::metric::{Metric, MetricId};
 
@@ -39,6 +39,8 @@ pub(crate) struct Extra {
     pub(crate) every_s: Option<f64>,
     /// What is usual is that of other recordings.
     pub(crate) elsewhere: bool,
+    /// What threads of other names did.
+    pub(crate) roles: Vec<RoleShift>,
 }
 
 impl Extra {
@@ -140,6 +142,7 @@ fn seconds(window: &Window) -> f64 {
 pub(crate) fn sentence(window: &Window, extra: &Extra) -> String {
     let head = window.metrics.iter().find(|m| m.metric == window.metric).or(window.metrics.first());
     let head = match (head, &extra.climb, extra.every_s) {
+        _ if let Some(role) = &window.role => of_role(role, extra.every_s, seconds(window)),
         _ if let Some(fall) = &extra.fall => stalled(fall, extra.elsewhere),
         (None, ..) => "something changed".to_owned(),
         (Some(m), Some(climb), _) => climbed(m, climb, seconds(window)),
@@ -171,6 +174,32 @@ fn missed(shift: &MetricShift, every_s: f64, seconds: f64) -> String {
         length(seconds, 1),
         amount(shift.peak, unit)
     )
+}
+
+/// What the threads of one name did more or less of.
+fn of_role(role: &RoleShift, every_s: Option<f64>, seconds: f64) -> String {
+    let n = plural(role.n_threads, "thread");
+    let who = match role.n_threads {
+        _ if role.name == role.process => format!("{n} of {}", role.process),
+        1 => format!("thread {} of {}", role.name, role.process),
+        _ => format!("{n} {} of {}", role.name, role.process),
+    };
+    match every_s {
+        Some(every_s) => format!(
+            "{who} made {} calls/s every {} and did not for {}, with {} at most",
+            number(role.before),
+            length(every_s, 1),
+            length(seconds, 1),
+            number(role.during)
+        ),
+        None => format!(
+            "{who} waited in {} for {} s of each second instead of {}, for {}",
+            role.what,
+            number(role.during),
+            number(role.before),
+            length(seconds, 1)
+        ),
+    }
 }
 
 fn evidence(window: &Window, extra: &Extra) -> String {
@@ -271,6 +300,7 @@ pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
     let mut others: Vec<&MetricShift> = window.metrics.iter().filter(|m| m.metric != window.metric).collect();
     others.truncate(4);
     let span = seconds(window);
+    out.extend(extra.roles.iter().map(|role| of_role(role, None, span)));
     out.extend(others.into_iter().map(|m| capital(&moved(m, span, extra.elsewhere))));
     let said = leading(window, &extra.pattern).map(|s| &s.syscall);
     out.extend(

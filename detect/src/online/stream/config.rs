@@ -18,6 +18,8 @@ pub struct Config {
     pub warm_up_s: f64,
     /// An alarm that lasts this long becomes the new normal.
     pub adapt_s: f64,
+    /// Runs of a job that are closer than this are one: what is more frequent is a rate.
+    pub apart_s: f64,
     /// Lengths over which it averages (or takes the growth).
     pub scales_s: Vec<f64>,
 }
@@ -39,6 +41,7 @@ impl Default for Config {
             settle_s: 1.0,
             warm_up_s: 8.0,
             adapt_s: 45.0,
+            apart_s: 3.0,
             scales_s: vec![0.5, 2.0],
         }
     }
