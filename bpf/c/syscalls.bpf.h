@@ -18,7 +18,7 @@ struct {
 	__uint(value_size, sizeof(struct call_ring) + sizeof(struct call));
 } call_rings SEC(".maps");
 
-/* Calls with a path: rarer, dearer and of any length. Size set by user space. */
+/* Calls with a path or an address: rarer, dearer and of any length. Size set by user space. */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 4096);
@@ -84,7 +84,9 @@ TRACED(call_entered, "sys_enter")
 		t->fd = GET(regs, ARG0);
 		path = call_args[t->nr & (NR_TABLE - 1)] & CALL_PATH;
 		if (path)
-			t->path = path == 1 ? GET(regs, ARG0) : path == 2 ? GET(regs, ARG1) : GET(regs, ARG2);
+			t->path = path == 1 ? GET(regs, ARG0) : path == 3 ? GET(regs, ARG2) : GET(regs, ARG1);
+		if (path == CALL_ADDRESS)
+			t->address_len = GET(regs, ARG2);
 	}
 	t->enter_ns = bpf_ktime_get_boot_ns();
 	return 0;
@@ -145,6 +147,22 @@ static __noinline int shed_call(struct thread *t, __u64 dur_ns, bool failed)
 	return count_lost(LOSS_CALL_SHED_1 + rank_of(t->nr));
 }
 
+/* sizeof(struct sockaddr_un), the longest that is read whole. */
+#define ADDRESS_BYTES 110
+
+/* As much of the struct sockaddr as the program says there is, which is what the kernel reads. Its length, or negative. */
+static __always_inline long read_address(struct call_with_path *e, const struct thread *t)
+{
+	__u32 n = t->address_len;
+
+	if (n > ADDRESS_BYTES)
+		n = ADDRESS_BYTES;
+	/* Keeps the compiler from leaving out what tells the verifier. */
+	asm volatile("" : "+r"(n));
+	n &= 127;
+	return bpf_probe_read_user(e->path, n, (const void *)t->path) ? -1 : n;
+}
+
 /* 1 if the record is on its way; 0 if the call has still to be recorded, without its path. */
 static __noinline int record_call_with_path(struct thread *t, __u64 now, __u64 dur_ns, long ret)
 {
@@ -158,8 +176,11 @@ static __noinline int record_call_with_path(struct thread *t, __u64 now, __u64 d
 	if (!e)
 		return 0;
 	fill_call(&e->call, t, now, dur_ns, ret);
-	e->pad = 0;
-	e->path_len = bpf_probe_read_user_str(e->path, sizeof(e->path), (const void *)t->path);
+	e->is_address = (call_args[t->nr & (NR_TABLE - 1)] & CALL_PATH) == CALL_ADDRESS;
+	if (e->is_address)
+		e->path_len = read_address(e, t);
+	else
+		e->path_len = bpf_probe_read_user_str(e->path, sizeof(e->path), (const void *)t->path);
 	if (e->path_len < 0)
 		count_lost(LOSS_PATH_FAULT);
 	else if (e->path_len == PATH_BYTES && bpf_probe_read_user(&last, 1, (const char *)t->path + PATH_BYTES - 1) == 0 && last)
@@ -206,7 +227,9 @@ static __always_inline void take_call(struct thread *t, struct pt_regs *regs, co
 	path = call_args[nr & (NR_TABLE - 1)] & CALL_PATH;
 	t->path = 0;
 	if (path)
-		t->path = path == 1 ? GET(regs, ARG0_AT_RETURN) : path == 2 ? GET(regs, ARG1) : GET(regs, ARG2);
+		t->path = path == 1 ? GET(regs, ARG0_AT_RETURN) : path == 3 ? GET(regs, ARG2) : GET(regs, ARG1);
+	if (path == CALL_ADDRESS)
+		t->address_len = GET(regs, ARG2);
 }
 
 /*

@@ -4,13 +4,13 @@
 
 struct thread {
 	__u64 enter_ns; /* 0: not inside a call whose entry was seen. With `latency` off, not 0: its first return is of its maker's call */
-	__u64 path; /* user pointer to the path argument */
+	__u64 path; /* user pointer to the path argument, or to the address */
 	__u32 nr;
 	__s32 fd;
 	__u32 process_seq;
 	__u32 tid; /* kept here, because asking for it would be one more helper call a system call */
 	__u32 begun; /* a return without an entry has been seen: that of the call under way when it became a target */
-	__u32 pad;
+	__u32 address_len; /* as the program said */
 	__u64 thread_seq;
 	struct counted counted;
 };

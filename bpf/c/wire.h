@@ -99,11 +99,11 @@ struct call_ring {
 };
 _Static_assert(sizeof(struct call_ring) == 128, "wire size");
 
-/* The same for a call with a path argument. Sent only as far as the path goes. */
+/* The same for a call with a path argument, or a socket address. Sent only as far as that goes. */
 struct call_with_path {
 	struct call call;
 	__s32 path_len; /* with the closing NUL; negative: could not be read */
-	__u32 pad;
+	__u32 is_address; /* `path` is a struct sockaddr, as long as the program said */
 	char path[PATH_BYTES];
 };
 _Static_assert(sizeof(struct call_with_path) == 304, "wire size");
@@ -119,6 +119,7 @@ _Static_assert(sizeof(struct call_with_path) == 304, "wire size");
 enum call_args_bits {
 	CALL_FD = 0x80, /* the first is a file descriptor */
 	CALL_PATH = 0x07, /* 1 + index of the path argument, 0: none */
+	CALL_ADDRESS = 0x04, /* of the bits of CALL_PATH: the second is a socket address */
 	CALL_CLASS = 0x30, /* the level of shedding from which on it is no event; 0: always one */
 	CALL_CLASS_SHIFT = 4,
 };

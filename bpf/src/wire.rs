@@ -55,6 +55,8 @@ pub const NO_DURATION: u64 = u64::MAX;
 
 /// In a byte of the table of calls: the first argument is a file descriptor.
 pub const CALL_FD: u8 = call_args_bits::CALL_FD.0 as u8;
+/// In a byte of the table of calls: the second argument is a socket address.
+pub const CALL_ADDRESS: u8 = call_args_bits::CALL_ADDRESS.0 as u8;
 /// Where in a byte of the table of calls the class is.
 pub const CALL_CLASS_SHIFT: u32 = call_args_bits::CALL_CLASS_SHIFT.0;
 /// Classes of calls that can be shed, and so the highest level of shedding.

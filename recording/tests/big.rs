@@ -28,13 +28,13 @@ fn fill(calls: &mut Calls, state: &mut u64, ts_ns: &mut i64) {
     }
 }
 
-/// `OSD_BIG_BYTES` says how large instead.
+/// `OSD_BIG_BYTES` says how large instead, `OSD_BIG_KEEP` where it stays, for benchmarks that want one.
 #[test]
 #[ignore = "minutes; `make soak` runs it"]
 fn a_big_recording_closes_within_a_second_and_opens_within_a_tenth() {
     let bytes: u64 = std::env::var("OSD_BIG_BYTES").ok().map_or(10_000_000_000, |n| n.parse().unwrap());
     let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("big.parquet");
+    let path = std::env::var_os("OSD_BIG_KEEP").map_or_else(|| dir.path().join("big.parquet"), Into::into);
     let mut writer = Writer::create(&path, WriterOptions::default()).unwrap();
     writer.describe(&Metadata::default()).unwrap();
     let (mut calls, mut state, mut ts_ns, mut synced) = (Calls::default(), 1, 0, 0);

@@ -8,13 +8,14 @@ use std::collections::HashSet;
 use std::process::Command;
 
 /// What a recorder of processes must get right, and does by the first attach mode: tests of the other files, by name.
-const SAME: [&str; 13] = [
+const SAME: [&str; 14] = [
     "record::a_million_calls_are_counted_to_the_last_one",
     "record::counts_hold_when_the_ring_overflows",
     "record::touched_memory_shows_in_rss_within_a_percent",
     "record::bytes_over_loopback_are_counted_each_way",
     "record::two_hundred_short_lived_children_are_all_there",
     "record::children_are_left_alone_with_no_follow",
+    "record::who_was_called_is_in_the_row_of_the_call",
     "honesty::a_pid_that_is_used_again_is_another_process_each_time",
     "honesty::an_exec_by_another_thread_keeps_the_process_and_every_call",
     "honesty::a_process_whose_first_thread_ends_first_has_the_status_its_parent_sees",

@@ -309,6 +309,8 @@ fn connections_that_are_refused_are_a_burst_of_connections() {
     let test = "connections_that_are_refused_are_a_burst_of_connections";
     let Some((_, w)) = window(test, "refused", 1.0) else { return };
     assert_eq!(w.pattern, "connection burst", "{}", w.sentence);
+    let whom = ": connect 0 -> ";
+    assert!(w.sentence.contains(whom) && w.sentence.contains("on 40 addresses, such as 127.0.0.1:"), "{}", w.sentence);
     assert!(!w.errors.iter().any(|e| e.errno == "EINPROGRESS"), "no failure: {:?}", w.errors);
 }
 

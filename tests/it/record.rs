@@ -1,6 +1,6 @@
 //! The recorder against processes whose behaviour is known exactly. Needs root.
 
-use crate::support::{alone, may_record, osd, osd_ok, record, rows, sum, targets, text};
+use crate::support::{alone, compile, may_record, options_of_all, osd, osd_ok, record, rows, sum, targets, text};
 use osd_recording::{Kind, Recording};
 use std::collections::{BTreeMap, HashMap};
 use std::io::Write;
@@ -386,4 +386,27 @@ fn children_are_left_alone_with_no_follow() {
     record(&path, &["--no-follow"], &[targets().to_str().unwrap(), "loop", "1000", "in-child"]);
     assert!(of(&rows(&path, Kind::Process), "event", "fork").is_empty());
     assert!(of(&rows(&path, Kind::Tally), "syscall", "getppid").is_empty());
+}
+
+#[test]
+fn who_was_called_is_in_the_row_of_the_call() {
+    if !may_record("who_was_called_is_in_the_row_of_the_call") {
+        return;
+    }
+    let (_alone, dir) = (alone(), tempfile::tempdir().unwrap());
+    let (path, program) = (dir.path().join("peers.parquet"), compile("peers"));
+    let said = Command::new(env!("CARGO_BIN_EXE_osd"))
+        .args(["record", "-q", "-o"])
+        .arg(&path)
+        .args(options_of_all())
+        .arg("--")
+        .arg(&program)
+        .output()
+        .unwrap();
+    let told = rows(&path, Kind::Syscall).into_iter().filter(|r| matches!(r["syscall"].as_str(), "connect" | "bind"));
+    let number = |errno: &str| if errno.is_empty() { "0".to_owned() } else { errno.to_owned() };
+    let told: Vec<String> = told.map(|r| format!("{} {} {}", r["syscall"], r["path"], number(&r["errno"]))).collect();
+    let said: Vec<String> = text(&said.stdout).lines().map(str::to_owned).collect();
+    assert_eq!(told, said);
+    assert_eq!(said.len(), 6, "{said:?}");
 }

@@ -124,7 +124,9 @@ fn called(recording: &Recording, span: &Range<i64>, threads: &[Thread]) -> Resul
             // What is an answer and no failure is not told apart: whether there was something to read depends on the load.
             let failed = errno.at(row).filter(|e| !failures::is_answer(call, *e));
             let failed = failed.map(|e| errno_name(e as i32).map_or_else(|| format!("errno{e}"), str::to_owned));
-            own.push((*ts, word(call, paths.at(row).filter(|p| !p.is_empty()), failed.as_deref())));
+            // Peers have other addresses elsewhere.
+            let path = paths.at(row).filter(|p| !p.is_empty() && !matches!(call, "connect" | "bind"));
+            own.push((*ts, word(call, path, failed.as_deref())));
             // Rows come by row group, nearly in order; the earliest are kept.
             if own.len() > 2 * MOST_READ {
                 own.sort();

@@ -1,7 +1,7 @@
 //! What is known of each system call: which of its arguments are recorded, and what it is worth
 //! when not all calls can be.
 //!
-//! Of arguments there are a file descriptor, if it is the first, and a path. Of worth there are classes: the level of shedding from which on a
+//! Of arguments there are a file descriptor, if it is the first, and a path or a socket address. Of worth there are classes: the level of shedding from which on a
 //! call is counted and no longer listed. First to go is what says how a program waits and looks at itself, then what it moves through files
 //! and sockets that it has open, last what is left. Never: what an investigation asks for. Which program ran, who was called, what was
 //! opened, deleted, changed or mounted, who became whom, who touched another process or the kernel.
@@ -23,6 +23,7 @@ const PLAIN: Args = 0;
 const FD: Args = wire::CALL_FD;
 const PATH_1: Args = 1;
 const PATH_2: Args = 2;
+const FD_AND_ADDRESS: Args = wire::CALL_FD | wire::CALL_ADDRESS;
 
 /// Each call once, without the name of its ABI.
 #[rustfmt::skip]
@@ -82,9 +83,10 @@ const CALLS: &[(Class, Args, &[&str])] = &[
         "setfsuid32", "setfsgid32", "setgroups32", "chown32", "fchown32", "lchown32", "truncate64", "ftruncate64",
     ]),
     (NEVER, FD, &[
-        "pidfd_send_signal", "pidfd_getfd", "connect", "accept", "accept4", "bind", "listen", "shutdown", "ftruncate",
-        "fchmod", "fchown", "fsetxattr", "fremovexattr", "dup2", "dup3", "setns", "finit_module",
+        "pidfd_send_signal", "pidfd_getfd", "accept", "accept4", "listen", "shutdown", "ftruncate", "fchmod", "fchown",
+        "fsetxattr", "fremovexattr", "dup2", "dup3", "setns", "finit_module",
     ]),
+    (NEVER, FD_AND_ADDRESS, &["connect", "bind"]),
     (NEVER, PATH_1, &[
         "execve", "open", "creat", "truncate", "unlink", "rmdir", "rename", "link", "symlink", "mkdir", "mknod",
         "chmod", "chown", "lchown", "utime", "utimes", "setxattr", "lsetxattr", "removexattr", "memfd_create", "chroot",
@@ -171,6 +173,7 @@ mod tests {
             args & !(3 << wire::CALL_CLASS_SHIFT)
         };
         assert_eq!(["read", "open", "openat", "getpid"].map(args), [FD, PATH_1, PATH_2, PLAIN]);
+        assert_eq!(args("connect"), FD_AND_ADDRESS);
         // 3 is read in the 32-bit ABI, whose arguments are elsewhere.
         assert!(!takes_fd(Arch::X86_64)[usize::from(COMPAT) + 3]);
     }

@@ -200,7 +200,9 @@ impl ByColumn for Calls {
         Field::pages("fd", Type::I32, "", "first argument, where it is a descriptor", |Self { fd, .. }, coding, _| {
             coding.numbers(is_one(fd), |i| fd[i].map(|fd| u64::from(fd as u32)), spell_u32)
         }),
-        Field::pages("path", Type::Text, "", "path argument", |calls, coding, _| coding.paths(calls.path.by_row())),
+        Field::pages("path", Type::Text, "", "path argument; of connect and bind the address", |calls, coding, _| {
+            coding.paths(calls.path.by_row())
+        }),
     ];
 
     fn push(&mut self, row: Syscall) {

@@ -53,7 +53,9 @@ fn events(rows: Batches, recording: &Recording, table: &Table, span: Span) -> Re
                 let number = errno_name(errno as i32).map_or_else(|| format!("errno {errno}"), str::to_owned);
                 add(&(About::Error, format!("{call} {number}")), true);
             }
-            if let Some(code) = paths.code(row).filter(|code| files[*code].1.len() > 1) {
+            // An address is no file.
+            let of_file = !matches!(call, "connect" | "bind");
+            if let Some(code) = paths.code(row).filter(|code| of_file && files[*code].1.len() > 1) {
                 add(&files[code], room);
             }
             let (proc, tid) = (proc.at(row).unwrap_or(0), tid.at(row).unwrap_or(0) as u32);

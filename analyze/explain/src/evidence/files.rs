@@ -1,4 +1,5 @@
-//! Which file a descriptor is: what was opened under its number last, of the process itself.
+//! Which file or peer a descriptor is: what was opened or connected under its number last, of the
+//! process itself.
 //!
 //! A recording has the path in the row of the call that opened a file, or in a `descriptor` row, if it was open when the recording began; and
 //! the number alone in the rows of the calls that use it.
@@ -59,6 +60,8 @@ enum Does {
     /// Returns a number that is no file, or not one that is known.
     Other,
     Close,
+    /// Makes a socket the one that talks to the address it was given.
+    Connect,
     Nothing,
 }
 
@@ -68,6 +71,7 @@ fn does(syscall: &str) -> Does {
         "socket" | "accept" | "accept4" | "eventfd2" | "epoll_create1" | "timerfd_create" | "memfd_create" | "dup"
         | "signalfd4" | "inotify_init1" => Does::Other,
         "close" => Does::Close,
+        "connect" => Does::Connect,
         _ => Does::Nothing,
     }
 }
@@ -87,6 +91,8 @@ fn part(rows: Batches, path: &Path) -> Result<Changes> {
                 Does::Open => (opened, paths.at(row).unwrap_or_default()),
                 Does::Other => (opened, ""),
                 Does::Close => (fd.at(row), ""),
+                // One that does not wait for the answer is connected later, or never.
+                Does::Connect => (fd.at(row), paths.at(row).unwrap_or_default()),
                 Does::Nothing => continue,
             };
             let Some(number) = number else { continue };

@@ -47,19 +47,19 @@ impl Extra {
     /// What a call of `window` was about, in words.
     fn on_call(&self, window: &Window, s: &SyscallShift) -> String {
         let place = window.syscalls.iter().position(|o| o.syscall == s.syscall);
-        place.and_then(|i| self.objects.get(i)).map_or_else(String::new, |ranked| on(ranked, &s.objects))
+        place.and_then(|i| self.objects.get(i)).map_or_else(String::new, |ranked| on(ranked, &s.objects, &s.syscall))
     }
 
     /// What those of its calls were about that failed so.
     fn on_error(&self, window: &Window, e: &ErrorShift) -> String {
         let place = window.errors.iter().position(|o| (&o.syscall, &o.errno) == (&e.syscall, &e.errno));
         let ranked = place.and_then(|i| self.objects.get(window.syscalls.len() + i));
-        ranked.map_or_else(String::new, |ranked| on(ranked, &e.objects))
+        ranked.map_or_else(String::new, |ranked| on(ranked, &e.objects, &e.syscall))
     }
 }
 
 /// "most" is more than half. Where no object has that, how many there are says more than one of them.
-fn on(ranked: &Ranked, names: &[String]) -> String {
+fn on(ranked: &Ranked, names: &[String], call: &str) -> String {
     let Some((first, (_, share))) = names.first().zip(ranked.first.first()) else { return String::new() };
     if ranked.different == 1 && *share > 0.999 {
         return format!(", on {first}");
@@ -70,6 +70,7 @@ fn on(ranked: &Ranked, names: &[String]) -> String {
     let is_path = |object: &Owned| matches!(object, Owned::Path(_));
     let what = match ranked.first.iter().filter(|(o, _)| is_path(o)).count() {
         0 => "descriptors",
+        n if n == ranked.first.len() && matches!(call, "connect" | "bind") => "addresses",
         n if n == ranked.first.len() => "paths",
         _ => "paths and descriptors",
     };
@@ -280,6 +281,8 @@ fn leading<'a>(window: &'a Window, pattern: &Pattern) -> Option<&'a SyscallShift
         Pattern::FileNameStorm => &counted_by(MetricId::CallsFiles),
         Pattern::LockContention => &counted_by(MetricId::CallsLocks),
         Pattern::MemoryGrowth | Pattern::MemoryLeak | Pattern::MappingChurn => &counted_by(MetricId::CallsMemory),
+        // To whom: a socket that is made says nothing of that.
+        Pattern::ConnectionBurst => &|name: &str| matches!(name, "connect" | "accept" | "accept4"),
         Pattern::FdLeak => &opens,
         Pattern::OutgoingTransfer => &sends,
         Pattern::IncomingTransfer => &receives,

@@ -3,6 +3,7 @@
 use crate::account::resolve::Call;
 use crate::host::text::{ExecText, quote_args, until_nul};
 use osd_bpf::wire::{self, Wire, call, ended_thread, life, life_exec, usage};
+use std::net::{Ipv6Addr, SocketAddr};
 
 /// A record of the life ring.
 pub(crate) enum Life {
@@ -42,16 +43,59 @@ pub(crate) fn life_record(bytes: &[u8]) -> Option<Life> {
     }
 }
 
-/// Reads a record of the path ring: the call, and its path if that could be read.
+/// Reads a record of the path ring: the call, and its path or address if that could be read.
 pub(crate) fn call_record(bytes: &[u8]) -> Option<Call> {
     let head = call::read(bytes)?;
+    let is_address = bytes.get(std::mem::offset_of!(wire::call_with_path, is_address)).is_some_and(|b| *b != 0);
+    let text = |path: &[u8]| if is_address { address(path) } else { Some(until_nul(path)) };
     let path = bytes.get(wire::PATH_OFFSET..).filter(|path| (1..=wire::PATH_BYTES).contains(&path.len()));
-    Some((head, path.map(|path| until_nul(path).into_boxed_str())))
+    Some((head, path.and_then(text).map(String::into_boxed_str)))
+}
+
+/// A `struct sockaddr` as text: `127.0.0.1:80`, `[::1]:80`, `unix:/run/x.sock`, `unix:@name` of one without a file; of another family
+/// its number. `None` if it is cut, or of no family: such a connect ends an association.
+fn address(bytes: &[u8]) -> Option<String> {
+    let (family, rest) = bytes.split_first_chunk::<2>()?;
+    let port = || Some(u16::from_be_bytes(*rest.first_chunk()?));
+    match i32::from(u16::from_ne_bytes(*family)) {
+        libc::AF_UNSPEC => None,
+        // Programs that do not count give the whole struct.
+        libc::AF_UNIX if rest.first() == Some(&0) => {
+            let name = rest[1..].iter().rposition(|b| *b != 0).map_or(&[][..], |last| &rest[1..last + 2]);
+            Some(format!("unix:@{}", String::from_utf8_lossy(name)))
+        }
+        libc::AF_UNIX => Some(format!("unix:{}", until_nul(rest))),
+        libc::AF_INET => Some(SocketAddr::from((*rest.get(2..)?.first_chunk::<4>()?, port()?)).to_string()),
+        libc::AF_INET6 => {
+            let host = Ipv6Addr::from(*rest.get(6..)?.first_chunk::<16>()?);
+            // As a program writes it that talks to both: ::ffff:10.0.0.5 is 10.0.0.5.
+            Some(SocketAddr::from((host.to_canonical(), port()?)).to_string())
+        }
+        libc::AF_NETLINK => Some("netlink".to_owned()),
+        other => Some(format!("family {other}")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_read_by_their_family() {
+        let of = |family: i32, rest: &[u8]| address(&[&(family as u16).to_ne_bytes(), rest].concat());
+        let told = |family: i32, rest: &[u8]| of(family, rest).unwrap();
+        assert_eq!(told(libc::AF_INET, &[0x1f, 0x90, 127, 0, 0, 1]), "127.0.0.1:8080");
+        let v6 = |host: Ipv6Addr| [&[0, 80, 0, 0, 0, 0], &host.octets()[..]].concat();
+        assert_eq!(told(libc::AF_INET6, &v6(Ipv6Addr::LOCALHOST)), "[::1]:80");
+        assert_eq!(told(libc::AF_INET6, &v6("::ffff:10.0.0.5".parse().unwrap())), "10.0.0.5:80");
+        assert_eq!(told(libc::AF_UNIX, b"/run/x.sock\0"), "unix:/run/x.sock");
+        assert_eq!(told(libc::AF_UNIX, b"\0name"), "unix:@name");
+        assert_eq!(told(libc::AF_UNIX, b"\0a\0b\0\0\0"), "unix:@a\0b");
+        assert_eq!(told(libc::AF_UNIX, b"\0\0\0"), "unix:@");
+        assert_eq!((told(libc::AF_UNIX, b""), told(libc::AF_NETLINK, b"")), ("unix:".into(), "netlink".into()));
+        assert_eq!(told(libc::AF_VSOCK, b""), "family 40");
+        assert_eq!((of(libc::AF_INET, &[0, 80, 127, 0]), of(libc::AF_UNSPEC, b""), address(&[2])), (None, None, None));
+    }
 
     proptest::proptest! {
         /// Whatever bytes the ring hands over, decoding ends in a record or in nothing.
