@@ -82,6 +82,12 @@ pub fn analyze_against(recording: &Recording, baselines: &[Recording], config: &
     recurring::fold(&mut findings.windows);
     findings.groups = group::group(&mut findings.windows, config.group_by);
     findings.series.extend(found.series);
+    for role in found.roles.into_values() {
+        // Of one role there may be several windows.
+        if findings.series.iter().all(|s| s.metric != role.series.metric) {
+            findings.series.push(role.series);
+        }
+    }
     if n_event_rows == 0 && table.n_syscalls > 0 {
         findings.detector.notes.push(
             "no event rows in this recording: threads, error numbers, paths and sequences are not known, counts are exact"

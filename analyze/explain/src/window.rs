@@ -8,7 +8,7 @@ use crate::words::Fall;
 use crate::{Config, Result, pattern, words};
 use osd_detect::Shape;
 use osd_detect::windows::{self, Group, Hit};
-use osd_findings::{ErrorShift, SyscallShift, Window};
+use osd_findings::{ErrorShift, MetricShift, RoleShift, SyscallShift, Window};
 use osd_signals::metric::MetricId;
 
 /// The window that `group` is; `index` is its number among the windows, `role` whose it is if only some threads show it.
@@ -97,6 +97,10 @@ pub(crate) fn explain(
         shifts[..=i].rotate_right(1);
     }
     let severity = group.hits.iter().map(|h| h.severity).fold(0.0, f64::max);
+    let metric = role.map_or(primary.name(), |role| role.series.metric.as_str());
+    if let Some(role) = role {
+        shifts.insert(0, of_role(role, severity, group));
+    }
     let tail =
         group.hits.iter().filter(|h| MetricId::at(h.metric).metric().opens_windows).map(|h| h.tail).fold(1.0, f64::min);
     let hours = grid.seconds(grid.len) / 3_600.0;
@@ -105,7 +109,7 @@ pub(crate) fn explain(
         group: None,
         start_ns: span.start,
         end_ns: span.end,
-        metric: primary.name().into(),
+        metric: metric.into(),
         metrics: shifts,
         severity,
         confidence: windows::confidence(config.false_alarms_per_hour, hours, tail),
@@ -142,6 +146,14 @@ pub(crate) fn explain(
     window.sentence = words::sentence(&window, &extra);
     window.details = words::details(&window, &extra);
     Ok(window)
+}
+
+/// The series of a role in its window.
+fn of_role(role: &InRole, severity: f64, group: &Group) -> MetricShift {
+    let RoleShift { unit, before, during, .. } = role.shift.clone();
+    let inside = role.series.values.get(group.start..group.end).unwrap_or_default().iter().flatten().copied();
+    let peak = inside.fold(during, f64::max);
+    MetricShift { metric: role.series.metric.clone(), unit, before, during, peak, severity }
 }
 
 /// The longest fall of `metric` in the group, or of another, if it has none.

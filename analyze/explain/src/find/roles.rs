@@ -15,7 +15,7 @@ use osd_detect::metric::{Form, Metric};
 use osd_detect::robust;
 use osd_detect::whole::both_ways::Beginning;
 use osd_detect::windows::{self, Group, Hit};
-use osd_findings::RoleShift;
+use osd_findings::{RoleShift, Series as FoundSeries};
 use osd_recording::Recording;
 use osd_signals::Table;
 use osd_signals::metric::MetricId;
@@ -39,6 +39,8 @@ const FEWEST: f64 = 20.0;
 #[derive(Clone, Debug)]
 pub(crate) struct InRole {
     pub(crate) shift: RoleShift,
+    /// What it is seen in, over the recording.
+    pub(crate) series: FoundSeries,
     /// What other roles did at the same time.
     pub(crate) others: Vec<RoleShift>,
     /// Those of its threads that were there before.
@@ -197,8 +199,17 @@ fn shift(recording: &Recording, table: &Table, all: &Roles, one: &Series<'_>, hi
     };
     let (process, name, n_threads) = (one.role.process.clone(), one.role.name.clone(), threads.len() as u64);
     let unit = if one.wait.is_some() { "s/s" } else { "calls/s" }.to_owned();
-    let shift = RoleShift { process, name, n_threads, what: what(one.wait).into(), unit, before, during };
-    Ok((n_threads > 0).then_some(InRole { shift, others: vec![], threads }))
+    let what = what(one.wait);
+    let title = if one.wait.is_some() { format!("Waiting in {what}: {name}") } else { format!("Calls: {name}") };
+    let series = FoundSeries {
+        metric: format!("{what}:{process}:{name}"),
+        title,
+        unit: unit.clone(),
+        ts_ns: (0..grid.len).map(|bin| grid.time(bin)).collect(),
+        values: one.values.clone(),
+    };
+    let shift = RoleShift { process, name, n_threads, what: what.into(), unit, before, during };
+    Ok((n_threads > 0).then_some(InRole { shift, series, others: vec![], threads }))
 }
 
 /// What is waited in, in words.
