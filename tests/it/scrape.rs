@@ -344,6 +344,83 @@ fn every_query_of_the_dashboard_and_every_metric_of_the_rules_has_series() {
     }
 }
 
+/// Names that `@grafana/schema` 13.2.3 has for what the dashboard has, against whose types it was checked once, with the options of each panel: what a
+/// name is misspelt in, Grafana leaves out without a word.
+#[test]
+fn the_dashboard_has_names_that_grafana_knows() {
+    let names = |value: &serde_json::Value, known: &[&str]| {
+        for name in value.as_object().unwrap().keys() {
+            assert!(known.contains(&name.as_str()), "{name} is no name of the schema: {value}");
+        }
+    };
+    let dashboard = dashboard();
+    let top = [
+        "annotations",
+        "editable",
+        "graphTooltip",
+        "links",
+        "panels",
+        "refresh",
+        "schemaVersion",
+        "tags",
+        "templating",
+        "time",
+        "timezone",
+        "title",
+        "uid",
+        "version",
+        "__inputs",
+        "__requires",
+    ];
+    names(&dashboard, &top);
+    for variable in dashboard["templating"]["list"].as_array().unwrap() {
+        let known = [
+            "allValue",
+            "current",
+            "datasource",
+            "hide",
+            "includeAll",
+            "label",
+            "multi",
+            "name",
+            "options",
+            "query",
+            "refresh",
+            "regex",
+            "sort",
+            "type",
+        ];
+        names(variable, &known);
+    }
+    for panel in dashboard["panels"].as_array().unwrap() {
+        let known = [
+            "collapsed",
+            "datasource",
+            "description",
+            "fieldConfig",
+            "gridPos",
+            "id",
+            "options",
+            "panels",
+            "targets",
+            "title",
+            "type",
+        ];
+        names(panel, &known);
+        for target in panel["targets"].as_array().into_iter().flatten() {
+            names(target, &["datasource", "expr", "instant", "legendFormat", "range", "refId"]);
+        }
+        if panel["type"] == "timeseries" {
+            names(&panel["options"], &["legend", "tooltip"]);
+            let defaults = &panel["fieldConfig"]["defaults"];
+            names(defaults, &["color", "custom", "decimals", "max", "min", "noValue", "unit"]);
+            let mode =
+                |part: &str| panel["options"][part]["mode"].as_str().or(panel["options"][part]["displayMode"].as_str());
+            assert!(["single", "multi", "none"].contains(&mode("tooltip").unwrap()), "{panel}");
+        }
+    }
+}
+
 #[test]
 fn the_dashboard_can_be_imported_anywhere() {
     let dashboard = dashboard();
