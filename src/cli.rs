@@ -58,7 +58,7 @@ pub(crate) enum Command {
     /// Write recordings as other tools read them.
     #[cfg(feature = "export")]
     Export(export::Args),
-    /// Make a recording of a capture by strace.
+    /// Make a recording of a capture by strace, perf or sysdig, or of a table (CSV).
     #[cfg(feature = "export")]
     Import(import::Args),
     /// Find the anomalies of a recording and explain them.

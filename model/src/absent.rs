@@ -23,6 +23,12 @@ fn reason(m: &Metadata, columns: &[&str], n_intervals: usize) -> (String, String
     let calls = any(&["n_syscalls", "n_syscall_errors", "syscall_ns"]);
     let network = columns.iter().any(|c| c.starts_with("net_"));
     let left_out = |what: &str| m.blind_spots.iter().find(|s| s.starts_with(what)).cloned();
+    // A table from elsewhere has what it has.
+    if attach("usage") == Some("csv") {
+        let why = left_out("the table does not have ")
+            .unwrap_or_else(|| "the table it was made from does not have it".into());
+        return (why, "import it with the column that holds it (`osd import --column NAME=METRIC`)".into());
+    }
     let doctor = "`osd doctor` says what this host lacks".to_owned();
     if from_proc && (calls || network) {
         return ("it was recorded from /proc, without eBPF".into(), format!("record with eBPF ({doctor})"));

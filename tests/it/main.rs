@@ -21,6 +21,7 @@ mod honesty;
 mod host;
 mod hostile;
 mod import;
+mod import_table;
 mod imports;
 mod inputs;
 mod interop;

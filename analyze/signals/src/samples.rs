@@ -77,7 +77,7 @@ const MOST_PROCESSES: usize = 512;
 /// Sums over the samples of a recording.
 #[derive(Debug)]
 pub struct Sums {
-    /// By metric, then bin, before it is divided by time; `None` where no sample has it.
+    /// By metric, then bin, before it is divided by time; `None` where no sample has it, NaN in bins of which no sample says it.
     pub metrics: PerMetric<Option<Vec<f64>>>,
     /// Which bins samples cover.
     pub coverage: Coverage,
@@ -94,8 +94,23 @@ struct Held {
     next: usize,
     /// Of the metrics that are levels, in their order.
     values: [f64; N_LEVELS],
+    /// Which of them it has, a bit each.
+    has: u32,
     /// Of memory, what it shares with others of its program.
     shared: f64,
+}
+
+/// A bit for each bin.
+struct Bins(Vec<u64>);
+
+impl Bins {
+    fn add(&mut self, bin: usize) {
+        self.0[bin / 64] |= 1 << (bin % 64);
+    }
+
+    fn has(&self, bin: usize) -> bool {
+        self.0[bin / 64] >> (bin % 64) & 1 == 1
+    }
 }
 
 impl Sums {
@@ -124,6 +139,9 @@ impl Sums {
         let zeros = || vec![0.0; grid.len];
         let mut sums = PerMetric::from_fn(|m: &Metric| if m.columns().is_empty() { vec![] } else { zeros() });
         let mut seen = PerMetric::from_fn(|_| false);
+        // Recorders have a column in every row or in none; of tables from elsewhere some fields are empty.
+        let words = |m: &Metric| if m.columns().is_empty() { 0 } else { grid.len.div_ceil(64) };
+        let mut known = PerMetric::from_fn(|m| Bins(vec![0; words(m)]));
         let mut coverage = Coverage::new(grid);
         let mut cpu_of: BTreeMap<u64, Vec<f32>> = BTreeMap::new();
         let mut messages = [zeros(), zeros()];
@@ -135,6 +153,7 @@ impl Sums {
             for (id, factor, own) in &counters {
                 for value in own.clone().filter_map(|c| sample.value(c)) {
                     seen[*id] = true;
+                    sample.shares.iter().for_each(|(bin, _)| known[*id].add(*bin));
                     if value > 0 {
                         for (bin, share) in sample.shares {
                             sums[*id][*bin] += value as f64 * factor * share;
@@ -157,10 +176,11 @@ impl Sums {
             let (Some((first, _)), Some((last, _))) = (sample.shares.first(), sample.shares.last()) else { return };
             let life = processes.get(&sample.proc);
             let mut values = [0.0; N_LEVELS];
-            let mut shared = 0.0;
-            for ((id, own), value) in levels.iter().zip(&mut values) {
+            let (mut has, mut shared) = (0, 0.0);
+            for (at, ((id, own), value)) in levels.iter().zip(&mut values).enumerate() {
                 for level in own.clone().filter_map(|c| sample.value(c)) {
                     seen[*id] = true;
+                    has |= 1 << at;
                     *value += level as f64;
                 }
                 if *id == MetricId::Rss {
@@ -170,20 +190,31 @@ impl Sums {
                     *value = if copied { memory.own(sample.proc, anon, sample.value(3).unwrap_or(0)) } else { anon };
                 }
             }
-            let now = Held { next: *first, values, shared };
+            let now = Held { next: *first, values, has, shared };
             let before = held.get(&sample.proc).copied().unwrap_or(now);
             let from = if first.saturating_sub(before.next) > HOLD_BINS { *first } else { before.next };
             let program = life.map_or("", |l| l.exe.as_str());
             for bin in from..=*last {
                 let held = if bin < *first { &before } else { &now };
-                for ((id, _), value) in levels.iter().zip(held.values) {
+                for (at, ((id, _), value)) in levels.iter().zip(held.values).enumerate() {
                     sums[*id][bin] += value;
+                    if held.has >> at & 1 == 1 {
+                        known[*id].add(bin);
+                    }
                 }
                 sums[MetricId::Rss][bin] += memory.put(program, bin, held.shared);
             }
             held.insert(sample.proc, Held { next: (*last + 1).max(before.next), ..now });
         })?;
-        let metrics = sums.map(|metric, sum| seen[metric.id].then_some(sum));
+        let metrics = sums.map(|metric, mut sum| {
+            // The last sample of a process never has its open files.
+            if metric.id != MetricId::Fds {
+                let unknown =
+                    sum.iter_mut().enumerate().filter(|(bin, _)| seen[metric.id] && !known[metric.id].has(*bin));
+                unknown.for_each(|(_, sum)| *sum = f64::NAN);
+            }
+            seen[metric.id].then_some(sum)
+        });
         Ok(Self { metrics, coverage, cpu_of, messages })
     }
 }

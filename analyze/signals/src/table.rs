@@ -88,7 +88,7 @@ fn values(
 ) -> Option<Vec<Option<f64>>> {
     // The last bin ends with the recording: what it counts, it counts in less time.
     let seconds = |c: f64| grid.seconds(1) * c;
-    let known = |value: f64, c: f64| (c >= HALF).then_some(value);
+    let known = |value: f64, c: f64| (c >= HALF && !value.is_nan()).then_some(value);
     if let Source::Counter(..) | Source::Level(_) = metric.source {
         let sums = sums.metrics[metric.id].as_ref()?;
         let per = |c: f64| if metric.is_level() { 1.0 } else { 1.0 / seconds(c) };

@@ -19,8 +19,8 @@ pub struct Options {
     pub output: PathBuf,
     /// Replace what is there.
     pub force: bool,
-    /// Length of an interval, ns.
-    pub interval_ns: u64,
+    /// Length of an interval, ns; by default what the rows of a table are apart, and 100 ms of a list of calls.
+    pub interval_ns: Option<u64>,
     /// Of the host that was traced.
     pub arch: Arch,
     /// For the metadata.
@@ -42,12 +42,38 @@ pub struct Imported {
     pub first_not_understood: Option<u64>,
     /// Calls that had not returned when the capture ended or their thread did.
     pub not_returned: u64,
+    /// What was taken for what, where that is not plain: sentences.
+    pub notes: Vec<String>,
 }
 
 /// Intervals that are still open behind the newest: calls come in the order of their end, nearly.
 const OPEN: i64 = 20;
 /// More intervals than this are a clock that lies, or a capture of weeks: intervals get longer then.
 const MOST_INTERVALS: u64 = 2_000_000;
+
+/// Length of an interval of a list of calls.
+const USUAL_NS: u64 = 100_000_000;
+
+/// What is said of whatever comes from `source`, was between these times, UTC ns, and is named by `id`.
+pub(super) fn metadata(options: &Options, span: (i64, i64), id: u128, source: &str) -> Metadata {
+    let clock = |ns| ClockPoint { boottime_ns: ns, monotonic_ns: ns, realtime_ns: ns, uncertainty_ns: 0 };
+    Metadata {
+        osd_version: options.osd_version.clone(),
+        recording_id: format!("{id:032x}"),
+        command_line: options.command_line.clone(),
+        host: Host {
+            arch: if options.arch == Arch::Aarch64 { "aarch64" } else { "x86_64" }.into(),
+            boot_id: format!("{source}:{id:032x}"),
+            ..Host::default()
+        },
+        target: Target { follow: true, ..Target::default() },
+        clock: ClockTable(vec![clock(span.0)]),
+        started_ns: span.0,
+        ended_ns: span.1,
+        complete: true,
+        ..Metadata::default()
+    }
+}
 
 /// A recording that grows.
 pub(super) struct Gather {
@@ -67,28 +93,14 @@ impl Gather {
     /// For calls between these times, UTC ns; `id` names what they come from.
     pub(super) fn new(options: &Options, span: (i64, i64), id: u128, source: &'static str) -> Result<Self> {
         let length = span.1.saturating_sub(span.0).max(1).unsigned_abs();
-        let interval_ns = options.interval_ns.max(length / MOST_INTERVALS).clamp(1, 1 << 62);
+        let interval_ns = options.interval_ns.unwrap_or(USUAL_NS).max(length / MOST_INTERVALS).clamp(1, 1 << 62);
         let writing = WriterOptions { force: options.force, arch: options.arch, ..WriterOptions::default() };
         let writer = Writer::create(&options.output, writing)?;
-        let clock = |ns| ClockPoint { boottime_ns: ns, monotonic_ns: ns, realtime_ns: ns, uncertainty_ns: 0 };
         let metadata = Metadata {
-            osd_version: options.osd_version.clone(),
-            recording_id: format!("{id:032x}"),
-            command_line: options.command_line.clone(),
             interval_ns,
             syscalls: "events".into(),
-            host: Host {
-                arch: if options.arch == Arch::Aarch64 { "aarch64" } else { "x86_64" }.into(),
-                boot_id: format!("{source}:{id:032x}"),
-                ..Host::default()
-            },
-            target: Target { follow: true, ..Target::default() },
             families: vec![Family { name: "syscalls".into(), attach: source.into(), probes: vec![] }],
-            clock: ClockTable(vec![clock(span.0)]),
-            started_ns: span.0,
-            ended_ns: span.1,
-            complete: true,
-            ..Metadata::default()
+            ..metadata(options, span, id, source)
         };
         let (start_ns, interval_ns) = (span.0, interval_ns as i64);
         let (open, alive) = (BTreeMap::new(), BTreeMap::new());

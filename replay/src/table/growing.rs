@@ -113,8 +113,6 @@ pub struct Growing {
     losses: Vec<Missing>,
     names: Vec<String>,
     number_of: HashMap<String, u32>,
-    /// Metrics that some sample has had.
-    seen: Vec<bool>,
     /// By metric: how long calls took so far.
     took: Vec<Took>,
     /// Bins for which what calls took last is still what they take.
@@ -142,7 +140,6 @@ impl Growing {
             losses: vec![],
             names: vec![],
             number_of: HashMap::new(),
-            seen: vec![false; METRICS.len()],
             took: vec![Took::default(); METRICS.len()],
             hold: ((HOLD_S * 1e9 / step_ns as f64).round() as i64).max(1),
             ticks: (None, None),
@@ -310,12 +307,11 @@ impl Growing {
                 Source::Level(_) => levels.next().flatten().map(|v| v as f64),
                 Source::Counter(_, factor) => {
                     let counted = self.spans.counted(grid, &places()[at]);
-                    self.seen[at] |= counted.is_some();
                     let counted = counted.map(|sum| match metric.id {
                         MetricId::Errors => self.failures.end(number, sum, &calls),
                         _ => sum,
                     });
-                    counted.or(self.seen[at].then_some(0.0)).map(|sum| sum * factor / seconds)
+                    counted.map(|sum| sum * factor / seconds)
                 }
                 Source::Calls(names) => self.has_calls.then(|| {
                     let own = names.iter().filter_map(|name| calls.get(self.number_of.get(*name)?));

@@ -295,6 +295,6 @@ impl Reader {
         say(self.not_understood > 0, format!("{} lines were not understood, line {first} first", self.not_understood));
         let closed = self.gather.close(blind, 0)?;
         let Self { lines, not_understood, first_not_understood, .. } = self;
-        Ok(Imported { closed, lines, not_understood, first_not_understood, not_returned })
+        Ok(Imported { closed, lines, not_understood, first_not_understood, not_returned, notes: vec![] })
     }
 }

@@ -333,7 +333,7 @@ impl Reader {
         say(self.not_understood > 0, format!("{} lines were not understood, line {first} first", self.not_understood));
         let closed = self.gather.close(blind, self.cut_paths)?;
         let Self { lines, not_understood, first_not_understood, .. } = self;
-        Ok(Imported { closed, lines, not_understood, first_not_understood, not_returned })
+        Ok(Imported { closed, lines, not_understood, first_not_understood, not_returned, notes: vec![] })
     }
 }
 
