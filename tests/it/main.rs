@@ -21,6 +21,7 @@ mod honesty;
 mod host;
 mod hostile;
 mod import;
+mod import_sysdig;
 mod import_table;
 mod imports;
 mod inputs;

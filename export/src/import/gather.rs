@@ -203,6 +203,13 @@ impl Gather {
         Ok(())
     }
 
+    /// One thing that was lost at `ts_ns`, or as many as nobody counted.
+    pub(super) fn lost(&mut self, stream: &str, reason: &str, ts_ns: i64) -> Result<()> {
+        let (stream, reason) = (stream.to_owned(), reason.to_owned());
+        self.metadata.add_loss(&LossTotal { stream: stream.clone(), reason: reason.clone(), count: 1 });
+        Ok(self.writer.push(Loss { ts_ns, dur_ns: self.interval_ns.unsigned_abs(), stream, reason, count: 1 })?)
+    }
+
     /// Closes the recording, which cannot show `blind_spots` and has so many paths cut.
     pub(super) fn close(mut self, blind_spots: Vec<String>, cut_paths: u64) -> Result<Closed> {
         if cut_paths > 0 {

@@ -1,6 +1,6 @@
 //! The door in: recordings made of what other tools wrote.
 //!
-//! `strace/` and `perf/` read the output of these, `csv/` tables of metrics; `read.rs` is a capture by lines, `time.rs` are times,
+//! `strace/`, `perf/` and `sysdig/` read the output of these, `csv/` tables of metrics; `read.rs` is a capture by lines, `time.rs` are times,
 //! `gather.rs` makes rows, tallies and samples of calls, whoever saw them. What a source does not have is null, and named as a blind spot.
 
 mod csv;
@@ -8,6 +8,7 @@ mod gather;
 mod perf;
 mod read;
 mod strace;
+mod sysdig;
 mod time;
 
 use crate::Result;
@@ -28,6 +29,8 @@ pub fn import(path: &Path, table: &Table, options: &Options, progress: impl FnMu
     let by_name = path.extension().is_some_and(|e| e == "csv" || e == "tsv");
     if table.is_told() || by_name || read::begins(path, 1, csv::is_header) {
         csv::import(path, table, options, progress)
+    } else if read::begins(path, FIRST, sysdig::is_line) {
+        sysdig::import(path, options, progress)
     } else if read::begins(path, FIRST, perf::is_line) {
         perf::import(path, options, progress)
     } else {

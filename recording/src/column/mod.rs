@@ -10,5 +10,5 @@ mod writer;
 
 pub(crate) use coding::{Coding, Scratch};
 pub(crate) use fields::{Fields, put, spell_text, spell_u32, spell_u64};
-pub use types::{NO_DURATION, Type};
+pub use types::{NO_DURATION, NO_RESULT, Type};
 pub(crate) use writer::{ColumnWriter, Encoded};

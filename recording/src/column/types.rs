@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 /// As a duration: not measured. The column is null.
 pub const NO_DURATION: u64 = u64::MAX;
+/// What a call returned, where whoever saw it was not told: null in the file. No call returns it.
+pub const NO_RESULT: i64 = i64::MIN;
 
 /// Type of a column, by what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

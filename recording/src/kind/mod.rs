@@ -23,7 +23,7 @@ mod tally;
 mod thread;
 mod waiting;
 
-pub use crate::column::NO_DURATION;
+pub use crate::column::{NO_DURATION, NO_RESULT};
 pub use common::Owner;
 pub use field::Number;
 pub(crate) use field::Value;

@@ -6,7 +6,7 @@ use super::common::{CGROUP_ID, DUR_NS, KIND, Owner, PID, PROC, TID, TS};
 use super::field::{Field, PageField};
 use super::parts::{Order, Owners, Texts, is_one};
 use super::waiting::{ByColumn, Paged, Rowed};
-use crate::column::{Type, spell_text, spell_u32, spell_u64};
+use crate::column::{NO_RESULT, Type, spell_text, spell_u32, spell_u64};
 use std::ops::Range;
 
 /// One system call, written when it returned.
@@ -22,7 +22,7 @@ pub struct Syscall {
     pub tid: u32,
     /// System call number; the file holds its name.
     pub nr: u16,
-    /// What it returned: the value, or minus the error number.
+    /// What it returned: the value, or minus the error number; or [`crate::rows::NO_RESULT`].
     pub ret: i64,
     /// First argument, for the calls whose first argument is a file descriptor.
     pub fd: Option<i32>,
@@ -42,7 +42,7 @@ impl Syscall {
 
 /// See [`Syscall::errno`].
 fn errno_of(ret: i64) -> Option<i32> {
-    ((-4095..0).contains(&ret) && !(-516..=-512).contains(&ret)).then_some(-ret as i32)
+    ((-4095..0).contains(&ret) && !(-516..=-512).contains(&ret)).then(|| -ret as i32)
 }
 
 impl Rowed for Syscall {
@@ -190,7 +190,7 @@ impl ByColumn for Calls {
             coding.numbers(is_one(nr), |i| Some(nr[i].into()), name)
         }),
         Field::pages("ret", Type::I64, "", "what it returned", |Self { ret, .. }, coding, _| {
-            coding.numbers(is_one(ret), |i| Some(ret[i] as u64), spell_u64)
+            coding.numbers(is_one(ret), |i| (ret[i] != NO_RESULT).then_some(ret[i] as u64), spell_u64)
         }),
         Field::pages("errno", Type::I32, "", "the error number; null on success", |Self { ret, .. }, coding, _| {
             let no_errors = ret.iter().fold(0, |all, ret| all | ret) >= 0;
