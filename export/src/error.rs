@@ -36,6 +36,14 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// No header that can be sent. What is in it is a secret, and not told.
+    #[error("header `{name}`: {problem}")]
+    Header {
+        /// Its name.
+        name: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
     /// A collector did not take what was sent.
     #[error("cannot post to {url}: {detail}")]
     Post {
@@ -99,7 +107,15 @@ impl Error {
             }
             Self::Listen { .. } => Some("choose another port; 127.0.0.1:0 takes a free one and says which".to_owned()),
             Self::Import { fix, .. } => Some((*fix).to_owned()),
-            Self::Endpoint { .. } => Some("write it as http://127.0.0.1:4318".to_owned()),
+            Self::Endpoint { .. } => Some("write it as http://127.0.0.1:4318 or https://collector.example".to_owned()),
+            Self::Header { .. } => Some("write it as --header 'Authorization: Bearer TOKEN'".to_owned()),
+            Self::Post { detail, .. } if detail.contains("gRPC") => {
+                Some("collectors take OTLP over HTTP too, mostly at port 4318".to_owned())
+            }
+            Self::Post { detail, .. } if detail.to_lowercase().contains("certificate") => Some(
+                "if the collector has a certificate of your own, trust who signed it: --ca FILE; if it asks for one, --client-cert FILE --client-key FILE"
+                    .to_owned(),
+            ),
             Self::Post { .. } => Some(
                 "is a collector with an OTLP/HTTP receiver running there? -o FILE writes a file instead".to_owned(),
             ),

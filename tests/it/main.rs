@@ -30,6 +30,7 @@ mod live;
 mod losses;
 mod operators;
 mod otlp;
+mod otlp_tls;
 mod outputs;
 mod overflow;
 mod postgres;

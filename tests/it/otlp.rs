@@ -168,8 +168,12 @@ fn an_endpoint_that_is_none_or_silent_is_refused() {
     osd_synth::Synth { duration_s: 5, ..Default::default() }.write(dir.path().join("a.parquet")).unwrap();
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (args, wanted) in [
-        (vec!["--to", "otlp", "--endpoint", "https://x"], "`https://x` is no endpoint: osd sends without TLS"),
-        (vec!["--to", "otlp", "--endpoint", "localhost:4318"], "it begins with http://"),
+        (vec!["--to", "otlp", "--endpoint", "localhost:4318"], "it begins with http:// or https://"),
+        (vec!["--to", "otlp", "--endpoint", "http://x", "--ca", "a.pem"], "certificates are for https://"),
+        (vec!["--to", "otlp", "--endpoint", "http://x", "--header", "a"], "a header is `Name: value`"),
+        (vec!["--to", "otlp", "--endpoint", "http://x", "--header", "Host: y"], "header `Host`: osd sends it itself"),
+        (vec!["--to", "otlp", "--endpoint", "http://x", "--header", "@nowhere"], "cannot read headers from nowhere"),
+        (vec!["--to", "otlp", "--endpoint", "https://localhost:1", "--ca", "nowhere.pem"], "Connection refused"),
         (vec!["--to", "csv", "--endpoint", "http://x"], "only OpenTelemetry has an --endpoint"),
         (vec!["--to", "otlp-logs"], "log records are findings, and none are named"),
         (vec!["--to", "otlp", "--endpoint", &format!("http://{nobody}")], "Connection refused"),

@@ -1,6 +1,7 @@
 //! The way of messages to a file or a collector, several to a request where they are posted.
 
-use super::post::Endpoint;
+use super::endpoint::Endpoint;
+use super::post::post;
 use super::tree::{self, Field};
 use crate::Result;
 use std::io::Write;
@@ -73,7 +74,7 @@ impl<'a, W: Write> Sender<'a, W> {
         if let Out::Post(endpoint) = self.out
             && !self.waiting.is_empty()
         {
-            self.rejected += endpoint.post(self.signal.path(), &std::mem::take(&mut self.waiting))?;
+            self.rejected += post(endpoint, self.signal.path(), &std::mem::take(&mut self.waiting))?;
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ use crate::inputs;
 use crate::output::{Output, say};
 use crate::progress::Progress;
 use crate::times::{self, Moment};
+use osd_export::otlp::{Access, Endpoint};
 use osd_export::table::Form;
 use osd_recording::Kind;
 use std::io::IsTerminal;
@@ -55,9 +56,21 @@ pub(crate) struct Args {
     /// Only what begins before this time.
     #[arg(long, value_name = "TIME", value_parser = Moment::parse)]
     until: Option<Moment>,
-    /// OpenTelemetry: post to this collector, which has an OTLP/HTTP receiver, instead of writing a file.
+    /// OpenTelemetry: post to this collector, which has an OTLP/HTTP receiver, instead of writing a file. http or https.
     #[arg(long, value_name = "URL", conflicts_with = "output")]
     endpoint: Option<String>,
+    /// Collector: send this with each request, to say who you are. @FILE has one a line, and hides them from who lists processes.
+    #[arg(long, value_name = "NAME: VALUE", requires = "endpoint")]
+    header: Vec<String>,
+    /// Collector, https: trust the certificates of this file (PEM) instead of the system's.
+    #[arg(long, value_name = "FILE", requires = "endpoint")]
+    ca: Option<PathBuf>,
+    /// Collector, https: the certificate (PEM) that it asks for.
+    #[arg(long, value_name = "FILE", requires = "endpoint", requires = "client_key")]
+    client_cert: Option<PathBuf>,
+    /// The key (PEM) of that certificate.
+    #[arg(long, value_name = "FILE", requires = "client_cert")]
+    client_key: Option<PathBuf>,
     /// Replace the output file if it exists. Only a regular file is replaced; a link is followed.
     #[arg(long)]
     force: bool,
@@ -76,7 +89,8 @@ const EXAMPLES: &str = "EXAMPLES:
   osd export run.parquet --to openmetrics --findings report/findings.json -o run.om
   promtool tsdb create-blocks-from openmetrics run.om data/    and `prometheus --storage.tsdb.path data/` has it
   osd export run.parquet --to perfetto --from 90s --until 2m -o run.pftrace   open it at https://ui.perfetto.dev
-  osd export run.parquet --to otlp --endpoint http://127.0.0.1:4318 --findings report/findings.json";
+  osd export run.parquet --to otlp --endpoint http://127.0.0.1:4318 --findings report/findings.json
+  osd export run.parquet --to otlp --endpoint https://otlp.example.org --header @token --ca root.pem";
 
 /// Formats.
 #[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -146,7 +160,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if args.to.is_trace() {
         traces::check(&recordings)?;
     }
-    let endpoint = args.endpoint.as_deref().map(osd_export::otlp::Endpoint::parse).transpose()?;
+    let endpoint = args.endpoint.as_deref().map(|text| collector(text, args)).transpose()?;
     let to_stdout = args.output.as_ref().is_none_or(|path| path.as_os_str() == "-");
     if args.to.is_binary() && to_stdout && std::io::stdout().is_terminal() {
         return Err(Failure::new("this format is not text for a terminal").hint("name a file with -o, or pipe it on"));
@@ -182,6 +196,28 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         written.iter().flat_map(|said| said.lines()).for_each(say);
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// A collector, and what it asks of who sends.
+fn collector(text: &str, args: &Args) -> Result<Endpoint> {
+    let mut access = Access {
+        ca: args.ca.clone(),
+        identity: args.client_cert.clone().zip(args.client_key.clone()),
+        ..Access::default()
+    };
+    for header in &args.header {
+        match header.strip_prefix('@') {
+            None => access.header(header)?,
+            Some(file) => {
+                let lines = std::fs::read_to_string(file).map_err(|e| {
+                    Failure::new(format!("cannot read headers from {file}: {e}"))
+                        .hint("it has one a line, `Name: value`")
+                })?;
+                lines.lines().filter(|l| !l.trim().is_empty()).try_for_each(|line| access.header(line))?;
+            }
+        }
+    }
+    Ok(Endpoint::parse(text, access)?)
 }
 
 /// What means nothing is refused: somebody meant something by it.
