@@ -3,9 +3,9 @@
 //! A counter that is told as a rate is multiplied by the time of its row. Recordings count in whole numbers, so what is cut off is carried on
 //! to the next row: sums are right to one.
 
-use super::Table;
 use super::named::{Holds, is_level};
 use super::survey::Survey;
+use super::table::Table;
 use super::text::{Said, number};
 use super::unit::{Per, Unit};
 use crate::import::gather::{Imported, Options, metadata};

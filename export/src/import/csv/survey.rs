@@ -1,7 +1,7 @@
 //! The first reading of a table: which columns it has, when it was, and how far apart its rows are.
 
-use super::Table;
 use super::named::{Holds, TIMES, by_name, is_level, is_of_calls, plain};
+use super::table::Table;
 use super::text::Splitter;
 use super::unit::{Per, Unit};
 use crate::import::read::{Sum, lines};
