@@ -1,5 +1,6 @@
-//! `osd import` of what `sysdig -j` writes. The lines below are in the form of sysdig 0.29, which sysdig's driver is needed
-//! to make: `docs/export.md` says with which public captures it was tried.
+//! `osd import` of what `sysdig -j` writes. The lines below are in the form of sysdig 0.29, which
+//! sysdig's driver is needed to make: `docs/export.md` says with which public captures it was
+//! tried.
 
 use crate::bad_input::refused;
 use crate::support::{osd, osd_ok, rows, text};

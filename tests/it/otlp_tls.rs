@@ -1,4 +1,5 @@
-//! A collector behind TLS that asks who sends: it gets everything, and whoever may not send is told why.
+//! A collector behind TLS that asks who sends: it gets everything, and whoever may not send is told
+//! why.
 
 use crate::export::python;
 use crate::support::{osd, text};

@@ -1,4 +1,5 @@
-//! TLS to a collector, by rustls: who it is, is known by the system's certificates or by those of a file.
+//! TLS to a collector, by rustls: who it is, is known by the certificates of the system or of a
+//! file.
 
 use super::endpoint::Endpoint;
 use rustls::pki_types::pem::PemObject;

@@ -1,5 +1,5 @@
-//! The arguments of an event, `res=-2(ENOENT) name=/etc/passwd flags=1(O_RDONLY) mode=0 `: what it returned, a path, and others
-//! by name.
+//! The arguments of an event, `res=-2(ENOENT) name=/etc/passwd flags=1(O_RDONLY) mode=0 `: what it
+//! returned, a path, and others by name.
 //!
 //! Texts in them are not quoted, so a file whose name has ` flags=` in it can say what it likes from there on. What returned comes first.
 
