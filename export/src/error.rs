@@ -112,7 +112,10 @@ impl Error {
             Self::Post { detail, .. } if detail.contains("gRPC") => {
                 Some("collectors take OTLP over HTTP too, mostly at port 4318".to_owned())
             }
-            Self::Post { detail, .. } if detail.to_lowercase().contains("certificate") => Some(
+            // Who hangs up on somebody without a certificate may be gone before it is heard why.
+            Self::Post { url, detail }
+                if detail.to_lowercase().contains("certificate")
+                    || url.starts_with("https://") && ["Broken pipe", "reset by peer"].iter().any(|e| detail.contains(e)) => Some(
                 "if the collector has a certificate of your own, trust who signed it: --ca FILE; if it asks for one, --client-cert FILE --client-key FILE"
                     .to_owned(),
             ),

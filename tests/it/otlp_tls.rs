@@ -105,7 +105,7 @@ fn a_collector_behind_tls_gets_what_is_sent_by_who_may() {
         fails(send("127.0.0.2", &trusted), &["127.0.0.2"]);
         fails(
             send("127.0.0.1", &trusted),
-            if old { &["error: cannot post"] } else { &["CertificateRequired", "--client-cert"] },
+            if old { &["error: cannot post"] } else { &["error: cannot post", "--client-cert FILE"] },
         );
         fails(
             send("127.0.0.1", &[&known[..], &["--header", "Authorization: secret"]].concat()),
