@@ -7,12 +7,17 @@
 mod clusters;
 mod diff;
 mod ratio;
+mod relations;
 
 pub use clusters::{CLUSTERS_VERSION, Clustered, Clusters, LabelTable, Member, RecordingGroup};
 pub use diff::{
     About, Change, Condition, DIFF_VERSION, Diff, NoData, Only, PairedSeries, Side, SideRecording, Verdict,
 };
 pub use ratio::Ratio;
+pub use relations::{
+    Broken, BrokenBy, BrokenMetric, BrokenPair, Moved, PairGrid, RELATIONS_VERSION, RelatedMetric, RelatedPair,
+    Relations, Transition,
+};
 
 use serde::{Deserialize, Serialize};
 
