@@ -7,6 +7,7 @@
 mod draw;
 mod html;
 mod picture;
+mod relations;
 #[doc(hidden)]
 pub mod sample;
 #[cfg(test)]
@@ -17,7 +18,7 @@ mod words;
 pub use picture::{Learning, learning_png};
 pub use view::{ChangeRow, about, change_row};
 
-use osd_findings::{Diff, Findings};
+use osd_findings::{Diff, Findings, Relations};
 use osd_recording::output::{self, OutputFile};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
@@ -115,6 +116,27 @@ pub fn write_diff(dir: &Path, diff: &Diff, options: &Options) -> Result<Vec<Path
         ("diff.png", draw::paint::png(&page.scene, width, height)),
         ("diff.svg", draw::paint::svg(&page.scene, width, height, &title).into_bytes()),
         ("diff.json", json),
+    ];
+    write_all(dir, contents, options)
+}
+
+/// Writes `index.html`, `relations.png`, `relations.svg` and `relations.json` into `dir`, likewise.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_relations(dir: &Path, found: &Relations, options: &Options) -> Result<Vec<PathBuf>, Error> {
+    let mut json = serde_json::to_vec_pretty(found)?;
+    json.push(b'\n');
+    let drawn = picture::relations(found);
+    let (width, height) = (picture::WIDTH as u32, drawn.height as u32);
+    let contents = [
+        ("index.html", relations::page(found).into_bytes()),
+        ("relations.png", draw::paint::png(&drawn.scene, width, height)),
+        (
+            "relations.svg",
+            draw::paint::svg(&drawn.scene, width, height, &words::clean(&found.sentence, 400)).into_bytes(),
+        ),
+        ("relations.json", json),
     ];
     write_all(dir, contents, options)
 }

@@ -458,3 +458,82 @@ pub fn comparison() -> Diff {
         ..Diff::default()
     }
 }
+
+/// Three metrics of which one left both others, for six of sixty seconds.
+pub fn relations() -> Relations {
+    let second = |s: i64| START_NS + s * 1_000_000_000;
+    let metric = |name: &str, unit: &str, group: u32| RelatedMetric { name: name.into(), unit: unit.into(), group };
+    let pair = |a: u32, b: u32, lowest: f64| RelatedPair {
+        a,
+        b,
+        correlation: 0.9,
+        information: 0.4,
+        usual: 0.92,
+        lowest: Some(lowest),
+    };
+    let edges_a = vec![0.0, 0.1, 0.2, 0.4, 0.8];
+    let edges_b = vec![100.0, 200.0, 400.0, 600.0];
+    let share = vec![vec![0.3, 0.05, 0.0], vec![0.05, 0.2, 0.05], vec![0.0, 0.1, 0.15], vec![0.0, 0.0, 0.1]];
+    let path = (0..20).map(|i| {
+        let b = 150.0 + 20.0 * i as f64;
+        (second(15 + i), if i < 15 { b / 1_000.0 } else { 0.75 }, b)
+    });
+    let broken = BrokenPair {
+        a: "cpu".into(),
+        unit_a: "cores".into(),
+        b: "syscalls".into(),
+        unit_b: "calls/s".into(),
+        sentence: "cpu is 0.75 cores where syscalls is 150 calls/s; usual there is 0 cores to 0.2 cores".into(),
+        usual: 0.92,
+        lowest: 0.4,
+        severity: 3.2,
+        usual_a: Some((0.0, 0.2)),
+        transition: Transition {
+            ts_ns: second(30),
+            from: (0.15, 180.0),
+            to: (0.75, 150.0),
+            fitness: 0.1,
+            outside: false,
+            from_cell: Some([0.1, 0.2, 100.0, 200.0]),
+            to_cell: Some([0.4, 0.8, 100.0, 200.0]),
+            likeliest_cell: Some([0.1, 0.2, 100.0, 200.0]),
+        },
+        grid: PairGrid { edges_a, edges_b, share },
+        path: path.collect(),
+    };
+    let sentence = format!("cpu broke 2 of its 3 relations: {}", broken.sentence);
+    Relations {
+        relations_version: RELATIONS_VERSION,
+        sentence: "broken once: 3 relations of 3 metrics over 60 points of 1 s".into(),
+        recordings: vec![SideRecording {
+            path: "run.parquet".into(),
+            started_ns: START_NS,
+            ..SideRecording::default()
+        }],
+        learnt_from: vec!["normal.parquet".into()],
+        step_s: 1.0,
+        start_ns: START_NS,
+        end_ns: second(60),
+        points: 60,
+        metrics: vec![metric("cpu", "cores", 1), metric("syscalls", "calls/s", 1), metric("net_tx", "bytes/s", 2)],
+        pairs: vec![pair(0, 1, 0.4), pair(0, 2, 0.5), pair(1, 2, 0.9)],
+        fitness: (0..60).map(|i| (second(i), Some(if (30..36).contains(&i) { 0.6 } else { 0.92 }))).collect(),
+        fitness_floor: 0.8,
+        false_alarms_per_hour: 1.0,
+        episodes: vec![Broken {
+            id: 1,
+            start_ns: second(30),
+            end_ns: second(36),
+            by: BrokenBy::Pairs,
+            sentence,
+            severity: 3.2,
+            fitness: Some(0.6),
+            n_pairs: 2,
+            pairs: vec![broken],
+            metrics: vec![BrokenMetric { metric: "cpu".into(), broken: 2, of: 3 }],
+            moved: vec![Moved { metric: "cpu".into(), from: 1, to: 0 }],
+        }],
+        missing: vec![],
+        notes: vec!["a note".into()],
+    }
+}

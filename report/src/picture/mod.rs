@@ -9,8 +9,10 @@ mod heatmap;
 mod layout;
 mod learning;
 mod page;
+mod relations;
 
 pub(crate) use comparison::{both, comparison};
 pub(crate) use layout::WIDTH;
 pub use learning::{Learning, learning_png};
 pub(crate) use page::{charts, page};
+pub(crate) use relations::relations;
