@@ -1,14 +1,14 @@
 # The commands of a fresh machine. `make demo` and `make test` install what is missing (as root, from the distribution's packages),
 # build, and run. Everything is built once, in release mode: what is tested is what ships.
 #
-# Targets: demo test gpu soak churn bench bench-peers bench-train bench-detectors bench-sequences eval-live eval-trouble eval-quiet eval-diff build recorder install-deps python clean
+# Targets: demo test gpu soak churn bench bench-peers bench-train bench-detectors bench-sequences bench-relations eval-live eval-trouble eval-quiet eval-diff eval-relations build recorder install-deps python clean
 
 CARGO ?= cargo
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CARGO_TARGET_DIR)/python
 
-.PHONY: help build recorder demo test lint doc unit python gpu soak churn bench bench-peers bench-train bench-detectors bench-sequences eval-live eval-trouble eval-quiet eval-diff install-deps clean
+.PHONY: help build recorder demo test lint doc unit python gpu soak churn bench bench-peers bench-train bench-detectors bench-sequences bench-relations eval-live eval-trouble eval-quiet eval-diff eval-relations install-deps clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -82,6 +82,15 @@ bench-sequences: install-deps
 # How often two runs of the same are called different; see the script.
 eval-diff: build
 	OSD=$(BIN)/osd OSD_WORKLOAD=$(BIN)/osd-workload scripts/eval-diff.sh
+
+# How well `osd relations` finds attacks of three strengths, and how soon it is over; see the script for what can be set.
+eval-relations: build
+	OSD=$(BIN)/osd OSD_WORKLOAD=$(BIN)/osd-workload scripts/eval-relations.py
+
+# Relations of 40 metrics on 16 hosts over a week of minutes: how long, in how much memory.
+bench-relations: install-deps
+	$(CARGO) test --release --workspace --test scale --no-run
+	/usr/bin/time -v $(CARGO) test --release --workspace --test scale -- --ignored --nocapture
 
 # How good `osd analyze` is at leaks, stalls, slow dependencies and missed jobs; see the script for what can be set.
 eval-trouble: build

@@ -12,7 +12,7 @@ use crate::command::sql;
 #[cfg(feature = "train")]
 use crate::command::train;
 #[cfg(feature = "analyze")]
-use crate::command::{analyze, cluster, diff};
+use crate::command::{analyze, cluster, diff, relations};
 use crate::command::{completions, info, man, recover};
 #[cfg(feature = "record")]
 use crate::command::{doctor, record, trigger};
@@ -73,6 +73,9 @@ pub(crate) enum Command {
     /// Compare two recordings, or two sets of them.
     #[cfg(feature = "analyze")]
     Diff(diff::Args),
+    /// Learn how metrics move together, and find where they do not any more.
+    #[cfg(feature = "analyze")]
+    Relations(relations::Args),
     /// Score a recording by a model of normal ones.
     #[cfg(feature = "model")]
     Score(score::Args),
@@ -166,6 +169,8 @@ impl Command {
             Self::Cluster(args) => cluster::run(&args),
             #[cfg(feature = "analyze")]
             Self::Diff(args) => diff::run(&args),
+            #[cfg(feature = "analyze")]
+            Self::Relations(args) => relations::run(&args),
             #[cfg(feature = "model")]
             Self::Score(args) => score::run(&args),
             #[cfg(feature = "train")]

@@ -75,6 +75,13 @@ impl From<osd_scenario::Error> for Failure {
     }
 }
 
+#[cfg(feature = "analyze")]
+impl From<osd_relations::Error> for Failure {
+    fn from(error: osd_relations::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint() }
+    }
+}
+
 #[cfg(feature = "export")]
 impl From<osd_export::Error> for Failure {
     fn from(error: osd_export::Error) -> Self {

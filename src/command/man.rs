@@ -36,6 +36,8 @@ pub(crate) fn run(args: Args, osd: clap::Command) -> Result<ExitCode> {
     if let Some(dir) = &args.dir {
         output::folder(dir)?;
         let commands = osd.get_subcommands().filter(|c| !c.is_hide_set()).cloned();
+        // A command of commands has a page for each.
+        let commands = commands.flat_map(|c| c.get_subcommands().cloned().chain([c.clone()]).collect::<Vec<_>>());
         let pages: Vec<Man> = std::iter::once(osd.clone()).chain(commands).map(Man::new).collect();
         for page in pages {
             write(&dir.join(page.get_filename()), &page, args.force)?;
@@ -44,8 +46,9 @@ pub(crate) fn run(args: Args, osd: clap::Command) -> Result<ExitCode> {
     }
     let page = match &args.of {
         None => osd,
-        Some(name) => osd
-            .find_subcommand(name)
+        Some(name) => name
+            .split_whitespace()
+            .try_fold(&osd, |command, name| command.find_subcommand(name))
             .cloned()
             .ok_or_else(|| Failure::new(format!("osd has no subcommand `{name}`")).hint("osd --help lists them"))?,
     };

@@ -22,6 +22,8 @@ pub(crate) mod man;
 #[cfg(feature = "record")]
 pub(crate) mod record;
 pub(crate) mod recover;
+#[cfg(feature = "analyze")]
+pub(crate) mod relations;
 #[cfg(feature = "replay")]
 pub(crate) mod replay;
 #[cfg(feature = "model")]

@@ -36,6 +36,7 @@ mod overflow;
 mod postgres;
 mod prometheus;
 mod record;
+mod relations;
 mod replay;
 mod report;
 mod scenarios;

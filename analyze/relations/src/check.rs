@@ -155,11 +155,12 @@ impl Of<'_> {
     fn episode(&self, span: RangeInclusive<usize>, window: usize) -> Broken {
         let inside = &self.moments[span.clone()];
         let mut depth: BTreeMap<usize, f64> = BTreeMap::new();
-        for (pair, d) in inside.iter().flat_map(|m| m.depths.iter().enumerate()).filter(|(_, d)| **d > 1.0) {
+        for (pair, d) in inside.iter().flat_map(|m| m.depths.iter().enumerate()).filter(|(_, d)| **d > 0.0) {
             let most = depth.entry(pair).or_default();
             *most = most.max(f64::from(*d));
         }
         let metrics = self.blamed(&depth);
+        depth.retain(|_, d| *d > 1.0);
         let mut deepest: Vec<(usize, f64)> = depth.iter().map(|(p, d)| (*p, *d)).collect();
         // Those of the metric that is most likely the cause first.
         let cause = metrics.first().map(|m| m.metric.as_str());
@@ -205,7 +206,7 @@ impl Of<'_> {
         episode
     }
 
-    /// The metrics of broken pairs: those of whose relations most broke, by depth, first.
+    /// The metrics of broken pairs; those first whose relations are deepest in the mean, also if not all of them are broken.
     fn blamed(&self, depth: &BTreeMap<usize, f64>) -> Vec<BrokenMetric> {
         let mut all: Vec<(f64, BrokenMetric)> = vec![];
         for (i, metric) in self.model.metrics.iter().enumerate() {
@@ -213,7 +214,7 @@ impl Of<'_> {
                 let pairs = self.model.pairs.iter().enumerate().filter(|(_, p)| p.a == i || p.b == i);
                 pairs.map(|(pair, _)| depth.get(&pair).copied())
             };
-            let broken = own().flatten().count() as u64;
+            let broken = own().flatten().filter(|d| *d > 1.0).count() as u64;
             if broken > 0 {
                 let (of, sum) = (own().count() as u64, own().flatten().sum::<f64>());
                 // One of one is less than ten of eleven.

@@ -36,3 +36,4 @@ pub use model::{FILE, MODEL_VERSION, Model};
 pub use read::{Member, read};
 pub use settings::Settings;
 pub use watch::{Moment, Watch};
+pub use words::quantity;

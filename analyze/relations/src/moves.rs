@@ -8,8 +8,8 @@
 //! multiplies the row by a likelihood `∝ w^-d(h,j)`. The row soon believes in nothing but the middle of where it went.
 //!
 //! **By default**: counts smoothed by a kernel of the distance, on a Dirichlet prior: `P_ij = (κ P0_ij + Σ_h n_ih K(h,j)) / (κ + n_i)`. And
-//! where a pair is counts beside how it moves: a cell that the pair is never in has a low rank by the same smoothed counts, and the fitness
-//! is the lower of both. Without that, a metric that is stuck while the other goes on sits in a cell that was never left before, whose
+//! where a pair is counts beside how it moves: a cell that is none of those in which it is for 95 % of the time has a low rank by the same
+//! smoothed counts, and the fitness is the lower of both. Without that, a metric that is stuck while the other goes on sits in a cell that was never left before, whose
 //! row is the prior, by which staying is the most likely of all: two points after it broke the pair would be fit again.
 
 use crate::axis::Grown;
@@ -163,6 +163,26 @@ fn fitness(row: &[f64]) -> Vec<f32> {
     out
 }
 
+/// Share of the smoothed time that is spent in cells which are usual.
+const USUAL: f64 = 0.95;
+
+/// Fitness of each cell by how often the pair is there: 1 in the cells of [`USUAL`], the rank's beyond.
+fn usual(places: &[f64]) -> Vec<f32> {
+    let mut out = fitness(places);
+    let mut order: Vec<u32> = (0..places.len() as u32).collect();
+    order.sort_unstable_by(|a, b| places[*b as usize].total_cmp(&places[*a as usize]).then(a.cmp(b)));
+    let all: f64 = places.iter().sum();
+    let mut sum = 0.0;
+    for cell in order {
+        if sum >= USUAL * all {
+            break;
+        }
+        sum += places[cell as usize];
+        out[cell as usize] = 1.0;
+    }
+    out
+}
+
 /// One pair as it goes: what was learnt, and the rows of its grid that were needed so far.
 #[derive(Clone, Debug)]
 pub(crate) struct Moves {
@@ -191,7 +211,7 @@ impl Moves {
         }
         // What has grown is as usual as the edge that it has grown from: a load that goes a little higher takes its metrics along.
         let learnt = extent.learnt();
-        let places = self.places.get_or_insert_with(|| fitness(&weights.places(counts, learnt)));
+        let places = self.places.get_or_insert_with(|| usual(&weights.places(counts, learnt)));
         learnt.index(extent.nearest(to)).map_or(0.0, |place| row[at].min(places[place]))
     }
 

@@ -35,15 +35,16 @@ struct Part {
     values: Vec<Option<Vec<f64>>>,
 }
 
-/// Reads what is in `members`, by steps of `step_ns`, or of a second, or of the longest interval that there is.
+/// Reads what is in `members`, by steps of `step_ns`, or of a second, or of the longest interval that there is. Metrics that follow what the
+/// rest of the host does (waiting for a processor, page faults, context switches) are read if `all` are.
 ///
 /// # Errors
 /// If a recording cannot be read, or [`Error::Coarse`] if its intervals are longer than the step.
-pub fn read(members: &[Member], step_ns: Option<i64>) -> Result<(History, Vec<SideRecording>)> {
-    let all = || members.iter().flat_map(|m| &m.recordings);
-    let longest = all().map(osd_signals::grid::interval_ns).max().unwrap_or(STEP_NS);
+pub fn read(members: &[Member], step_ns: Option<i64>, all: bool) -> Result<(History, Vec<SideRecording>)> {
+    let recordings = || members.iter().flat_map(|m| &m.recordings);
+    let longest = recordings().map(osd_signals::grid::interval_ns).max().unwrap_or(STEP_NS);
     let step_ns = step_ns.unwrap_or(STEP_NS.max(longest));
-    for recording in all() {
+    for recording in recordings() {
         let interval = osd_signals::grid::interval_ns(recording);
         if interval > step_ns {
             return Err(Error::Coarse {
@@ -59,7 +60,7 @@ pub fn read(members: &[Member], step_ns: Option<i64>) -> Result<(History, Vec<Si
         about.push(side(recording, &part, step_ns));
         parts.push(part);
     }
-    Ok((history(members, parts, step_ns), about))
+    Ok((history(members, parts, step_ns, all), about))
 }
 
 fn side(recording: &Recording, part: &Part, step_ns: i64) -> SideRecording {
@@ -116,9 +117,11 @@ fn part(member: usize, recording: &Recording, step_ns: i64) -> Result<Part> {
     Ok(Part { member, values: values.collect(), steps })
 }
 
-fn history(members: &[Member], parts: Vec<Part>, step_ns: i64) -> History {
+fn history(members: &[Member], parts: Vec<Part>, step_ns: i64, all: bool) -> History {
     // Metrics that a recording of the member has.
-    let has = |member: usize, m: usize| parts.iter().any(|p| p.member == member && p.values[m].is_some());
+    let has = |member: usize, m: usize| {
+        (all || METRICS[m].opens_windows) && parts.iter().any(|p| p.member == member && p.values[m].is_some())
+    };
     let columns: Vec<(usize, usize)> =
         (0..members.len()).flat_map(|i| (0..METRICS.len()).map(move |m| (i, m))).filter(|(i, m)| has(*i, *m)).collect();
     let name = |(member, metric): &(usize, usize)| {

@@ -2,7 +2,8 @@
 //! the interval of the other.
 //!
 //! What is related by chance would be broken by chance. So a relation must hold over all that is learnt from, and half as strongly in
-//! either half of it, in the same direction.
+//! either half of it, in the same direction. And where both go the same way, they must do so within blocks of time, too: two metrics that
+//! drift over an hour, each for its own reason, are not related.
 
 use crate::settings::Settings;
 use osd_detect::data::parallel;
@@ -93,14 +94,58 @@ impl Half {
     }
 }
 
+/// What is known of a point in time: which half it is in, and which block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct When {
+    pub(crate) half: u8,
+    /// Ascending.
+    pub(crate) block: u32,
+}
+
+/// The correlation of what is left when each block's mean is taken off: sums of the block that is open, and of all that are closed.
+#[derive(Default)]
+struct Within {
+    block: u32,
+    open: [f64; 6],
+    closed: [f64; 3],
+}
+
+impl Within {
+    fn add(&mut self, block: u32, x: f64, y: f64) {
+        if block != self.block {
+            self.close();
+            self.block = block;
+        }
+        for (sum, value) in self.open.iter_mut().zip([1.0, x, y, x * x, y * y, x * y]) {
+            *sum += value;
+        }
+    }
+
+    fn close(&mut self) {
+        let [n, x, y, xx, yy, xy] = std::mem::take(&mut self.open);
+        if n > 0.0 {
+            for (sum, value) in self.closed.iter_mut().zip([xx - x * x / n, yy - y * y / n, xy - x * y / n]) {
+                *sum += value;
+            }
+        }
+    }
+
+    fn correlation(mut self) -> f64 {
+        self.close();
+        let [xx, yy, xy] = self.closed;
+        let spread = (xx * yy).max(0.0).sqrt();
+        if spread > 1e-9 { xy / spread } else { 0.0 }
+    }
+}
+
 /// Points that a half must have for a relation to be judged by it.
 const LEAST: f64 = 12.0;
 
-/// The related pairs among `metrics`, each with the intervals that it has; `half` of each point is 0 or 1. And how many more there are, left
+/// The related pairs among `metrics`, each with the intervals that it has; `when` is of each point. And how many more there are, left
 /// out because a metric keeps its strongest only.
-pub(crate) fn screen(metrics: &[(Ranked, usize)], half: &[u8], settings: &Settings) -> (Vec<Related>, usize) {
+pub(crate) fn screen(metrics: &[(Ranked, usize)], when: &[When], settings: &Settings) -> (Vec<Related>, usize) {
     let of_metric = |a: usize| -> Vec<Related> {
-        (a + 1..metrics.len()).filter_map(|b| related(metrics, (a, b), half, settings)).collect()
+        (a + 1..metrics.len()).filter_map(|b| related(metrics, (a, b), when, settings)).collect()
     };
     // The first have most pairs: dealt out from both ends, each part has about as many.
     let order = |i: usize| if i.is_multiple_of(2) { i / 2 } else { metrics.len() - 1 - i / 2 };
@@ -122,17 +167,19 @@ pub(crate) fn screen(metrics: &[(Ranked, usize)], half: &[u8], settings: &Settin
     (all, left)
 }
 
-fn related(metrics: &[(Ranked, usize)], (a, b): (usize, usize), half: &[u8], settings: &Settings) -> Option<Related> {
+fn related(metrics: &[(Ranked, usize)], (a, b): (usize, usize), when: &[When], settings: &Settings) -> Option<Related> {
     let ((first, rows), (second, columns)) = (&metrics[a], &metrics[b]);
     let mut halves = [Half::new(rows * columns), Half::new(rows * columns)];
+    let mut within = Within::default();
     let intervals = first.intervals.iter().zip(&second.intervals);
     let ranks = first.ranks.iter().zip(&second.ranks);
-    for (((row, column), (x, y)), half) in intervals.zip(ranks).zip(half) {
+    for (((row, column), (x, y)), when) in intervals.zip(ranks).zip(when) {
         if *row < 0 || *column < 0 {
             continue;
         }
-        let sums = &mut halves[usize::from(*half)];
+        let sums = &mut halves[usize::from(when.half)];
         let (x, y) = (f64::from(*x), f64::from(*y));
+        within.add(when.block, x, y);
         sums.n += 1.0;
         sums.a += x;
         sums.b += y;
@@ -147,10 +194,45 @@ fn related(metrics: &[(Ranked, usize)], (a, b): (usize, usize), half: &[u8], set
     let mut whole = halves[0].clone();
     whole.add(&halves[1]);
     let (correlation, (nats, information)) = (whole.correlation(), whole.information(*columns));
-    let by_rank = correlation.abs() > settings.least_correlation
-        && halves.iter().all(|h| h.correlation() * correlation.signum() > settings.least_correlation / 2.0);
-    let by_information = information > settings.least_information
+    let goes_along = correlation.abs() > settings.least_correlation;
+    let least = settings.least_correlation / 2.0;
+    let by_rank = goes_along
+        && within.correlation() * correlation.signum() > least
+        && halves.iter().all(|h| h.correlation() * correlation.signum() > least);
+    let by_information = !goes_along
+        && information > settings.least_information
         && halves.iter().all(|h| h.information(*columns).1 > settings.least_information / 2.0);
     let strength = correlation.abs().max((1.0 - (-2.0 * nats).exp()).sqrt());
     (by_rank || by_information).then_some(Related { a, b, correlation, information, strength })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use osd_detect::rng::Rng;
+
+    fn found(a: &[f64], b: &[f64]) -> bool {
+        let metric = |values: &[f64]| {
+            let (least, most) = values.iter().fold((f64::MAX, f64::MIN), |(l, m), v| (l.min(*v), m.max(*v)));
+            let interval = |v: &f64| (((v - least) / (most - least) * 8.0) as i16).min(7);
+            (Ranked::new(values.iter().map(interval).collect(), values), 8)
+        };
+        let block = a.len() / 8;
+        let when: Vec<When> =
+            (0..a.len()).map(|t| When { half: (t / block % 2) as u8, block: (t / block) as u32 }).collect();
+        !screen(&[metric(a), metric(b)], &when, &Settings::default()).0.is_empty()
+    }
+
+    #[test]
+    fn what_drifts_together_is_not_related_and_what_moves_together_is() {
+        let mut rng = Rng(5);
+        let mut noise = |n: usize| (0..n).map(|_| rng.normal()).collect::<Vec<f64>>();
+        let (a, b, c) = (noise(800), noise(800), noise(800));
+        let drift = |values: &[f64]| values.iter().enumerate().map(|(t, v)| t as f64 / 100.0 + v).collect::<Vec<f64>>();
+        assert!(!found(&drift(&a), &drift(&b)));
+        let also: Vec<f64> = a.iter().zip(&c).map(|(a, c)| a + 0.5 * c).collect();
+        assert!(found(&drift(&a), &drift(&also)) && found(&a, &also) && !found(&a, &b));
+        let square: Vec<f64> = a.iter().map(|v| v * v).collect();
+        assert!(found(&a, &square));
+    }
 }

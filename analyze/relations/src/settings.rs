@@ -44,6 +44,9 @@ pub struct Settings {
     pub newest: f64,
     /// False alarms an hour, stated for the pairs and for all together, each.
     pub false_alarms_per_hour: f64,
+    /// How many times as deep as in what was learnt from an alarm begins: the next run differs from those that were learnt by more than these
+    /// from each other, so a rate that is stated by them alone is exceeded.
+    pub margin: f64,
     /// Of all that is random.
     pub seed: u64,
 }
@@ -69,6 +72,7 @@ impl Default for Settings {
             outliers: 0.005,
             newest: 0.2,
             false_alarms_per_hour: 1.0,
+            margin: 1.5,
             seed: 1,
         }
     }
@@ -99,6 +103,7 @@ impl Settings {
             ("pull", (0.0..=100.0).contains(&self.pull)),
             ("outliers", share(self.outliers)),
             ("newest", above(self.newest, 0.0) && self.newest <= 1.0),
+            ("margin", (1.0..=100.0).contains(&self.margin)),
             ("false_alarms_per_hour", above(self.false_alarms_per_hour, 0.0)),
         ];
         all.into_iter().find(|(_, holds)| !holds).map_or(Ok(()), |(name, _)| Err(name))

@@ -3,7 +3,7 @@
 use osd_findings::{Broken, BrokenBy, BrokenPair};
 
 /// `1.2 cores`, `310 calls/s`, `5.2 MiB`.
-pub(crate) fn quantity(value: f64, unit: &str) -> String {
+pub fn quantity(value: f64, unit: &str) -> String {
     let (base, prefixes, own): (f64, [&str; 5], _) = match unit {
         "bytes" | "bytes/s" => (1024.0, ["B", "KiB", "MiB", "GiB", "TiB"], true),
         _ => (1000.0, ["", "k", "M", "G", "T"], false),
@@ -42,7 +42,17 @@ pub(crate) fn of_pair(p: &BrokenPair) -> String {
     let (a, b) = (quantity(p.transition.to.0, &p.unit_a), quantity(p.transition.to.1, &p.unit_b));
     let at = format!("{} is {a} where {} is {b}", p.a, p.b);
     match p.usual_a {
-        _ if p.transition.outside => format!("{at}, farther out than what was learnt reaches"),
+        _ if p.transition.outside => {
+            let end = |name: &str, value: f64, edges: &[f64], unit: &str| {
+                let (least, most) = (*edges.first()?, *edges.last()?);
+                let span = || format!("{} to {}", quantity(least, unit), quantity(most, unit));
+                (value < least || value > most).then(|| format!("{name} was learnt from {}", span()))
+            };
+            let t = &p.transition;
+            let ends = [end(&p.a, t.to.0, &p.grid.edges_a, &p.unit_a), end(&p.b, t.to.1, &p.grid.edges_b, &p.unit_b)];
+            let ends: Vec<String> = ends.into_iter().flatten().collect();
+            format!("{at}; {}", ends.join(", "))
+        }
         Some((low, high)) if p.transition.to.0 < low || p.transition.to.0 > high => {
             format!("{at}; usual there is {} to {}", quantity(low, &p.unit_a), quantity(high, &p.unit_a))
         }
@@ -88,7 +98,7 @@ fn pair_other<'a>(pair: &'a BrokenPair, metric: &str) -> &'a str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use osd_findings::Transition;
+    use osd_findings::{PairGrid, Transition};
 
     #[test]
     fn numbers_have_their_units() {
@@ -113,12 +123,13 @@ mod tests {
             b: "syscalls".into(),
             unit_b: "calls/s".into(),
             usual_a: usual,
+            grid: PairGrid { edges_a: vec![0.0, 0.5], edges_b: vec![0.0, 900.0], share: vec![] },
             transition: Transition { from: (0.1, 300.0), to: (0.9, 310.0), outside, ..Transition::default() },
             ..BrokenPair::default()
         };
         let at = "cpu is 0.9 cores where syscalls is 310 calls/s";
         assert_eq!(of_pair(&pair(Some((0.1, 0.2)), false)), format!("{at}; usual there is 0.1 cores to 0.2 cores"));
-        assert_eq!(of_pair(&pair(None, true)), format!("{at}, farther out than what was learnt reaches"));
+        assert_eq!(of_pair(&pair(None, true)), format!("{at}; cpu was learnt from 0 cores to 0.5 cores"));
         assert_eq!(of_pair(&pair(None, false)), format!("{at}, where it never was"));
         assert!(of_pair(&pair(Some((0.1, 1.0)), false)).contains("goes from 0.1 cores to 0.9 cores"));
     }
