@@ -1,5 +1,5 @@
-//! Made-up series whose relations are known, learnt and checked: what breaks is found, what does not
-//! is not, and the same comes out every time.
+//! Made-up series whose relations are known, learnt and checked: what breaks is found, what does
+//! not is not, and the same comes out every time.
 
 use super::*;
 use osd_detect::rng::Rng;
@@ -128,9 +128,7 @@ fn a_relation_need_not_be_a_line() {
     assert!(correlation.abs() < 0.3 && information > 0.2 && usual > 0.8, "{correlation} {information} {usual}");
     let mut values = square(2, 600);
     assert_eq!(spans(&checked(&model, &history(&XYZ[..2], values.clone()))), []);
-    for t in 300..380 {
-        values[1][t] = 1.0 - values[1][t];
-    }
+    values[1][300..380].iter_mut().for_each(|v| *v = 1.0 - *v);
     let r = checked(&model, &history(&XYZ[..2], values));
     assert!(spans(&r).first().is_some_and(|s| (300..320).contains(&s.0)), "{}", shown(&r));
 }
@@ -231,9 +229,9 @@ fn points_that_come_one_by_one_are_judged_as_a_whole_history_is() {
     let values = three(4, 200);
     let r = checked(&model, &history(&XYZ, values.clone()));
     let mut watch = Watch::new(&model, XYZ.into_iter(), false);
-    for t in 0..200 {
+    for (t, (_, fitness)) in r.fitness.iter().enumerate() {
         let moment = watch.push(&[values[0][t], values[1][t], values[2][t]]);
-        assert_eq!(moment.fitness, r.fitness[t].1);
+        assert_eq!(moment.fitness, *fitness);
     }
 }
 
@@ -242,9 +240,7 @@ fn what_goes_on_learning_gets_used_to_what_is_new() {
     let model = fit(&history(&XYZ, three(1, 1_500)), &Settings::default());
     let mut values = three(2, 3_000);
     // From now on y is something else, for good.
-    for t in 500..3_000 {
-        values[1][t] = 2.0 - values[1][t];
-    }
+    values[1][500..].iter_mut().for_each(|v| *v = 2.0 - *v);
     let late = |adapt: bool| {
         let r = check(&model, &history(&XYZ, values.clone()), vec![], adapt).unwrap();
         let late =
