@@ -1,5 +1,5 @@
-//! `osd relations`: a relation that a live fault breaks is found, with the metric that broke it, the
-//! time and the move; recordings that do not fit are told.
+//! `osd relations`: a relation that a live fault breaks is found, with the metric that broke it,
+//! the time and the move; recordings that do not fit are told.
 
 use crate::live::workload;
 use crate::support::{alone, may_record, osd, osd_ok, record, text};
