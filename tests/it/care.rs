@@ -57,6 +57,8 @@ fn manual_pages_render_and_are_not_replaced_unasked() {
         let source = std::fs::read_to_string(page).unwrap();
         assert!(source.contains(".TH ") && source.contains("EXAMPLES:"), "{page}");
     }
+    let of_one = std::fs::read_to_string(format!("{folder}/osd-relations-fit.1")).unwrap();
+    assert!(of_one.contains("EXAMPLES:") && osd_ok(["man", "--of", "relations fit"]) == of_one);
     // Installed everywhere but in the smallest containers.
     if let Ok(man) = Command::new("man").args(["--warnings", "-l", &pages[0]]).env("MANPAGER", "cat").output() {
         assert!(man.status.success() && !man.stdout.is_empty(), "{}", text(&man.stderr));
