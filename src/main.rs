@@ -12,7 +12,7 @@ mod inputs;
 #[cfg(any(feature = "record", feature = "train", feature = "replay"))]
 mod interrupt;
 mod output;
-#[cfg(feature = "export")]
+#[cfg(any(feature = "export", feature = "eval"))]
 mod progress;
 #[cfg(any(feature = "analyze", feature = "export", feature = "replay"))]
 mod times;

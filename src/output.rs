@@ -129,7 +129,7 @@ pub(crate) fn say(text: impl Display) {
 }
 
 /// Draws on stderr, if it is still there: only live lines do, which have no text from outside.
-#[cfg(any(feature = "record", feature = "export", feature = "replay"))]
+#[cfg(any(feature = "record", feature = "eval", feature = "export", feature = "replay"))]
 pub(crate) fn draw(text: impl Display) {
     let mut stderr = io::stderr().lock();
     let _ = write!(stderr, "{text}").and_then(|()| stderr.flush());

@@ -191,3 +191,96 @@ fn what_is_missing_is_said_with_a_way_to_fix_it() {
         message(&["eval", folder]).starts_with("error: DIR/test/web.csv:2: field 2 is not a number: `five`\nhint: ")
     );
 }
+
+/// What is said of an evaluation that is none.
+fn refused(args: &[&str]) -> String {
+    let out = osd(args);
+    assert_eq!(out.status.code(), Some(2), "{}", text(&out.stdout));
+    text(&out.stderr).to_owned()
+}
+
+/// Three series of NAB's layout, two of them with a jump that is labelled.
+fn nab(dir: &Path) {
+    let mut windows = serde_json::Map::new();
+    for (name, jump) in [("a/one.csv", Some(600)), ("a/two.csv", Some(700)), ("b/three.csv", None)] {
+        let mut text = "timestamp,value\n".to_owned();
+        let time = |i: usize| format!("2026-01-{:02} {:02}:00:00", 1 + i / 24 % 28, i % 24);
+        for i in 0..640 {
+            let noise = ((i * 7_919) % 1_009) as f64 / 1_009.0;
+            let value = noise + if jump.is_some_and(|j| i == j - 200) { 30.0 } else { 0.0 };
+            writeln!(text, "{},{value}", time(i)).unwrap();
+        }
+        let path = dir.join("data").join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+        let window = jump.map(|j| vec![format!("{}.000000", time(j - 220)), format!("{}.000000", time(j - 150))]);
+        windows.insert(name.to_owned(), serde_json::json!(window.into_iter().collect::<Vec<_>>()));
+    }
+    std::fs::create_dir_all(dir.join("labels")).unwrap();
+    std::fs::write(dir.join("labels/combined_windows.json"), serde_json::Value::Object(windows).to_string()).unwrap();
+}
+
+#[test]
+fn nab_is_measured_with_nothing_chosen_on_the_file_that_is_scored() {
+    let dir = tempfile::tempdir().unwrap();
+    nab(dir.path());
+    let folder = dir.path().to_str().unwrap();
+    let answer: serde_json::Value =
+        serde_json::from_str(&osd_ok(["eval", folder, "--left-out", "--format", "json"])).unwrap();
+    let rows = answer["rows"].as_array().unwrap();
+    let of = |how: &str| rows.iter().find(|r| r["how"] == how).unwrap();
+    assert_eq!(rows.len(), 6);
+    assert_eq!(
+        (&of("chosen by all files")["oracle"], &of("chosen by the other files")["oracle"]),
+        (&true.into(), &false.into())
+    );
+    let standard = |how: &str| of(how)["scores"][0].as_f64().unwrap();
+    assert!(standard("chosen by the other files") <= standard("chosen by all files"));
+    assert!(standard("as used, threshold by the other files") > 50.0, "{answer}");
+    assert_eq!(of("chosen by the other files")["files"].as_array().unwrap().len(), 3);
+    let table = osd_ok(["eval", folder, "--left-out"]);
+    assert!(table.contains("chosen by the other folders ") && table.contains("oracle"), "{table}");
+    assert_eq!(osd_ok(["eval", folder, "--left-out", "--format", "csv"]).lines().count(), 7);
+    assert!(refused(&["eval", folder, "--left-out", "--series", "one"]).contains("1 files are too few"));
+    assert!(
+        refused(&["eval", folder, "--left-out", "--false-alarms", "1/d"]).contains("--false-alarms has no meaning")
+    );
+    let other = tempfile::tempdir().unwrap();
+    corpus(other.path());
+    assert!(refused(&["eval", other.path().to_str().unwrap(), "--left-out"]).contains("--left-out is for NAB"));
+}
+
+#[test]
+fn the_component_that_caused_an_issue_is_looked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let issue = dir.path().join("busy/test/issue_0");
+    let normal = dir.path().join("busy/noissue");
+    [&issue, &normal].into_iter().for_each(|d| std::fs::create_dir_all(d).unwrap());
+    let table = |rows: usize, since: usize| {
+        let mut out = "microservice,web,shop,db\nmetric,latency,latency,latency\nstatistic,Average,Average,Average\nunix_timestamp,,,\n".to_owned();
+        for i in 0..rows {
+            let slow = if i >= since { 0.5 } else { (i % 5) as f64 * 0.001 };
+            writeln!(out, "{},{},{},{}", 300 * i, 0.3 + slow, 0.2 + slow, 0.1 + slow).unwrap();
+        }
+        out
+    };
+    std::fs::write(normal.join("metrics.csv"), table(50, 50)).unwrap();
+    std::fs::write(issue.join("metrics.csv"), table(5, 2)).unwrap();
+    std::fs::write(dir.path().join("busy/graph.csv"), ",web,shop,db\nweb,0,1,0\nshop,0,0,1\ndb,0,0,0\n").unwrap();
+    let target = r#"{"target": {"node": "web", "metric": "latency", "timestamp": 600}, "root_cause": {"node": "db"}}"#;
+    std::fs::write(issue.join("target.json"), target).unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let answer: serde_json::Value = serde_json::from_str(&osd_ok(["eval", folder, "--format", "json"])).unwrap();
+    let rows = answer["rows"].as_array().unwrap();
+    let of = |method: &str| rows.iter().find(|r| r["method"] == method && r["part"] == "test").unwrap();
+    assert_eq!(of("own-shift")["found"][0], 1.0, "{answer}");
+    assert!((of("chance")["found"][0].as_f64().unwrap() - 1.0 / 3.0).abs() < 1e-9);
+    assert!(osd_ok(["eval", folder]).contains("own-shift           1    1.000"), "{}", osd_ok(["eval", folder]));
+    assert!(osd_ok(["eval", folder, "--format", "csv"]).starts_with("part,method,issues,first_1,first_3,first_5\n"));
+    assert!(
+        refused(&["eval", folder, "--online"]).contains("--online has no meaning for an evaluation of root causes")
+    );
+    std::fs::write(issue.join("target.json"), "{").unwrap();
+    assert!(refused(&["eval", folder]).contains("target.json: not where the symptom and its cause are"));
+    assert!(refused(&["eval", "petshop", "--datasets", "/nowhere"]).contains("/nowhere/PetShop: no such folder"));
+}

@@ -1,5 +1,6 @@
 //! Readers of public corpora with labelled anomalies: NAB, those laid out by machine (SMD, ASD,
-//! JumpStarter, or your own), and traces of system calls (ADFA-LD).
+//! JumpStarter, or your own), traces of system calls (ADFA-LD),
+//! and issues of a system of many components with the cause of each (PetShop).
 //!
 //! A [`Corpus`] is a list of names; one [`Labelled`] series is read at a time, so memory is bounded by the largest. Files may be
 //! gzipped. The corpora are not part of the project: `docs/evaluation.md` says where each comes from and under which licence.
@@ -12,6 +13,7 @@ mod known;
 mod labelled;
 pub mod machines;
 pub mod nab;
+pub mod petshop;
 mod text;
 pub mod traces;
 

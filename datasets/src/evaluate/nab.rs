@@ -61,7 +61,7 @@ pub fn probation(rows: usize) -> usize {
 pub fn best(profile: &Profile, files: &[File<'_>]) -> Outcome {
     let mut rows: Vec<(f64, usize, Row)> = vec![];
     for (f, file) in files.iter().enumerate() {
-        let worth = worth(profile, file);
+        let worth = worth(profile, file.windows, file.scores.len());
         rows.extend(
             worth.into_iter().enumerate().skip(probation(file.scores.len())).map(|(i, r)| (file.scores[i], f, r)),
         );
@@ -94,7 +94,9 @@ pub fn at(profile: &Profile, files: &[File<'_>], threshold: f64) -> Outcome {
     let per_file = |file: &File<'_>| {
         let mut found = vec![-profile.false_negative; file.windows.len()];
         let mut sum = 0.0;
-        for (i, row) in worth(profile, file).into_iter().enumerate().skip(probation(file.scores.len())) {
+        for (i, row) in
+            worth(profile, file.windows, file.scores.len()).into_iter().enumerate().skip(probation(file.scores.len()))
+        {
             if file.scores[i] >= threshold {
                 match row.window {
                     Some(window) => found[window] = found[window].max(row.worth),
@@ -105,10 +107,59 @@ pub fn at(profile: &Profile, files: &[File<'_>], threshold: f64) -> Outcome {
         sum + found.iter().sum::<f64>()
     };
     let files_scored: Vec<f64> = files.iter().map(per_file).collect();
-    let windows = files.iter().map(|f| f.windows.len()).sum::<usize>() as f64;
-    let (null, perfect) = (-profile.false_negative * windows, profile.true_positive * windows);
-    let score = if windows > 0.0 { 100.0 * (files_scored.iter().sum::<f64>() - null) / (perfect - null) } else { 0.0 };
+    let windows = files.iter().map(|f| f.windows.len()).sum();
+    let score = scaled(profile, files_scored.iter().sum(), windows);
     Outcome { threshold, score, files: files_scored }
+}
+
+/// What each row of a file is worth, for a file that is scored many times.
+#[derive(Clone, Debug)]
+pub struct Worth {
+    rows: Vec<Row>,
+    windows: usize,
+    false_negative: f64,
+}
+
+impl Worth {
+    /// Of a file of `rows` with these windows.
+    pub fn new(profile: &Profile, windows: &[Range<usize>], rows: usize) -> Self {
+        let rows = worth(profile, windows, rows);
+        Self { rows, windows: windows.len(), false_negative: profile.false_negative }
+    }
+
+    /// What the file adds with these scores at each of `thresholds`, not scaled.
+    pub fn at_each(&self, scores: &[f64], thresholds: &[f64]) -> Vec<f64> {
+        let least = thresholds.iter().copied().fold(f64::INFINITY, f64::min);
+        let rows = scores.iter().zip(&self.rows).skip(probation(scores.len()));
+        let mut rows: Vec<(f64, Row)> = rows.filter(|(s, _)| **s >= least).map(|(s, row)| (*s, *row)).collect();
+        rows.sort_by(|a, b| b.0.total_cmp(&a.0));
+        let mut falling: Vec<usize> = (0..thresholds.len()).collect();
+        falling.sort_by(|a, b| thresholds[*b].total_cmp(&thresholds[*a]));
+        let mut found = vec![-self.false_negative; self.windows];
+        let mut total = found.iter().sum::<f64>();
+        let mut out = vec![0.0; thresholds.len()];
+        let mut next = rows.into_iter().peekable();
+        for at in falling {
+            while let Some((_, row)) = next.next_if(|(score, _)| *score >= thresholds[at]) {
+                match row.window {
+                    Some(window) => {
+                        total += (row.worth - found[window]).max(0.0);
+                        found[window] = found[window].max(row.worth);
+                    }
+                    None => total += row.worth,
+                }
+            }
+            out[at] = total;
+        }
+        out
+    }
+}
+
+/// What files add, `sum`, as a score: no detections make 0 and a perfect detector 100.
+pub fn scaled(profile: &Profile, sum: f64, windows: usize) -> f64 {
+    let windows = windows as f64;
+    let (null, perfect) = (-profile.false_negative * windows, profile.true_positive * windows);
+    if windows > 0.0 { 100.0 * (sum - null) / (perfect - null) } else { 0.0 }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,21 +169,21 @@ struct Row {
     worth: f64,
 }
 
-fn worth(profile: &Profile, file: &File<'_>) -> Vec<Row> {
+fn worth(profile: &Profile, windows: &[Range<usize>], rows: usize) -> Vec<Row> {
     let mut next = 0;
-    (0..file.scores.len())
+    (0..rows)
         .map(|i| {
-            while file.windows.get(next).is_some_and(|w| w.end <= i) {
+            while windows.get(next).is_some_and(|w| w.end <= i) {
                 next += 1;
             }
-            match file.windows.get(next).filter(|w| w.contains(&i)) {
+            match windows.get(next).filter(|w| w.contains(&i)) {
                 Some(window) => {
                     let position = -((window.end - i) as f64) / window.len() as f64;
                     Row { window: Some(next), worth: profile.true_positive * sigmoid(position) / sigmoid(-1.0) }
                 }
                 None => {
                     let unit = next.checked_sub(1).map_or(-1.0, |before| {
-                        let window = &file.windows[before];
+                        let window = &windows[before];
                         sigmoid((i + 1 - window.end) as f64 / (window.len() as f64 - 1.0))
                     });
                     Row { window: None, worth: profile.false_positive * unit }
@@ -183,6 +234,13 @@ mod tests {
         for profile in &PROFILES {
             let tried = (0..=61).map(|t| at(profile, &files, f64::from(t) / 50.0).score).fold(f64::MIN, f64::max);
             assert!((best(profile, &files).score - tried).abs() < 1e-9);
+            let thresholds = [0.3, 0.9, 0.02, 0.5];
+            for (f, file) in files.iter().enumerate() {
+                let worth = Worth::new(profile, file.windows, file.scores.len());
+                for (given, threshold) in worth.at_each(file.scores, &thresholds).into_iter().zip(thresholds) {
+                    assert!((given - at(profile, &files, threshold).files[f]).abs() < 1e-9);
+                }
+            }
         }
     }
 }

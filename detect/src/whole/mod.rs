@@ -6,10 +6,12 @@
 //! - [`runs`] alarms of a detector, as hits with sharp edges: the same for a live reading and for these two;
 //! - [`both_ways`] the detector read from the end, too, for what the beginning hides; a change so early that neither way can learn from
 //!   before it; and how long a change lasted;
-//! - [`against`] other recordings that are known to be usual, in the place of the recording's own beginning.
+//! - [`against`] other recordings that are known to be usual, in the place of the recording's own beginning;
+//! - [`root_cause`] which of many components made one of them worse, by who calls whom.
 
 pub mod against;
 mod begins;
 pub mod both_ways;
 mod lasts;
+pub mod root_cause;
 pub mod runs;

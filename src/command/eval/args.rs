@@ -16,14 +16,14 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// nab, smd, asd, jumpstarter, adfa-ld, a folder laid out like one of them, or recordings, folders of them and patterns.
+    /// nab, smd, asd, jumpstarter, adfa-ld, petshop, a folder laid out like one of them, or recordings, folders of them and patterns.
     #[arg(required = true, value_name = "CORPUS|FILE")]
     pub(super) what: Vec<PathBuf>,
     /// Judge recordings by this model as well.
     #[cfg(feature = "analyze")]
     #[arg(short, long, value_name = "DIR")]
     pub(super) model: Option<PathBuf>,
-    /// Folder that holds NAB, SMD, ASD, JumpStarter and ADFA-LD; without it OSD_DATASETS.
+    /// Folder that holds NAB, SMD, ASD, JumpStarter, ADFA-LD and PetShop; without it OSD_DATASETS.
     #[arg(long, value_name = "DIR")]
     pub(super) datasets: Option<PathBuf>,
     /// Only series whose name contains this.
@@ -41,6 +41,9 @@ pub(crate) struct Args {
     /// Time between points of a folder's series, where the files do not say.
     #[arg(long, value_name = "TIME", default_value = "60s", value_parser = crate::format::parse_duration)]
     pub(super) interval: u64,
+    /// Of NAB: choose parameters and threshold of the novelty detector for each file on all others, and say what that gives.
+    #[arg(long)]
+    pub(super) left_out: bool,
     /// Also train an LSTM for each series, alone and as a member of the ensemble: a minute or so each.
     #[cfg(feature = "train")]
     #[arg(long)]
@@ -56,10 +59,12 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "EXAMPLES:
   osd eval nab --datasets ~/corpora          NAB's three profiles, beside the published leaderboard
+  osd eval nab --left-out                    what is left where no file's labels choose anything for it
   osd eval smd                               per machine and mean, beside the baselines
   osd eval asd --half odd --format csv       the machines that nothing was tuned on
   osd eval smd --lstm                        beside a trained model, too
   osd eval adfa-ld                           system calls of processes, attacked or not
+  osd eval petshop                           which component caused an issue: among the first 1, 3, 5
   osd eval ./mine --interval 10s             your own: train/NAME.csv, test/NAME.csv, test_label/NAME.csv
   osd eval runs/*.parquet --model model/     recordings with labels: what was found, how late, and what was false";
 

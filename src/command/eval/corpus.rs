@@ -2,6 +2,7 @@
 
 use super::args::{Args, Format, Half};
 use super::csv_text::csv_text;
+use super::left_out;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
 use osd_datasets::corpus::{Corpus, Known};
@@ -27,6 +28,9 @@ pub(super) fn run(args: &Args, corpus: &Path) -> Result<ExitCode> {
             corpus.names().len(),
             some.join(", ")
         )));
+    }
+    if args.left_out {
+        return left_out::run(args, &corpus, wanted);
     }
     if corpus.is_nab() {
         show_nab(&evaluate::on_nab(&corpus, wanted)?, args.format)?;

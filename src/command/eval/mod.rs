@@ -3,6 +3,8 @@
 mod args;
 mod corpus;
 mod csv_text;
+mod left_out;
+mod petshop;
 #[cfg(feature = "analyze")]
 mod recordings;
 mod traces;
@@ -18,14 +20,18 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     match args.what.as_slice() {
         [corpus] if is_corpus(corpus) => {
             refuse("of a corpus", &[("--model", args.has_model())])?;
-            match traces::folder(args, corpus)? {
-                Some(folder) => traces::run(args, &folder),
+            if let Some(folder) = traces::folder(args, corpus)? {
+                return traces::run(args, &folder);
+            }
+            match petshop::folder(args, corpus)? {
+                Some(folder) => petshop::run(args, &folder),
                 None => corpus::run(args, corpus),
             }
         }
         files => {
             let [series, half, online] = [args.series.is_some(), args.half.is_some(), args.online];
             let given = [("--series", series), ("--half", half), ("--online", online), ("--lstm", args.has_lstm())];
+            refuse("of recordings", &[("--left-out", args.left_out)])?;
             refuse("of recordings", &given)?;
             of_recordings(args, files)
         }

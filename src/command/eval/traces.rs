@@ -26,6 +26,7 @@ pub(super) fn run(args: &Args, folder: &Path) -> Result<ExitCode> {
         ("--series", args.series.is_some()),
         ("--half", args.half.is_some()),
         ("--online", args.online),
+        ("--left-out", args.left_out),
         ("--lstm", args.has_lstm()),
         ("--false-alarms", args.false_alarms.is_some()),
     ];
