@@ -31,13 +31,13 @@ pub struct Chosen {
 /// What is tried. It is wide so that what is used is not its middle.
 pub fn grid() -> Vec<Tuning> {
     let mut out = vec![];
-    for neighbour in [1, 2, 3, 5, 8] {
+    for neighbours in [&[1][..], &[3], &[8], &[1, 3, 5], &[2, 5, 8]] {
         for window in [36, 72, 144, 288] {
             for slack in [3, 6, 12] {
                 for ordinary in [1.5, 2.0, 2.5, 3.0] {
                     for tiring in [1.0, 3.0, 10.0, 100.0] {
                         for silence in [0.25, 0.5, 0.75, 1.0] {
-                            out.push(Tuning { neighbour, window, slack, ordinary, tiring, silence });
+                            out.push(Tuning { neighbours, window, slack, ordinary, tiring, silence });
                         }
                     }
                 }
@@ -108,7 +108,7 @@ impl<'a> Files<'a> {
 
     /// Each of `grid`, by the profile `standard`. What is seen is computed once for all that differ in what is reported of it.
     fn all(&self, grid: &[Tuning], progress: &mut dyn FnMut(usize, usize)) -> Vec<Tried> {
-        let same = |a: &Tuning, b: &Tuning| (a.neighbour, a.window, a.slack) == (b.neighbour, b.window, b.slack);
+        let same = |a: &Tuning, b: &Tuning| (a.neighbours, a.window, a.slack) == (b.neighbours, b.window, b.slack);
         let mut out = vec![];
         for alike in grid.chunk_by(same) {
             let seen = self.seen(alike[0]);
@@ -209,6 +209,7 @@ pub fn on_nab(
 }
 
 #[cfg(test)]
+#[expect(clippy::single_range_in_vec_init, reason = "windows are lists of ranges")]
 mod tests {
     use super::*;
     use osd_detect::rng::Rng;
@@ -244,8 +245,8 @@ mod tests {
 
     fn small() -> Vec<Tuning> {
         let tiring = [1.0, f64::INFINITY];
-        let of = |neighbour| tiring.map(|tiring| Tuning { neighbour, tiring, window: 30, slack: 2, ..Tuning::USED });
-        [1, 3].into_iter().flat_map(of).collect()
+        let of = |neighbours| tiring.map(|tiring| Tuning { neighbours, tiring, window: 30, slack: 2, ..Tuning::USED });
+        [&[1][..], &[1, 3]].into_iter().flat_map(of).collect()
     }
 
     fn of<'a>(all: &'a [Chosen], how: &str) -> &'a Chosen {

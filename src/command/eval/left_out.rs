@@ -68,9 +68,9 @@ fn table(out: &mut Output, rows: &[Chosen]) -> Result<()> {
     {
         out.line(row.how)?;
         for (tuning, files) in &row.tunings {
-            let Tuning { neighbour, window, slack, ordinary, tiring, silence } = tuning;
+            let Tuning { neighbours, window, slack, ordinary, tiring, silence } = tuning;
             out.line(format_args!(
-                "{files:5}  neighbour {neighbour}, window {window}, slack {slack}, ordinary {ordinary}, tiring {tiring}, silence {silence}"
+                "{files:5}  neighbours {neighbours:?}, window {window}, slack {slack}, ordinary {ordinary}, tiring {tiring}, silence {silence}"
             ))?;
         }
     }

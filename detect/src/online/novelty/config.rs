@@ -8,11 +8,14 @@ pub const PAST: usize = 1 << 15;
 /// Most that one view says: one in a hundred thousand.
 pub const MOST: f64 = 5.0;
 
+/// Most neighbours that are looked at.
+pub const NEIGHBOURS: usize = 5;
+
 /// What can be chosen otherwise: what was chosen on NAB.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
 pub struct Tuning {
-    /// Which nearest past value counts: twice is coincidence.
-    pub neighbour: usize,
+    /// Which nearest past values are looked at, at most [`NEIGHBOURS`] and rising: the median over them counts, so that none of them is *the* one.
+    pub neighbours: &'static [usize],
     /// Points that the mean reaches back over.
     pub window: usize,
     /// Points to either side of the same time.
@@ -27,7 +30,8 @@ pub struct Tuning {
 
 impl Tuning {
     /// What is used: 1 in 100 is ordinary.
-    pub const USED: Self = Self { neighbour: 3, window: 144, slack: 6, ordinary: 2.0, tiring: 3.0, silence: 0.75 };
+    pub const USED: Self =
+        Self { neighbours: &[1, 3, 5], window: 144, slack: 6, ordinary: 2.0, tiring: 3.0, silence: 0.75 };
 }
 
 /// How one metric is watched.

@@ -13,7 +13,7 @@ pub(crate) const ENTRY: Entry = Entry {
     name: "novelty",
     about: "a value, or its deviation from the mean of late, unlike any before; made for metrics with a rhythm",
     paper: "nearest neighbours with NAB's anomaly likelihood (Lavin & Ahmad, ICMLA 2015) as a Pareto tail",
-    parameters: "third nearest of all before; mean of 144 points; 5 periods, 6 points to either side",
+    parameters: "median over the nearest, third and fifth of all before; mean of 144 points; 5 periods, 6 points to either side",
     cost: "O(log n) searches and an insertion into a sorted list a point; at most 32 768 points remembered",
     causal: true,
     make: Make::Online(|setting| {

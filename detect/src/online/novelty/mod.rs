@@ -9,7 +9,7 @@ mod detector;
 mod reports;
 mod views;
 
-pub use config::{Config, MOST, PAST, Tuning};
+pub use config::{Config, MOST, NEIGHBOURS, PAST, Tuning};
 pub(crate) use detector::ENTRY;
 pub use detector::Novelty;
 pub use reports::Reports;
