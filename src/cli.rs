@@ -1,8 +1,6 @@
 //! The command line as a whole: the subcommands, the top of `--help`, and what happens before one
 //! of them runs.
 
-#[cfg(feature = "eval")]
-use crate::command::eval;
 #[cfg(feature = "replay")]
 use crate::command::replay;
 #[cfg(feature = "model")]
@@ -13,6 +11,8 @@ use crate::command::sql;
 use crate::command::train;
 #[cfg(feature = "analyze")]
 use crate::command::{analyze, cluster, diff, relations};
+#[cfg(feature = "eval")]
+use crate::command::{bench, eval};
 use crate::command::{completions, info, man, recover};
 #[cfg(feature = "record")]
 use crate::command::{doctor, record, trigger};
@@ -88,6 +88,9 @@ pub(crate) enum Command {
     /// Measure the detectors on public corpora with labelled anomalies.
     #[cfg(feature = "eval")]
     Eval(eval::Args),
+    /// Compare the detectors: how good each is, how long it takes and how much memory.
+    #[cfg(feature = "eval")]
+    Bench(bench::Args),
     /// Check what this host allows to record, and how to fix what it does not.
     #[cfg(feature = "record")]
     Doctor(doctor::Args),
@@ -177,6 +180,8 @@ impl Command {
             Self::Train(args) => train::run(&args),
             #[cfg(feature = "eval")]
             Self::Eval(args) => eval::run(&args),
+            #[cfg(feature = "eval")]
+            Self::Bench(args) => bench::run(&args),
             #[cfg(feature = "record")]
             Self::Trigger(args) => trigger::run(args),
             #[cfg(feature = "record")]

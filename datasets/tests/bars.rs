@@ -39,7 +39,10 @@ fn by_machine_the_ensemble_beats_every_baseline_in_the_mean() {
         let rows: Vec<Row> = corpus
             .names()
             .iter()
-            .flat_map(|n| evaluate::machine(&corpus.read(n).unwrap(), Sight::Offline, 1.0 / 24.0, &|_| vec![]).unwrap())
+            .flat_map(|n| {
+                let series = corpus.read(n).unwrap();
+                evaluate::machine(&series, Sight::Offline, 1.0 / 24.0, evaluate::detectors(&series)).unwrap()
+            })
             .collect();
         let mean = |detector: &str| {
             let mine: Vec<&Row> = rows.iter().filter(|r| r.detector == detector).collect();

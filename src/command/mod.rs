@@ -4,6 +4,8 @@
 pub(crate) mod alarms;
 #[cfg(feature = "analyze")]
 pub(crate) mod analyze;
+#[cfg(feature = "eval")]
+pub(crate) mod bench;
 #[cfg(feature = "analyze")]
 pub(crate) mod cluster;
 pub(crate) mod completions;

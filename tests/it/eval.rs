@@ -192,6 +192,37 @@ fn what_is_missing_is_said_with_a_way_to_fix_it() {
     );
 }
 
+#[test]
+fn detectors_are_compared_in_one_table_by_quality_time_and_memory() {
+    let (machines, files) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    corpus(machines.path());
+    nab(files.path());
+    let (machines, files) = (machines.path().to_str().unwrap(), files.path().to_str().unwrap());
+    let args = ["bench", "detectors", machines, files, "--interval", "10m"];
+    let answer: serde_json::Value = serde_json::from_str(&osd_ok([&args[..], &["--format", "json"]].concat())).unwrap();
+    let rows = answer["rows"].as_array().unwrap();
+    let online = registry::all().filter(|e| matches!(e.make, Make::Online(_))).map(|e| e.name);
+    let names: Vec<&str> = rows.iter().map(|r| r["detector"].as_str().unwrap()).collect();
+    assert_eq!(names, measured().into_iter().chain(online).collect::<Vec<_>>());
+    // Quality is what `osd eval` says of the same.
+    let eval: serde_json::Value =
+        serde_json::from_str(&osd_ok(["eval", machines, "--interval", "10m", "--format", "json"])).unwrap();
+    for (row, of_eval) in rows.iter().zip(eval["rows"].as_array().unwrap()) {
+        assert_eq!((&row["vus_pr"], &row["auc_pr"]), (&of_eval["vus_pr"], &of_eval["auc_pr"]), "{row}");
+    }
+    for row in rows {
+        assert!(row["score_cpu_s"].as_f64().unwrap() > 0.0 && row["points"].as_u64().unwrap() > 0, "{row}");
+        assert_eq!(row["nab_standard"].is_f64(), row["corpus"] == files, "{row}");
+    }
+    let table = osd_ok([&args[..], &["--only", "ensemble,novelty"]].concat());
+    let lines: Vec<&str> = table.lines().collect();
+    assert!(lines[0].contains("VUS-PR/AUC-PR") && lines[0].ends_with("peak MiB"), "{table}");
+    assert!(lines[1].starts_with("ensemble") && lines[2].starts_with("novelty") && lines[3].is_empty(), "{table}");
+    assert!(refused(&["bench", "detectors", machines, "--only", "oracle"]).contains("no detector is called `oracle`"));
+    assert!(refused(&["bench", "detectors", machines, "--only", "novelty"]).contains("none of these detectors"));
+    assert!(refused(&["bench", "detectors", "smd", "--datasets", machines]).contains("SMD: no such folder"));
+}
+
 /// What is said of an evaluation that is none.
 fn refused(args: &[&str]) -> String {
     let out = osd(args);

@@ -116,6 +116,8 @@ fn no_name_acts_or_forges_a_line_live() {
             &["train", &file, "-o", "m", "--features", name],
             &["eval", name],
             &["eval", &file, "--model", name],
+            &["bench", "detectors", name],
+            &["bench", "detectors", "--only", name],
             &["recover", name],
             &["trigger", name],
             &["doctor", "--no-cost", "--btf", name],
@@ -199,9 +201,12 @@ fn hostile_models_and_corpora_are_named_on_one_line() {
         let head = if label { String::new() } else { format!("{:?},b\n", "h\u{202e}\u{9b}") };
         std::fs::write(part.join(format!("{FORGED}.csv")), head + &rows(label)).unwrap();
     }
-    for args in
-        [&["eval", "corpus"][..], &["eval", "corpus", "--series", "none"], &["eval", &format!("corpus/{FORGED}")]]
-    {
+    for args in [
+        &["eval", "corpus"][..],
+        &["eval", "corpus", "--series", "none"],
+        &["eval", &format!("corpus/{FORGED}")],
+        &["bench", "detectors", "corpus"],
+    ] {
         safe(&format!("{args:?}"), &run(dir, args));
     }
 }

@@ -27,6 +27,7 @@ fn all() -> Vec<Vec<&'static str>> {
             "trigger",
             "train",
             "eval",
+            "bench",
             "doctor",
             "completions",
             "man",

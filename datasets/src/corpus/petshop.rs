@@ -1,5 +1,5 @@
-//! Issues of a system of many components, with the component that caused each: the layout of PetShop
-//! (Hardt et al., 2023).
+//! Issues of a system of many components, with the component that caused each: the layout of
+//! `PetShop` (Hardt et al., 2023).
 //!
 //! A folder for each kind of traffic: `graph.csv` (a row for who calls, a column for who is called), `noissue/metrics.csv` (all is well; may be
 //! missing) and `train/issue_N/`, `test/issue_N/` with `metrics.csv` and `target.json` (where the symptom was, since when, and its cause). A

@@ -46,10 +46,10 @@ impl Batch for Random {
 pub type Boxed = Box<dyn Batch + Send + Sync>;
 
 /// All that are compared without training: a random score, then what the registry has for many metrics.
-fn detectors(series: &Labelled, period: usize) -> Vec<Boxed> {
+pub fn detectors(series: &Labelled) -> Vec<Boxed> {
     let setting = Setting {
         interval_s: series.interval_s,
-        period,
+        period: period(series),
         learn: 0,
         false_alarms_per_hour: 0.0,
         metric: Metric::UNKNOWN,
@@ -85,13 +85,11 @@ pub fn learn(
     Ok(AlarmRate::fit(&normal).map(|rate| rate.threshold(per_hour, interval_s)))
 }
 
-/// Runs every detector over one machine, and `more` of them, which are made for the points in a day.
-pub fn machine(
-    series: &Labelled,
-    sight: Sight,
-    per_hour: f64,
-    more: &dyn Fn(usize) -> Vec<Boxed>,
-) -> Result<Vec<Row>, Error> {
+/// Runs `detectors` over one machine.
+///
+/// # Errors
+/// If there is nothing to learn from, or one of them cannot.
+pub fn machine(series: &Labelled, sight: Sight, per_hour: f64, detectors: Vec<Boxed>) -> Result<Vec<Row>, Error> {
     let name = || series.name.clone();
     let train = series.train.as_ref().ok_or_else(|| Error::NoTrain { series: name() })?;
     let run = |mut detector: Boxed| {
@@ -103,6 +101,5 @@ pub fn machine(
             .map_err(|source| Error::Measure { series: name(), source })?;
         Ok(Row { series: name(), detector: detector.name(), evaluation })
     };
-    let period = period(series);
-    detectors(series, period).into_iter().chain(more(period)).map(run).collect()
+    detectors.into_iter().map(run).collect()
 }

@@ -5,6 +5,7 @@
 //! corpus, as it does for every detector of its leaderboard.
 
 use super::error::Error;
+use super::metrics::{VUS_WINDOW, auc, vus};
 use super::nab::{self, PROFILES};
 use crate::corpus::{Corpus, Labelled};
 use osd_detect::detector::{Make, Online, Setting};
@@ -47,7 +48,7 @@ const ROW_S: f64 = 0.1;
 
 /// Scores one file with a detector that knows the length of the probation, as all of NAB's do. To one that counts time in seconds a row
 /// is a tenth of one; its own limit is not looked at.
-fn scores(make: fn(&Setting) -> Box<dyn Online + Send>, series: &Labelled) -> Vec<f64> {
+pub fn online_scores(make: fn(&Setting) -> Box<dyn Online + Send>, series: &Labelled) -> Vec<f64> {
     let mut detector = make(&Setting {
         interval_s: ROW_S,
         period: (86_400.0 / series.interval_s).round() as usize,
@@ -56,6 +57,33 @@ fn scores(make: fn(&Setting) -> Box<dyn Online + Send>, series: &Labelled) -> Ve
         metric: Metric::UNKNOWN,
     });
     series.test.column(0).map(|v| detector.push(Some(v)).value).collect()
+}
+
+/// How good scores of files are: as NAB says, and point by point.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct NabQuality {
+    /// Of the profile `standard`.
+    pub standard: f64,
+    /// Mean over the files that have a window.
+    pub vus_pr: f64,
+    /// Likewise.
+    pub auc_pr: f64,
+}
+
+/// How good the `scores` of each of these files are. `None` if no file has a window.
+pub fn quality_on_nab(series: &[Labelled], scores: &[Vec<f64>]) -> Option<NabQuality> {
+    let files: Vec<nab::File<'_>> =
+        series.iter().zip(scores).map(|(s, scores)| nab::File { windows: &s.windows, scores }).collect();
+    let labelled = series.iter().zip(scores).filter(|(s, _)| !s.windows.is_empty());
+    let areas: Vec<(f64, f64)> = labelled
+        .map(|(s, scores)| {
+            let volume = vus::volume(&s.labels, scores, VUS_WINDOW, vus::THRESHOLDS);
+            (volume.pr, auc::Curve::new(&s.labels, scores).average_precision())
+        })
+        .collect();
+    let mean = |of: fn(&(f64, f64)) -> f64| areas.iter().map(of).sum::<f64>() / areas.len() as f64;
+    let standard = nab::best(&PROFILES[0], &files).score;
+    (!areas.is_empty()).then(|| NabQuality { standard, vus_pr: mean(|a| a.0), auc_pr: mean(|a| a.1) })
 }
 
 /// Runs the detectors over the files of NAB that `wanted` takes, best first, with the leaderboard if that is all of them.
@@ -77,7 +105,7 @@ pub fn on_nab(corpus: &Corpus, wanted: impl Fn(usize, &str) -> bool) -> Result<V
     for name in &names {
         // One file in memory at a time.
         let series = corpus.read(name)?;
-        let scored = makers.iter().map(|(_, make)| scores(*make, &series));
+        let scored = makers.iter().map(|(_, make)| online_scores(*make, &series));
         let null = std::iter::once(vec![0.0; series.test.len()]);
         all.iter_mut().zip(scored.chain(null)).for_each(|((_, of_all), of_file)| of_all.push(of_file));
         windows.push(series.windows);

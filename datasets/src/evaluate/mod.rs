@@ -16,8 +16,8 @@ pub mod live;
 pub mod metrics;
 pub mod nab;
 
-pub use by_machine::{Boxed, Row, learn, machine, period};
+pub use by_machine::{Boxed, Row, detectors, learn, machine, period};
 pub use by_trace::{TraceRow, on_traces};
 pub use causes::{CauseRow, FIRST, on_causes};
 pub use error::Error;
-pub use leaderboard::{NabRow, PUBLISHED, on_nab};
+pub use leaderboard::{NabQuality, NabRow, PUBLISHED, on_nab, online_scores, quality_on_nab};

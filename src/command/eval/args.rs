@@ -87,17 +87,6 @@ pub(super) enum Half {
 }
 
 impl Args {
-    /// Where the corpora are.
-    ///
-    /// # Errors
-    /// If nobody said.
-    pub(super) fn root(&self, folder: &str) -> Result<PathBuf> {
-        self.datasets.clone().or_else(|| std::env::var_os("OSD_DATASETS").map(PathBuf::from)).ok_or_else(|| {
-            Failure::new(format!("where is {folder}?"))
-                .hint("give --datasets DIR or set OSD_DATASETS to the folder that holds it; docs/evaluation.md says where to get it")
-        })
-    }
-
     /// Whether the option was given, where there is one.
     pub(super) fn has_model(&self) -> bool {
         #[cfg(feature = "analyze")]

@@ -2,22 +2,20 @@
 
 use super::args::{Args, Format, Half};
 use super::csv_text::csv_text;
+use super::find;
 use super::left_out;
 use crate::failure::{Failure, Result};
 use crate::output::Output;
-use osd_datasets::corpus::{Corpus, Known};
 use osd_datasets::evaluate::metrics::Evaluation;
 use osd_datasets::evaluate::metrics::events::{ALWAYS, always_alarms};
 use osd_datasets::evaluate::{self, NabRow, Row};
 use osd_detect::detector::Sight;
-#[cfg(feature = "train")]
-use osd_lstm::{Learner, Lstm, NotLearnt, Segment};
 use std::borrow::Cow;
 use std::path::Path;
 use std::process::ExitCode;
 
 pub(super) fn run(args: &Args, corpus: &Path) -> Result<ExitCode> {
-    let corpus = open(args, corpus)?;
+    let corpus = find::corpus(corpus, args.datasets.as_deref(), args.interval)?;
     let parity = args.half.map(|half| usize::from(half == Half::Odd));
     let contains = |name: &str| args.series.as_ref().is_none_or(|s| name.contains(s.as_str()));
     let wanted = |i: usize, name: &str| parity.is_none_or(|p| i % 2 == p) && contains(name);
@@ -40,7 +38,9 @@ pub(super) fn run(args: &Args, corpus: &Path) -> Result<ExitCode> {
     let per_hour = args.false_alarms.unwrap_or(1.0 / 24.0);
     let mut rows = vec![];
     for (_, name) in corpus.names().iter().enumerate().filter(|(i, n)| wanted(*i, n)) {
-        rows.extend(evaluate::machine(&corpus.read(name)?, sight, per_hour, &|day| trained(args, day))?);
+        let series = corpus.read(name)?;
+        let detectors = evaluate::detectors(&series).into_iter().chain(trained(args, evaluate::period(&series)));
+        rows.extend(evaluate::machine(&series, sight, per_hour, detectors.collect())?);
     }
     show(&rows, args.format)?;
     // A number that no detector earned is no success.
@@ -53,70 +53,15 @@ fn fails(measures: &[(&str, Option<f64>)]) -> bool {
     always_alarms(measures.iter().find(|(name, _)| *name == "false_positive_rate").and_then(|(_, rate)| *rate))
 }
 
-/// The LSTM as a stream, window by window, and as one more member of the ensemble; trained once for all three.
+/// Those that are trained for each series, if they are asked for.
 #[cfg(feature = "train")]
 fn trained(args: &Args, period: usize) -> Vec<evaluate::Boxed> {
-    use osd_detect::{ensemble::Ensemble, scoring::Recipe};
-    use osd_lstm::Forecasting;
-    if !args.lstm {
-        return vec![];
-    }
-    let config = osd_train::Config { seed: args.seed, ..osd_train::Config::default() };
-    let learner = std::sync::Arc::new(Once {
-        window: config.window,
-        trainer: osd_train::Trainer::new(config, osd_train::choose(osd_train::Wanted::Cpu)),
-        last: std::sync::Mutex::default(),
-    });
-    let shared = || Box::new(Shared(std::sync::Arc::clone(&learner)));
-    let lstm = |name| Forecasting::new(name, shared(), Recipe::default(), learner.window);
-    let joined = Ensemble::with_trained(period, Box::new(lstm("lstm")), 1.0);
-    vec![Box::new(lstm("lstm")), Box::new(lstm("lstm-windows").in_windows()), Box::new(joined)]
+    if args.lstm { super::trained::lstm(args.seed, period) } else { vec![] }
 }
 
 #[cfg(not(feature = "train"))]
 fn trained(_: &Args, _: usize) -> Vec<evaluate::Boxed> {
     vec![]
-}
-
-/// A trainer that remembers what it learnt last, and from what.
-#[cfg(feature = "train")]
-struct Once {
-    window: usize,
-    trainer: osd_train::Trainer,
-    last: std::sync::Mutex<Option<([Segment; 2], Lstm)>>,
-}
-
-#[cfg(feature = "train")]
-struct Shared(std::sync::Arc<Once>);
-
-#[cfg(feature = "train")]
-impl Learner for Shared {
-    fn learn(
-        &self,
-        training: &[Segment],
-        validation: &[Segment],
-        metrics: usize,
-    ) -> std::result::Result<Lstm, NotLearnt> {
-        let mut last = self.0.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some((data, lstm)) = &*last
-            && (training, validation) == (&data[..1], &data[1..])
-        {
-            return Ok(lstm.clone());
-        }
-        let lstm = self.0.trainer.learn(training, validation, metrics)?;
-        if let ([training], [validation]) = (training, validation) {
-            *last = Some(([training.clone(), validation.clone()], lstm.clone()));
-        }
-        Ok(lstm)
-    }
-}
-
-fn open(args: &Args, corpus: &Path) -> Result<Corpus> {
-    let Some(known) = Known::ALL.into_iter().find(|k| Path::new(k.name()) == corpus) else {
-        return Ok(Corpus::open(corpus, args.interval as f64 / 1e9)?);
-    };
-    let root = args.root(known.folder())?;
-    Ok(Corpus::open(&root.join(known.folder()), known.interval_s())?)
 }
 
 /// Every measure with its name; the ones that looked at labels say so.

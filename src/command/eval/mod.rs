@@ -3,11 +3,14 @@
 mod args;
 mod corpus;
 mod csv_text;
+pub(crate) mod find;
 mod left_out;
 mod petshop;
 #[cfg(feature = "analyze")]
 mod recordings;
 mod traces;
+#[cfg(feature = "train")]
+pub(crate) mod trained;
 
 pub(crate) use args::Args;
 

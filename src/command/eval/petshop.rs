@@ -2,6 +2,7 @@
 
 use super::args::{Args, Format, refuse};
 use super::csv_text::csv_text;
+use super::find;
 use crate::failure::Result;
 use crate::output::Output;
 use osd_datasets::corpus::petshop;
@@ -16,7 +17,7 @@ const PETSHOP: (&str, &str) = ("petshop", "PetShop");
 /// The folder of issues that `what` names, if it names one.
 pub(super) fn folder(args: &Args, what: &Path) -> Result<Option<PathBuf>> {
     if what == Path::new(PETSHOP.0) && !what.is_dir() {
-        return Ok(Some(args.root(PETSHOP.1)?.join(PETSHOP.1)));
+        return Ok(Some(find::root(args.datasets.as_deref(), PETSHOP.1)?.join(PETSHOP.1)));
     }
     Ok(petshop::is_here(what).then(|| what.to_owned()))
 }

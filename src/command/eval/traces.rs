@@ -2,6 +2,7 @@
 
 use super::args::{Args, Format, refuse};
 use super::csv_text::csv_text;
+use super::find;
 use crate::failure::Result;
 use crate::output::Output;
 use osd_datasets::corpus::Traces;
@@ -16,7 +17,7 @@ const ADFA: (&str, &str) = ("adfa-ld", "ADFA-LD");
 /// The folder of traces that `what` names, if it names one.
 pub(super) fn folder(args: &Args, what: &Path) -> Result<Option<PathBuf>> {
     if what == Path::new(ADFA.0) && !what.is_dir() {
-        return Ok(Some(args.root(ADFA.1)?.join(ADFA.1)));
+        return Ok(Some(find::root(args.datasets.as_deref(), ADFA.1)?.join(ADFA.1)));
     }
     Ok(Traces::is_here(what).then(|| what.to_owned()))
 }
