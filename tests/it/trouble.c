@@ -108,11 +108,11 @@ static void open_more(long turn) {
 }
 
 static void compute_more(long turn) {
-	// From nothing to a quarter of a core in a minute, and to half of one where others use what its processor shares with them. So it was, too,
+	// From nothing to a third of a core in a minute, and to two thirds where others use what its processor shares with them. So it was, too,
 	// when this program started and learnt how fast it is.
 	if (turn % 500 == 0)
 		calibrate();
-	compute(turn * 450);
+	compute(turn * 620);
 }
 
 static void stop_for(long seconds) {

@@ -32,6 +32,8 @@ const WINDOWS_S: [f64; 4] = [8.0, 32.0, 128.0, 512.0];
 const STEADY: f64 = 0.75;
 /// The same where there is no past to compare with.
 const STEADY_WITHOUT_PAST: f64 = 0.9;
+/// It must be so much more than what matters, too: a CPU that goes from 0.03 to 0.6 cores in 100 s does so by 0.18 in 32 s.
+const WITHOUT_PAST: f64 = 1.5;
 /// A climb is this much steeper than any before.
 const BEYOND: f64 = 1.5;
 /// A climb that lasted has at least this share of a window behind its beginning.
@@ -248,7 +250,7 @@ impl Window {
             let (early, late) = parts.split_at(PARTS / 2);
             let pace = grown(late).total / grown(early).total;
             let linear = growth.tau.abs() >= STEADY_WITHOUT_PAST && (0.6..2.5).contains(&pace);
-            return linear.then_some(((2.0 * least).max(0.5 * level), 0.1));
+            return linear.then_some(((WITHOUT_PAST * least).max(0.5 * level), 0.1));
         }
         let mut past: Vec<f64> = self.past.iter().copied().collect();
         robust::sort(&mut past);
