@@ -158,7 +158,7 @@ fn row_groups_hold_one_kind_and_queries_prune_by_kind_and_time() {
         let recording = Recording::open(&path).unwrap();
         assert!(recording.row_groups().iter().all(|g| g.kind.is_some() && g.ts_ns.is_some()));
         for kind in Kind::ALL {
-            let rows: u64 = recording.row_groups().iter().filter(|g| g.kind == Some(kind)).map(|g| g.rows).sum();
+            let rows = recording.kind_rows(kind);
             assert_eq!(rows, recording.metadata().rows[kind.name()]);
         }
         let before = Query::kind(Kind::Sample).during(0..START_NS);

@@ -29,8 +29,7 @@ pub fn analyze(recording: &Recording, config: &Config) -> Result<Findings> {
 pub fn analyze_against(recording: &Recording, baselines: &[Recording], config: &Config) -> Result<Findings> {
     let range = config.range.as_ref();
     let mut table = Table::read(recording, range)?;
-    let n_event_rows: u64 =
-        recording.row_groups().iter().filter(|g| g.kind == Some(Kind::Syscall)).map(|g| g.rows).sum();
+    let n_event_rows = recording.kind_rows(Kind::Syscall);
     if n_event_rows > 0 {
         failures::keep_failures(recording, &mut table, range)?;
     }

@@ -7,8 +7,9 @@
 
 use osd_detect::Shape;
 use osd_detect::windows::{Group, Hit};
-use osd_findings::{ErrorShift, MetricShift, RoleShift, SyscallShift};
-use osd_signals::metric::MetricId;
+use osd_findings::{ErrorShift, MetricShift, SyscallShift};
+use osd_signals::metric::{MetricId, Source};
+use osd_signals::roles;
 use std::fmt;
 
 /// What a window looks like. [`fmt::Display`] is its name in findings.
@@ -247,15 +248,13 @@ fn pattern(facts: &Facts<'_>) -> (Pattern, &'static [MetricId]) {
     (surge.unwrap_or(Pattern::Unusual), &[])
 }
 
-/// What a window looks like that is one role's.
-pub(crate) fn of_role(shift: &RoleShift) -> Pattern {
-    match shift.what.as_str() {
-        "calls" => Pattern::MissedRun,
-        // Whoever holds it, they stand still.
-        "locks" => Pattern::Stall,
-        what => Pattern::SlowCalls(
-            ["flushes", "reads", "receives", "writes"].into_iter().find(|w| *w == what).unwrap_or("connects"),
-        ),
+/// What a window looks like that is one role's, by the metric that is of the same kind as what it did.
+pub(crate) fn of_role(metric: MetricId) -> Pattern {
+    match metric {
+        MetricId::Syscalls => Pattern::MissedRun,
+        // Whoever holds the lock, they stand still.
+        MetricId::CallsLocks => Pattern::Stall,
+        metric => slow_calls(metric).map_or(Pattern::Unusual, Pattern::SlowCalls),
     }
 }
 
@@ -273,14 +272,7 @@ fn fallen(group: &Group) -> Option<Pattern> {
 
 /// What the calls are called whose time this metric is.
 fn slow_calls(metric: MetricId) -> Option<&'static str> {
-    match metric {
-        MetricId::LatencySync => Some("flushes"),
-        MetricId::LatencyReads => Some("reads"),
-        MetricId::LatencyReceives => Some("receives"),
-        MetricId::LatencyWrites => Some("writes"),
-        MetricId::LatencyConnects => Some("connects"),
-        _ => None,
-    }
+    roles::noun(metric).filter(|_| matches!(metric.metric().source, Source::Latency(_)))
 }
 
 /// A climb, where nothing sudden of the same metric is as strong: how it is called, and who leads.

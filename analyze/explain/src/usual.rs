@@ -60,7 +60,7 @@ impl<'a> Usual<'a> {
 
     fn of(recording: &'a Recording) -> Result<Self> {
         let mut table = Table::read(recording, None)?;
-        let has_events = recording.row_groups().iter().any(|g| g.kind == Some(Kind::Syscall) && g.rows > 0);
+        let has_events = recording.kind_rows(Kind::Syscall) > 0;
         if has_events {
             failures::keep_failures(recording, &mut table, None)?;
         }

@@ -70,8 +70,8 @@ pub(crate) fn explain(
         new_processes: n_new_processes,
         messages: context.messages(&frame),
     };
-    let (pattern, primary) = match role {
-        Some(role) => (pattern::of_role(&role.shift), MetricId::at(group.hits[0].metric)),
+    let (pattern, primary) = match role.zip(group.hits.first()) {
+        Some((_, hit)) => (pattern::of_role(MetricId::at(hit.metric)), MetricId::at(hit.metric)),
         None => pattern::decide(&facts),
     };
     // What was caught up after a fall belongs to its window, and not to what is said of it.

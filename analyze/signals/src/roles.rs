@@ -101,6 +101,19 @@ pub fn waits(wait: MetricId, call: &str) -> bool {
     }
 }
 
+/// What the calls of one of [`WAITS`] are called, several of them; `None` of other metrics.
+pub fn noun(wait: MetricId) -> Option<&'static str> {
+    match wait {
+        MetricId::LatencySync => Some("flushes"),
+        MetricId::LatencyReads => Some("reads"),
+        MetricId::LatencyReceives => Some("receives"),
+        MetricId::LatencyWrites => Some("writes"),
+        MetricId::LatencyConnects => Some("connects"),
+        MetricId::CallsLocks => Some("locks"),
+        _ => None,
+    }
+}
+
 /// `worker-12` is one of `worker-*`.
 pub fn stem(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
@@ -235,6 +248,7 @@ mod tests {
         let calls = ["futex", "recvfrom", "fsync", "read", "write", "connect"];
         assert_eq!(calls.map(kinds), [1; 6]);
         assert_eq!(["sched_yield", "openat", "epoll_wait"].map(kinds), [0; 3]);
+        assert!(WAITS.iter().all(|wait| noun(*wait).is_some()) && noun(MetricId::Syscalls).is_none());
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! The door in: recordings made of what other tools wrote.
 //!
 //! `strace/`, `perf/` and `sysdig/` read the output of these, `csv/` tables of metrics; `read.rs` is a capture by lines, `time.rs` are times,
-//! `gather.rs` makes rows, tallies and samples of calls, whoever saw them. What a source does not have is null, and named as a blind spot.
+//! `gather.rs` makes rows, tallies and samples of calls, whoever saw them, `lives.rs` those of processes. What a source does not have is null, and named as a blind spot.
 
 mod csv;
 mod gather;
+mod lives;
 mod perf;
 mod read;
 mod strace;

@@ -191,6 +191,11 @@ impl Recording {
         self.source.bytes()
     }
 
+    /// Rows of `kind`.
+    pub fn kind_rows(&self, kind: Kind) -> u64 {
+        self.row_groups.iter().filter(|g| g.kind == Some(kind)).map(|g| g.rows).sum()
+    }
+
     /// Compressed bytes of the row groups of `kind`.
     pub fn kind_bytes(&self, kind: Kind) -> u64 {
         self.row_groups.iter().filter(|g| g.kind == Some(kind)).map(|g| g.bytes).sum()

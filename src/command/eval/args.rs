@@ -95,6 +95,18 @@ impl Args {
         false
     }
 
+    /// The options that are about series of values, and whether they were given.
+    pub(super) fn of_series(&self) -> [(&'static str, bool); 6] {
+        [
+            ("--series", self.series.is_some()),
+            ("--half", self.half.is_some()),
+            ("--online", self.online),
+            ("--left-out", self.left_out),
+            ("--lstm", self.has_lstm()),
+            ("--false-alarms", self.false_alarms.is_some()),
+        ]
+    }
+
     /// Whether the option was given, where there is one.
     pub(super) fn has_lstm(&self) -> bool {
         #[cfg(feature = "train")]

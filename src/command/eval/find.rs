@@ -26,3 +26,19 @@ pub(crate) fn corpus(what: &Path, datasets: Option<&Path>, interval_ns: u64) -> 
     };
     Ok(Corpus::open(&root(datasets, known.folder())?.join(known.folder()), known.interval_s())?)
 }
+
+/// The folder that `what` names: by the name of a corpus and the folder that it is looked for in, or itself if it `is_here`.
+///
+/// # Errors
+/// If it is the name and nobody said where.
+pub(super) fn folder(
+    datasets: Option<&Path>,
+    what: &Path,
+    (name, folder): (&str, &str),
+    is_here: fn(&Path) -> bool,
+) -> Result<Option<PathBuf>> {
+    if what == Path::new(name) && !what.is_dir() {
+        return Ok(Some(root(datasets, folder)?.join(folder)));
+    }
+    Ok(is_here(what).then(|| what.to_owned()))
+}

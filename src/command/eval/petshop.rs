@@ -16,22 +16,11 @@ const PETSHOP: (&str, &str) = ("petshop", "PetShop");
 
 /// The folder of issues that `what` names, if it names one.
 pub(super) fn folder(args: &Args, what: &Path) -> Result<Option<PathBuf>> {
-    if what == Path::new(PETSHOP.0) && !what.is_dir() {
-        return Ok(Some(find::root(args.datasets.as_deref(), PETSHOP.1)?.join(PETSHOP.1)));
-    }
-    Ok(petshop::is_here(what).then(|| what.to_owned()))
+    find::folder(args.datasets.as_deref(), what, PETSHOP, petshop::is_here)
 }
 
 pub(super) fn run(args: &Args, folder: &Path) -> Result<ExitCode> {
-    let given = [
-        ("--series", args.series.is_some()),
-        ("--half", args.half.is_some()),
-        ("--online", args.online),
-        ("--left-out", args.left_out),
-        ("--lstm", args.has_lstm()),
-        ("--false-alarms", args.false_alarms.is_some()),
-    ];
-    refuse("of root causes", &given)?;
+    refuse("of root causes", &args.of_series())?;
     let traffic = petshop::read(folder)?;
     let rows = evaluate::on_causes(&traffic);
     let mut out = Output::stdout();

@@ -16,22 +16,11 @@ const ADFA: (&str, &str) = ("adfa-ld", "ADFA-LD");
 
 /// The folder of traces that `what` names, if it names one.
 pub(super) fn folder(args: &Args, what: &Path) -> Result<Option<PathBuf>> {
-    if what == Path::new(ADFA.0) && !what.is_dir() {
-        return Ok(Some(find::root(args.datasets.as_deref(), ADFA.1)?.join(ADFA.1)));
-    }
-    Ok(Traces::is_here(what).then(|| what.to_owned()))
+    find::folder(args.datasets.as_deref(), what, ADFA, Traces::is_here)
 }
 
 pub(super) fn run(args: &Args, folder: &Path) -> Result<ExitCode> {
-    let given = [
-        ("--series", args.series.is_some()),
-        ("--half", args.half.is_some()),
-        ("--online", args.online),
-        ("--left-out", args.left_out),
-        ("--lstm", args.has_lstm()),
-        ("--false-alarms", args.false_alarms.is_some()),
-    ];
-    refuse("of traces", &given)?;
+    refuse("of traces", &args.of_series())?;
     let traces = Traces::read(folder)?;
     let rows = evaluate::on_traces(&traces)?;
     let mut out = Output::stdout();

@@ -199,7 +199,7 @@ fn shift(recording: &Recording, table: &Table, all: &Roles, one: &Series<'_>, hi
     };
     let (process, name, n_threads) = (one.role.process.clone(), one.role.name.clone(), threads.len() as u64);
     let unit = if one.wait.is_some() { "s/s" } else { "calls/s" }.to_owned();
-    let what = what(one.wait);
+    let what = roles::noun(one.metric()).unwrap_or("calls");
     let title = if one.wait.is_some() { format!("Waiting in {what}: {name}") } else { format!("Calls: {name}") };
     let series = FoundSeries {
         metric: format!("{what}:{process}:{name}"),
@@ -210,17 +210,4 @@ fn shift(recording: &Recording, table: &Table, all: &Roles, one: &Series<'_>, hi
     };
     let shift = RoleShift { process, name, n_threads, what: what.into(), unit, before, during };
     Ok((n_threads > 0).then_some(InRole { shift, series, others: vec![], threads }))
-}
-
-/// What is waited in, in words.
-fn what(wait: Option<usize>) -> &'static str {
-    match wait.map(|wait| WAITS[wait]) {
-        None => "calls",
-        Some(MetricId::LatencySync) => "flushes",
-        Some(MetricId::LatencyReads) => "reads",
-        Some(MetricId::LatencyReceives) => "receives",
-        Some(MetricId::LatencyWrites) => "writes",
-        Some(MetricId::LatencyConnects) => "connects",
-        Some(_) => "locks",
-    }
 }

@@ -91,8 +91,7 @@ pub(crate) fn find(recording: &Recording, table: &Table, usual: &[Usual<'_>], co
     let seen = |id: MetricId| judge.as_ref().is_some_and(|j| j.sees(id));
     let watched = || table.present().filter(|(m, _)| m.opens_windows);
     let allowed = config.false_alarms_per_hour;
-    let n_event_rows: u64 =
-        recording.row_groups().iter().filter(|g| g.kind == Some(Kind::Syscall)).map(|g| g.rows).sum();
+    let n_event_rows = recording.kind_rows(Kind::Syscall);
     // Who was asked for judges alone.
     let by_role = if judge.is_none() && n_event_rows > 0 { BY_ROLE * allowed } else { 0.0 };
     let rate = judge.as_ref().map_or(allowed - by_role, |j| j.left_of(allowed));

@@ -2,12 +2,12 @@
 
 use super::line::{Line, What, line, reference};
 use crate::import::gather::{Gather, Imported, Options};
+use crate::import::lives::{Known, Lives};
 use crate::import::read::{Sum, lines};
 use crate::import::strace::takes_fd;
 use crate::{Error, Result};
-use osd_recording::ProcId;
 use osd_recording::names::Arch;
-use osd_recording::rows::{Owner, Process, ProcessEvent, Syscall};
+use osd_recording::rows::{ProcessEvent, Syscall};
 use osd_recording::syscall::UNKNOWN;
 use std::collections::HashMap;
 use std::path::Path;
@@ -52,19 +52,6 @@ pub(in super::super) fn import(path: &Path, options: &Options, mut progress: imp
 /// What stands for a number where there is none.
 const NO_NUMBER: i64 = -1;
 
-/// A process that lives.
-#[derive(Clone, Debug, Default)]
-struct Known {
-    owner: Owner,
-    comm: String,
-    exe: Option<String>,
-    ppid: u32,
-    parent: Option<ProcId>,
-    start_ns: i64,
-    /// What it gave to `exit_group`.
-    code: Option<i32>,
-}
-
 /// A call that has not returned.
 #[derive(Clone, Copy, Debug)]
 struct Begun {
@@ -84,12 +71,9 @@ struct Reader {
     is_real: bool,
     /// Of each thread.
     begun: HashMap<u32, Begun>,
-    /// By PID.
-    processes: HashMap<u32, Known>,
-    /// Tasks that were started and not met yet: by whom, and when.
-    born: HashMap<u32, (Known, i64)>,
-    /// How many processes of a PID there were.
-    lived: HashMap<u32, usize>,
+    lives: Lives,
+    /// What processes gave to `exit_group`.
+    codes: HashMap<u32, i32>,
     lines: u64,
     not_understood: u64,
     first_not_understood: Option<u64>,
@@ -107,9 +91,8 @@ impl Reader {
             offset_ns,
             is_real,
             begun: HashMap::new(),
-            processes: HashMap::new(),
-            born: HashMap::new(),
-            lived: HashMap::new(),
+            lives: Lives::default(),
+            codes: HashMap::new(),
             lines: 0,
             not_understood: 0,
             first_not_understood: None,
@@ -142,9 +125,7 @@ impl Reader {
                 self.not_returned += u64::from(self.begun.insert(line.tid, begun).is_some());
                 if self.name(nr) == Some("exit_group") {
                     self.begun.remove(&line.tid);
-                    if let Some(known) = self.processes.get_mut(&pid) {
-                        known.code = Some((first & 0xff) as i32);
-                    }
+                    self.codes.insert(pid, (first & 0xff) as i32);
                     if !self.has_ends {
                         return self.end(pid, line.ts_ns);
                     }
@@ -154,18 +135,17 @@ impl Reader {
             What::Exit { nr, ret } => self.returned(pid, &line, nr, ret),
             What::Fork { child, comm } => {
                 self.meet(pid, &line)?;
-                let parent = self.processes.get(&pid).cloned().unwrap_or_default();
                 // A PID that comes again: the end of the one before was not seen.
                 self.end(child, line.ts_ns)?;
-                self.born.insert(child, (Known { comm: comm.to_owned(), ..parent }, line.ts_ns));
+                self.lives.start(pid, child, Some(comm), Some(line.ts_ns));
                 Ok(())
             }
             What::Exec { file } => {
                 self.meet(pid, &line)?;
-                if let Some(known) = self.processes.get_mut(&pid) {
+                if let Some(known) = self.lives.get_mut(pid) {
                     (known.comm, known.exe) = (line.comm.to_owned(), Some(file.to_owned()));
                 }
-                self.event(pid, line.tid, line.ts_ns, ProcessEvent::Exec)
+                self.executed(pid, &line)
             }
             What::Gone { tid } => {
                 let open = self.begun.remove(&tid).and_then(|begun| self.name(begun.nr));
@@ -181,51 +161,17 @@ impl Reader {
 
     /// Introduces a process that was not met before.
     fn meet(&mut self, pid: u32, line: &Line<'_>) -> Result<()> {
-        if self.processes.contains_key(&pid) {
-            return Ok(());
-        }
-        let nth = self.lived.entry(pid).or_default();
-        let owner = self.gather.identity(pid, line.ts_ns, *nth);
-        *nth += 1;
-        let (known, event) = match self.born.remove(&pid) {
-            Some((parent, start_ns)) => {
-                let (ppid, of) = (parent.owner.pid, Some(parent.owner.proc));
-                (Known { owner, ppid, parent: of, start_ns, code: None, ..parent }, ProcessEvent::Fork)
-            }
-            None => {
-                let comm = line.comm.to_owned();
-                (Known { owner, comm, start_ns: line.ts_ns, ..Known::default() }, ProcessEvent::Running)
-            }
-        };
-        self.processes.insert(pid, known);
-        self.event(pid, pid, line.ts_ns, event)
+        let running = || Known { comm: line.comm.to_owned(), ..Known::default() };
+        self.lives.meet(&mut self.gather, pid, line.ts_ns, running)
     }
 
-    fn event(&mut self, pid: u32, tid: u32, ts_ns: i64, event: ProcessEvent) -> Result<()> {
-        let Some(known) = self.processes.get(&pid).cloned() else { return Ok(()) };
-        self.gather.process(Process {
-            ts_ns,
-            owner: known.owner,
-            tid,
-            event,
-            ppid: known.ppid,
-            parent: known.parent,
-            comm: known.comm,
-            exe: known.exe,
-            argv: None,
-            uid: 0,
-            exit_code: known.code.filter(|_| event == ProcessEvent::Exit),
-            exit_signal: None,
-            start_ts_ns: known.start_ns,
-            ns_pid: None,
-            pid_ns: None,
-        })
+    fn executed(&mut self, pid: u32, line: &Line<'_>) -> Result<()> {
+        self.lives.event(&mut self.gather, (pid, line.tid), line.ts_ns, ProcessEvent::Exec, (None, None))
     }
 
     fn end(&mut self, pid: u32, ts_ns: i64) -> Result<()> {
-        self.event(pid, pid, ts_ns, ProcessEvent::Exit)?;
-        self.processes.remove(&pid);
-        Ok(())
+        let code = self.codes.remove(&pid);
+        self.lives.end(&mut self.gather, pid, ts_ns, (code, None))
     }
 
     fn returned(&mut self, pid: u32, line: &Line<'_>, nr: i64, ret: i64) -> Result<()> {
@@ -241,7 +187,7 @@ impl Reader {
         if name == Some("execve") && ret == 0 {
             self.renamed(pid, line)?;
         }
-        let Some(owner) = self.processes.get(&pid).map(|known| known.owner) else { return Ok(()) };
+        let Some(owner) = self.lives.get(pid).map(|known| known.owner) else { return Ok(()) };
         self.gather.call(Syscall {
             ts_ns: begun.ts_ns,
             dur_ns: line.ts_ns.saturating_sub(begun.ts_ns).max(0).unsigned_abs(),
@@ -256,11 +202,11 @@ impl Reader {
 
     /// Where no event tells of programs that are run, the name tells.
     fn renamed(&mut self, pid: u32, line: &Line<'_>) -> Result<()> {
-        match self.processes.get_mut(&pid) {
+        match self.lives.get_mut(pid) {
             Some(known) if known.comm != line.comm => known.comm = line.comm.to_owned(),
             _ => return Ok(()),
         }
-        self.event(pid, line.tid, line.ts_ns, ProcessEvent::Exec)
+        self.executed(pid, line)
     }
 
     fn finish(self) -> Result<Imported> {

@@ -5,12 +5,12 @@ use super::line::{Line, line};
 use super::names;
 use super::survey::{Survey, starts};
 use crate::import::gather::{Gather, Imported, Options};
+use crate::import::lives::{Known, Lives};
 use crate::import::read::lines;
 use crate::import::strace::takes_fd;
 use crate::{Error, Result};
-use osd_recording::ProcId;
 use osd_recording::names::Arch;
-use osd_recording::rows::{NO_DURATION, NO_RESULT, Owner, Process, ProcessEvent, Syscall};
+use osd_recording::rows::{NO_DURATION, NO_RESULT, ProcessEvent, Syscall};
 use osd_recording::syscall::UNKNOWN;
 use std::collections::HashMap;
 use std::path::Path;
@@ -38,19 +38,6 @@ pub(in super::super) fn import(path: &Path, options: &Options, mut progress: imp
     reader.finish()
 }
 
-/// A process that lives.
-#[derive(Clone, Debug, Default)]
-struct Known {
-    owner: Owner,
-    comm: String,
-    exe: Option<String>,
-    argv: Option<String>,
-    uid: u32,
-    ppid: u32,
-    parent: Option<ProcId>,
-    start_ns: i64,
-}
-
 /// A call that has not returned.
 struct Begun {
     name: String,
@@ -66,12 +53,7 @@ struct Reader {
     survey: Survey,
     /// Of each thread.
     begun: HashMap<u32, Begun>,
-    /// By PID.
-    processes: HashMap<u32, Known>,
-    /// Processes that were started and not met yet: by whom.
-    born: HashMap<u32, Known>,
-    /// How many processes of a PID there were.
-    lived: HashMap<u32, usize>,
+    lives: Lives,
     lines: u64,
     not_understood: u64,
     first_not_understood: Option<u64>,
@@ -95,9 +77,7 @@ impl Reader {
             arch,
             survey,
             begun: HashMap::new(),
-            processes: HashMap::new(),
-            born: HashMap::new(),
-            lived: HashMap::new(),
+            lives: Lives::default(),
             lines: 0,
             not_understood: 0,
             first_not_understood: None,
@@ -175,68 +155,22 @@ impl Reader {
             return pid;
         }
         self.survey.thread_of.get(&line.tid).copied().unwrap_or_else(|| {
-            self.without_pid |= line.pid.is_none() && !self.processes.contains_key(&line.tid);
+            self.without_pid |= line.pid.is_none() && self.lives.get(line.tid).is_none();
             line.tid
         })
     }
 
     /// Introduces a process that was not met before.
     fn meet(&mut self, pid: u32, line: &Line<'_>) -> Result<()> {
-        if self.processes.contains_key(&pid) {
-            return Ok(());
-        }
-        let nth = self.lived.entry(pid).or_default();
-        let owner = self.gather.identity(pid, line.ts_ns, *nth);
-        *nth += 1;
-        let (known, event) = match self.born.remove(&pid) {
-            Some(parent) => {
-                let (ppid, of) = (parent.owner.pid, Some(parent.owner.proc));
-                (Known { owner, ppid, parent: of, start_ns: line.ts_ns, ..parent }, ProcessEvent::Fork)
-            }
-            None => {
-                let known = Known {
-                    owner,
-                    comm: comm(line).unwrap_or_else(|| "unknown".into()),
-                    exe: line.exe.as_deref().map(str::to_owned),
-                    argv: line.argv.as_deref().map(str::to_owned),
-                    uid: line.uid.unwrap_or(0),
-                    ppid: line.ppid.unwrap_or(0),
-                    start_ns: line.ts_ns,
-                    ..Known::default()
-                };
-                (known, ProcessEvent::Running)
-            }
+        let running = || Known {
+            comm: comm(line).unwrap_or_else(|| "unknown".into()),
+            exe: line.exe.as_deref().map(str::to_owned),
+            argv: line.argv.as_deref().map(str::to_owned),
+            uid: line.uid.unwrap_or(0),
+            ppid: line.ppid.unwrap_or(0),
+            ..Known::default()
         };
-        self.processes.insert(pid, known);
-        self.event(pid, pid, line.ts_ns, event, (None, None))
-    }
-
-    fn event(
-        &mut self,
-        pid: u32,
-        tid: u32,
-        ts_ns: i64,
-        event: ProcessEvent,
-        (exit_code, exit_signal): (Option<i32>, Option<i32>),
-    ) -> Result<()> {
-        let Some(known) = self.processes.get(&pid).cloned() else { return Ok(()) };
-        self.gather.process(Process {
-            ts_ns,
-            owner: known.owner,
-            tid,
-            event,
-            ppid: known.ppid,
-            parent: known.parent,
-            comm: known.comm,
-            exe: known.exe,
-            argv: known.argv,
-            uid: known.uid,
-            exit_code,
-            exit_signal,
-            start_ts_ns: known.start_ns,
-            ns_pid: None,
-            pid_ns: None,
-        })
+        self.lives.meet(&mut self.gather, pid, line.ts_ns, running)
     }
 
     /// A thread is gone; with the first one, its process.
@@ -254,9 +188,7 @@ impl Reader {
             Some(status) => (None, Some(status & 0x7f)),
             None => (None, None),
         };
-        self.event(pid, pid, line.ts_ns, ProcessEvent::Exit, how)?;
-        self.processes.remove(&pid);
-        Ok(())
+        self.lives.end(&mut self.gather, pid, line.ts_ns, how)
     }
 
     fn returned(&mut self, pid: u32, line: &Line<'_>) -> Result<()> {
@@ -281,7 +213,7 @@ impl Reader {
         if line.event.starts_with("execve") && ret == Some(0) {
             self.runs(pid, line, begun.as_ref())?;
         }
-        let Some(owner) = self.processes.get(&pid).map(|known| known.owner) else { return Ok(()) };
+        let Some(owner) = self.lives.get(pid).map(|known| known.owner) else { return Ok(()) };
         self.not_begun += u64::from(begun.is_none() && self.survey.has_enters);
         let latency = || line.latency_ns.filter(|ns| *ns > 0 || !self.survey.has_enters);
         let dur_ns = match &begun {
@@ -315,27 +247,27 @@ impl Reader {
         let is_thread = args::word(&line.args, "flags").is_some_and(|flags| flags.contains("CLONE_THREAD"));
         if is_thread {
             self.survey.thread_of.insert(child, pid);
-        } else if !self.survey.thread_of.contains_key(&child) && !self.processes.contains_key(&child) {
-            let parent = self.processes.get(&pid).cloned().unwrap_or_default();
-            self.born.insert(child, parent);
-        } else if let (Some(parent), Some(known)) = (self.processes.get(&pid).cloned(), self.processes.get_mut(&child))
+        } else if !self.survey.thread_of.contains_key(&child) && self.lives.get(child).is_none() {
+            self.lives.start(pid, child, None, None);
+        } else if let Some(parent) = self.lives.get(pid).map(|known| known.owner)
+            && let Some(known) = self.lives.get_mut(child)
         {
             // It began before the call that started it returned.
-            (known.ppid, known.parent) = (parent.owner.pid, known.parent.or(Some(parent.owner.proc)));
+            (known.ppid, known.parent) = (parent.pid, known.parent.or(Some(parent.proc)));
         }
     }
 
     /// A process runs another program.
     fn runs(&mut self, pid: u32, line: &Line<'_>, begun: Option<&Begun>) -> Result<()> {
         let file = begun.and_then(|b| b.path.as_ref()).map(|(path, _)| path.to_string());
-        if let Some(known) = self.processes.get_mut(&pid) {
+        if let Some(known) = self.lives.get_mut(pid) {
             let of_args = || args::word(&line.args, "comm").filter(|c| !c.is_empty()).map(str::to_owned);
             known.comm = comm(line).or_else(of_args).unwrap_or_else(|| known.comm.clone());
             let exe = || args::word(&line.args, "exe").filter(|exe| exe.contains('/')).map(str::to_owned);
             known.exe = line.exe.as_deref().map(str::to_owned).or(file).or_else(exe);
             known.argv = line.argv.as_deref().map(str::to_owned);
         }
-        self.event(pid, line.tid, line.ts_ns, ProcessEvent::Exec, (None, None))
+        self.lives.event(&mut self.gather, (pid, line.tid), line.ts_ns, ProcessEvent::Exec, (None, None))
     }
 
     fn finish(mut self) -> Result<Imported> {
