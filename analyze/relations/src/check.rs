@@ -2,7 +2,7 @@
 
 use crate::history::{History, Stretch};
 use crate::model::Model;
-use crate::moves::Moves;
+use crate::pair::Moves;
 use crate::watch::{Moment, Watch};
 use crate::{Error, Result, words};
 use osd_findings::{

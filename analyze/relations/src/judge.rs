@@ -2,8 +2,7 @@
 //! smoothed over time, and of windows of the network which metrics left their group.
 
 use crate::model::Network;
-use crate::partition::Scene;
-use crate::windows::{FEATURES, Window};
+use crate::network::{FEATURES, Scene, Window};
 
 /// Which metrics each pair is of, and how fit it usually is.
 #[derive(Clone, Debug)]

@@ -4,15 +4,12 @@
 //! Nothing is judged by what it was learnt from: of several recordings every other one, and of one every other block of time, is judged by
 //! the moves of those between. What is usual and where alarms begin follows from that; the model then has the moves of all.
 
-use crate::axis::{Axis, Grown, Place};
 use crate::history::History;
 use crate::judge::{Labels, Pairs, Smooth};
 use crate::model::{Floors, MetricModel, Model, Network, PairModel};
-use crate::moves::{Counts, Extent, Moves, Weights};
-use crate::partition::Partition;
-use crate::screen::{Ranked, Related, When, screen};
+use crate::network::{FEATURES, Features, Partition, Window, Windows};
+use crate::pair::{Axis, Counts, Extent, Grown, Moves, Place, Ranked, Related, Weights, When, screen};
 use crate::settings::Settings;
-use crate::windows::{FEATURES, Features, Window, Windows};
 use crate::{Error, Result};
 use osd_detect::data::parallel;
 use osd_detect::robust;

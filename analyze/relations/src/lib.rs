@@ -5,27 +5,24 @@
 //! varies by itself. After Gao, Jiang, Chen & Han (ICDCS 2009) and Gao et al. (KDD 2010): each pair of metrics is a walk over a grid, each
 //! move has a fitness, the fitness of pairs makes a network, and a metric that leaves its group in it is an anomaly.
 //!
-//! From the bottom up: `error`, [`Settings`] and [`History`] (plain numbers) → `axis` (intervals of a metric) → `moves` (of a pair over its
-//! grid) and `screen` (which pairs are related) → `windows` (of the network) → `partition` (groups in it) → [`Model`] and its file →
+//! From the bottom up: `error`, [`Settings`] and [`History`] (plain numbers) → `pair/` (intervals of a metric, which pairs are related, how
+//! they move) and `network/` (what all of them are over a window of time, and the groups in it) → [`Model`] and its file →
 //! `judge` (from pairs to what is said of all) → [`learn`], and [`Watch`] (one point at a time) → [`check`] (a whole history, in findings).
 //! Beside them [`read`] makes a history of recordings. Nothing here reads a clock, prints, or is random without a seed.
 
-mod axis;
 mod check;
 mod error;
 mod history;
 mod judge;
 mod learn;
 mod model;
-mod moves;
-mod partition;
+mod network;
+mod pair;
 mod read;
-mod screen;
 mod settings;
 #[cfg(test)]
 mod tests;
 mod watch;
-mod windows;
 mod words;
 
 pub use check::check;

@@ -1,11 +1,9 @@
 //! What was learnt of relations, and its file: JSON that a person can read, a metric and a relation
 //! a line.
 
-use crate::axis::Axis;
-use crate::moves::{Counts, Extent};
-use crate::partition::Partition;
+use crate::network::{Features, Partition};
+use crate::pair::{Axis, Counts, Extent};
 use crate::settings::Settings;
-use crate::windows::Features;
 use crate::{Error, Result};
 use osd_recording::output::{self, OutputFile};
 use serde::{Deserialize, Serialize};

@@ -1,11 +1,10 @@
 //! The model as it watches points come, one at a time: the same whether they are read from a
 //! recording or made at this moment.
 
-use crate::axis::{Axis, Grown, Place};
 use crate::judge::{Judged, Labels, Pairs, Smooth};
 use crate::model::{Floors, Model};
-use crate::moves::{Cell, Extent, Moves, Weights};
-use crate::windows::Windows;
+use crate::network::Windows;
+use crate::pair::{Axis, Cell, Extent, Grown, Moves, Place, Weights};
 
 /// Watches one history.
 #[derive(Clone, Debug)]

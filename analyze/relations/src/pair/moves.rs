@@ -12,7 +12,7 @@
 //! smoothed counts, and the fitness is the lower of both. Without that, a metric that is stuck while the other goes on sits in a cell that was never left before, whose
 //! row is the prior, by which staying is the most likely of all: two points after it broke the pair would be fit again.
 
-use crate::axis::Grown;
+use super::axis::Grown;
 use crate::settings::Settings;
 use std::collections::{BTreeMap, HashMap};
 

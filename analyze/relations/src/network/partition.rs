@@ -12,8 +12,8 @@
 //! The number of groups, and the start, are those of the best silhouette in the network, the energy deciding between equals; one group, if
 //! that is low.
 
+use super::windows::{FEATURES, Features};
 use crate::settings::Settings;
-use crate::windows::{FEATURES, Features};
 use kodama::{Method, linkage};
 use osd_detect::rng::Rng;
 use osd_detect::robust;
