@@ -23,8 +23,8 @@ use osd_signals::roles::{self, Role, Roles, WAITS};
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-/// Waiting for so much longer is news: a third of one thread's time, and four times as long as usual. Of 107 minutes of
-/// five servers at rest nothing is left but seconds in which the disk was slow.
+/// Waiting for so much longer is news: a third of one thread's time, and four times as long as usual. In 36 minutes of each of five
+/// servers at rest there is no such window.
 const WAITING: Metric = Metric { form: Form::Rate, floor: 0.3, relative_floor: 3.0, fall: None };
 /// A job of 25 calls in a tenth of a second is one; smaller ones are lost in what threads do between.
 const CALLS: Metric = Metric { form: Form::Rate, floor: 50.0, relative_floor: 0.8, fall: Some(0.75) };

@@ -185,22 +185,22 @@ fn of_role(role: &RoleShift, every_s: Option<f64>, seconds: f64) -> String {
         1 => format!("thread {} of {}", role.name, role.process),
         _ => format!("{n} {} of {}", role.name, role.process),
     };
-    match every_s {
-        Some(every_s) => format!(
-            "{who} made {} calls/s every {} and did not for {}, with {} at most",
+    if role.what == "calls" {
+        let when = every_s.map_or_else(|| "at regular times".to_owned(), |s| format!("every {}", length(s, 1)));
+        return format!(
+            "{who} made {} calls/s {when} and did not for {}, with {} at most",
             number(role.before),
-            length(every_s, 1),
             length(seconds, 1),
             number(role.during)
-        ),
-        None => format!(
-            "{who} waited in {} for {} s of each second instead of {}, for {}",
-            role.what,
-            number(role.during),
-            number(role.before),
-            length(seconds, 1)
-        ),
+        );
     }
+    format!(
+        "{who} waited in {} for {} s of each second instead of {}, for {}",
+        role.what,
+        number(role.during),
+        number(role.before),
+        length(seconds, 1)
+    )
 }
 
 fn evidence(window: &Window, extra: &Extra) -> String {
@@ -363,4 +363,30 @@ pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
 fn capital(text: &str) -> String {
     let mut chars = text.chars();
     chars.next().map_or_else(String::new, |c| c.to_uppercase().chain(chars).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_threads_of_one_name_did_is_said_by_what_it_is() {
+        let role = |what: &str, n_threads: u64, name: &str| RoleShift {
+            process: "db".into(),
+            name: name.into(),
+            n_threads,
+            what: what.into(),
+            before: 0.02,
+            during: 1.6,
+            ..RoleShift::default()
+        };
+        let waits = "waited in receives for 1.6 s of each second instead of 0.02, for 15 s";
+        assert_eq!(of_role(&role("receives", 4, "io-*"), None, 15.0), format!("4 threads io-* of db {waits}"));
+        // Something else that came with it was missed: that is not said of the wait.
+        assert_eq!(of_role(&role("receives", 1, "io"), Some(2.0), 15.0), format!("thread io of db {waits}"));
+        assert_eq!(of_role(&role("receives", 3, "db"), None, 15.0), format!("3 threads of db {waits}"));
+        let missed = |every| of_role(&role("calls", 1, "timer"), every, 15.0);
+        assert!(missed(Some(2.0)).starts_with("thread timer of db made 0.02 calls/s every 2.0 s and did not for 15 s"));
+        assert!(missed(None).contains(" calls/s at regular times and did not for "));
+    }
 }
