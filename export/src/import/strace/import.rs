@@ -29,7 +29,10 @@ pub(in super::super) fn import(path: &Path, options: &Options, mut progress: imp
                made up for";
     match survey {
         Survey { understood: 0, without_time: 0, .. } => {
-            return Err(refused("it is no output of strace, and none of perf script about raw_syscalls", fix));
+            return Err(refused(
+                "it is no output of strace, and none of perf script about raw_syscalls or of sysdig -j, and no table of metrics",
+                fix,
+            ));
         }
         Survey { understood, without_time, .. } if without_time > understood => {
             return Err(refused("its lines do not say when they were, in seconds since 1970", fix));
