@@ -17,7 +17,8 @@ fn fill(calls: &mut Calls, state: &mut u64, ts_ns: &mut i64) {
         let owner = Owner { proc: ProcId(1 + (random() & 1)), pid: 7, cgroup_id: 9 };
         calls.push(Syscall {
             ts_ns: *ts_ns,
-            dur_ns: random(),
+            // Up to 17 ms, so that calls end about in the order in which they are written, as live ones do.
+            dur_ns: random() & 0xff_ffff,
             owner,
             tid: 7 + (random() & 3) as u32,
             nr: (random() % 300) as u16,

@@ -5,8 +5,8 @@
 use crate::draw::paint;
 use crate::picture;
 use crate::view::{CALL_COLUMNS, Card, Difference, Panel, View, thin};
-use crate::words::escape;
 use crate::words::units;
+use crate::words::{command, escape};
 use osd_findings::Findings;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -70,6 +70,7 @@ pub(crate) fn comparison(d: &Difference) -> String {
 fn of_every_page(view: &View, name: &str) -> String {
     match name {
         "title" => escape(&view.title),
+        "command" => escape(command(&view.title)),
         "css" => CSS.trim_end().into(),
         "when" => escape(&view.when),
         "origin" => escape(&view.origin),

@@ -6,6 +6,7 @@ use crate::draw::Font;
 use crate::draw::Scene;
 use crate::draw::style::{INK, MUTED, PURPLE, RULE, WASH, WINDOW, faded, window_color};
 use crate::view::View;
+use crate::words::command;
 
 const TITLE: Font = Font::bold(28.0);
 const TEXT: Font = Font::sans(14.0);
@@ -38,7 +39,7 @@ pub(crate) fn charts(view: &View) -> Picture {
 pub(crate) fn header(scene: &mut Scene, view: &View, top: f64) -> f64 {
     let wide = WIDTH - 2.0 * MARGIN;
     let mut y = top + 20.0;
-    scene.text(MARGIN, y, TITLE.fit(&view.title, wide), TITLE, INK);
+    scene.text(MARGIN, y, TITLE.fit(command(&view.title), wide), TITLE, INK);
     y += 28.0;
     scene.text(MARGIN, y, TEXT.fit(&view.when, wide / 2.0), TEXT, INK);
     let after = MARGIN + TEXT.width(&view.when) + 24.0;

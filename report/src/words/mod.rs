@@ -4,4 +4,4 @@
 mod text;
 pub(crate) mod units;
 
-pub(crate) use text::{clean, escape};
+pub(crate) use text::{clean, command, escape};

@@ -17,6 +17,13 @@ pub(crate) fn clean(text: &str, max: usize) -> String {
     line
 }
 
+/// A command without the folders of its program: where it was installed is the least telling and, on a narrow page, the whole of the line.
+pub(crate) fn command(text: &str) -> &str {
+    let (program, _) = text.split_once(' ').unwrap_or((text, ""));
+    let folders = if program.ends_with('/') { None } else { program.rfind('/') };
+    &text[folders.map_or(0, |at| at + 1)..]
+}
+
 /// `text` for an HTML text node or a quoted attribute.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
@@ -31,4 +38,19 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::command;
+
+    #[test]
+    fn a_command_is_named_by_its_program_not_by_where_that_lies() {
+        assert_eq!(command("/usr/lib/postgresql/15/bin/postgres -D /var/lib"), "postgres -D /var/lib");
+        assert_eq!(command("./job"), "job");
+        assert_eq!(command("sleep 3"), "sleep 3");
+        assert_eq!(command("pid 7 (a/b)"), "pid 7 (a/b)");
+        assert_eq!(command("/srv/ x"), "/srv/ x");
+        assert_eq!(command(""), "");
+    }
 }
