@@ -1,25 +1,26 @@
 # The commands of a fresh machine. `make demo` and `make test` install what is missing (as root, from the distribution's packages),
 # build, and run. Everything is built once, in release mode: what is tested is what ships.
 #
-# Targets: demo test gpu soak churn bench bench-peers bench-train bench-detectors bench-sequences bench-relations eval-live eval-trouble eval-quiet eval-diff eval-relations build recorder install-deps python clean
+# Targets: demo test soak churn bench bench-peers bench-train bench-detectors bench-sequences bench-relations eval-live eval-trouble eval-quiet eval-diff eval-relations build recorder dist install-deps python clean
 
 CARGO ?= cargo
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CARGO_TARGET_DIR)/python
 
-.PHONY: help build recorder demo test lint doc unit python gpu soak churn bench bench-peers bench-train bench-detectors bench-sequences bench-relations eval-live eval-trouble eval-quiet eval-diff eval-relations install-deps clean
+.PHONY: help build recorder dist demo test lint doc unit python soak churn bench bench-peers bench-train bench-detectors bench-sequences bench-relations eval-live eval-trouble eval-quiet eval-diff eval-relations install-deps clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
 	@echo 'sudo make demo   record a real service while it misbehaves, find out why, write demo/report/'
-	@echo 'sudo make test   everything CI runs but the GPU (make gpu)'
+	@echo 'sudo make test   everything CI runs, training on a GPU included, in software where there is none'
 	@echo 'sudo make bench  what recording costs, as ratios'
 	@echo 'sudo make bench-peers   redis and nginx, watched by osd and by the tools it competes with; then training beside PyTorch'
 	@echo 'make recorder    the recorder alone: one small static binary for production hosts'
+	@echo 'sudo make dist   tarballs and Debian packages of osd and of the recorder, with their licences'
 
 build: install-deps
-	$(CARGO) build --release --workspace
+	scripts/cargo-build.sh $(CARGO) build --release --workspace
 
 # The recorder alone, for hosts where nothing else shall be installed: static, so it runs on any distribution and in an empty chroot.
 # A target of its own (`--target`), because the flag for static linking must not reach build scripts and macros; the target folder of the
@@ -34,6 +35,12 @@ recorder: install-deps
 		LIBBPF_SYS_LIBRARY_PATH="$$(dirname "$$(realpath "$$(cc -print-file-name=libelf.a)")")" \
 		$(CARGO) build --profile recorder --target $(HOST) -p osd --no-default-features --features record,static
 	scripts/check-recorder.sh $(RECORDER)
+
+# What is given to others: tarballs and Debian packages of osd and of the recorder, tried in an empty root.
+DIST := $(CARGO_TARGET_DIR)/dist
+dist: build recorder
+	scripts/dist.sh $(BIN)/osd $(RECORDER) $(DIST)
+	scripts/check-dist.sh $(DIST)
 
 demo: build
 	OSD=$(BIN)/osd OSD_WORKLOAD=$(BIN)/osd-workload demo/run.sh
@@ -119,11 +126,6 @@ bench-detectors: install-deps
 	$(CARGO) bench -p osd-detect --bench detectors --no-run
 	OSD_PYOD=$(PYOD)/bin/python OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 NUMBA_NUM_THREADS=1 \
 		taskset -c 0 $(CARGO) bench -p osd-detect --bench detectors -- $(ARGS)
-
-# Training on a GPU, in software where there is none. A build of its own, which few need: `make test` goes without.
-gpu: install-deps
-	$(CARGO) clippy --release -p osd-train --all-targets --features wgpu -- -D warnings
-	$(CARGO) test --release -p osd-train --features wgpu
 
 # Minutes to an hour: what the tests do a few times, done until it would show.
 soak: install-deps

@@ -53,6 +53,8 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let btf = args.btf.as_deref();
     let mut checks = preflight::checks(&access, btf);
     let mut able = checks.iter().all(|c| c.state != State::Missing);
+    #[cfg(feature = "train")]
+    checks.push(training());
     let mut measured = None;
     if let (true, false, Some(arch)) = (able, args.no_cost, Arch::native()) {
         match cost::measure(arch, &access, btf) {
@@ -80,6 +82,24 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     }
     out.finish()?;
     Ok(ExitCode::from(if able { 0 } else { 2 }))
+}
+
+/// Where `osd train` trains. A machine without a graphics card lacks nothing.
+#[cfg(feature = "train")]
+fn training() -> Check {
+    use osd_train::{NoGpu, Wanted, choose};
+    let chosen = choose(Wanted::Auto);
+    let (state, found, fix) = match &chosen.no_gpu {
+        None => (State::Ok, format!("osd train uses {}", chosen.name), None),
+        Some(NoGpu::NotBuilt) => (State::Ok, "osd train uses the CPU".to_owned(), None),
+        Some(why) => {
+            let lacks = why.card().is_some()
+                || matches!(why, NoGpu::Refused { .. } | NoGpu::Wrong { .. } | NoGpu::Failed { .. });
+            let found = format!("osd train uses the CPU: {why}");
+            if lacks { (State::Limited, found, Some(why.hint())) } else { (State::Ok, found, None) }
+        }
+    };
+    Check { name: "training", state, found, fix }
 }
 
 fn name(state: State) -> &'static str {

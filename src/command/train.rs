@@ -64,7 +64,7 @@ pub(crate) struct Args {
     /// Threads on the CPU [default: one a processor].
     #[arg(long, value_name = "N", value_parser = between(1, 1_024))]
     threads: Option<usize>,
-    /// Where to train; auto takes a GPU if Vulkan has one, and this osd is built with the feature `wgpu`.
+    /// Where to train. `osd doctor` names the GPU, or says what it lacks.
     #[arg(long, value_enum, default_value = "auto")]
     device: DeviceArg,
     /// Only errors on stderr.
@@ -80,7 +80,7 @@ const EXAMPLES: &str = "EXAMPLES:
 
 #[derive(Clone, Copy, clap::ValueEnum)]
 enum DeviceArg {
-    /// A GPU if Vulkan has one, else the CPU.
+    /// A GPU if Vulkan has one, else the CPU, without a word.
     Auto,
     /// The CPU.
     Cpu,
@@ -118,8 +118,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         DeviceArg::Cpu => Wanted::Cpu,
         DeviceArg::Gpu => Wanted::Gpu,
     });
-    if let Some(warning) = &chosen.warning {
-        status.say(&format!("warning: {warning}"));
+    if let (DeviceArg::Gpu, Some(why)) = (args.device, &chosen.no_gpu) {
+        status.say(&format!("warning: no GPU: {why}; training on the CPU"));
+        status.say(&format!("hint: {}", why.hint()));
     }
     status.say(&format!("device: {}", chosen.name));
     // The first signal ends training, and what was best is written.

@@ -226,23 +226,87 @@ fn what_cannot_be_trained_on_is_refused_and_nothing_is_left_behind() {
     check(&["long.parquet", "-o", "m", "--window", "300"], "long.parquet has ");
 }
 
+/// Vulkan looks for its drivers where these say.
+const NO_DRIVERS: [(&str, &str); 2] = [("VK_DRIVER_FILES", "/nonexistent"), ("VK_ICD_FILENAMES", "/nonexistent")];
+
+/// `OF_CPU` on another device.
+fn trains_on(dir: &Path, device: &str, with: impl FnOnce(&mut Command) -> &mut Command) -> String {
+    samples(&dir.join("r.parquet"), wave, 0..0);
+    let args = [&OF_CPU[..OF_CPU.len() - 1], &[device]].concat();
+    let mut osd = Command::new(env!("CARGO_BIN_EXE_osd"));
+    let out = with(osd.args(args).current_dir(dir)).output().unwrap();
+    let stderr = text(&out.stderr).to_owned();
+    assert!(out.status.success(), "{stderr}");
+    stderr
+}
+
 #[test]
 fn a_gpu_that_is_not_there_is_said_and_the_cpu_taken() {
     let dir = tempfile::tempdir().unwrap();
+    let stderr = trains_on(dir.path(), "gpu", |osd| osd.envs(NO_DRIVERS));
+    let (warning, hint) = ("warning: no GPU: Vulkan has no device; training on the CPU\n", "sudo apt-get install ");
+    assert!(stderr.contains(warning) && stderr.contains(hint) && stderr.contains("device: cpu\n"), "{stderr}");
+}
+
+/// Where nobody asked for a GPU nothing is said of its absence, neither by osd nor by a driver.
+#[test]
+fn without_a_gpu_training_is_silent_on_the_cpu() {
+    let dir = tempfile::tempdir().unwrap();
+    let stderr = trains_on(dir.path(), "auto", |osd| osd.envs(NO_DRIVERS));
+    assert!(stderr.starts_with("device: cpu\n"), "{stderr}");
+    let quiet = trains_on(dir.path(), "auto", |osd| osd.envs(NO_DRIVERS).args(["-q", "--force"]));
+    assert_eq!(quiet, "");
+}
+
+/// The binary that `make demo` builds trains on a GPU: on Vulkan in software, which CI has.
+#[test]
+fn the_usual_binary_trains_by_vulkan() {
+    let dir = tempfile::tempdir().unwrap();
+    let stderr = trains_on(dir.path(), "gpu", |osd| osd);
+    if stderr.contains("warning: no GPU: ") {
+        assert!(std::env::var_os("CI").is_none(), "needs mesa-vulkan-drivers: {stderr}");
+        eprintln!("SKIPPED the_usual_binary_trains_by_vulkan: {stderr}");
+        return;
+    }
+    let metrics = std::fs::read_to_string(dir.path().join("model/metrics.json")).unwrap();
+    let metrics: serde_json::Value = serde_json::from_str(&metrics).unwrap();
+    assert_eq!(metrics["gpu"], true, "{metrics}");
+    let device = metrics["device"].as_str().unwrap();
+    assert!(stderr.contains(&format!("device: {device}\n")) && device != "cpu", "{stderr}");
+    let doctor = crate::support::osd(["doctor", "--no-cost", "--format", "json"]);
+    let doctor: serde_json::Value = serde_json::from_slice(&doctor.stdout).unwrap();
+    let line = doctor["checks"].as_array().unwrap().iter().find(|c| c["check"] == "training").unwrap();
+    assert!(line["found"].as_str().unwrap().contains(device), "{line}");
+}
+
+/// A host without Vulkan's loader, made by hiding it in a mount namespace: silent, or said with the package.
+#[test]
+fn a_missing_vulkan_loader_is_named_with_its_package() {
+    let test = "a_missing_vulkan_loader_is_named_with_its_package";
+    let hide = "for f in $(ldconfig -p | sed -n 's/.*libvulkan.so.1 .*=> //p'); do mount --bind /dev/null \"$(realpath \"$f\")\" || exit 9; done; ";
+    let under = |rest: &str| {
+        let script = format!("{hide}{rest}");
+        Command::new("unshare").args(["--mount", "sh", "-c", &script, env!("CARGO_BIN_EXE_osd")]).output().unwrap()
+    };
+    if !under("true").status.success() {
+        eprintln!("SKIPPED {test}: needs root, to hide a library");
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
     samples(&dir.path().join("r.parquet"), wave, 0..0);
-    let args = &[&OF_CPU[..OF_CPU.len() - 1], &["gpu"]].concat();
-    // Vulkan looks for its drivers where this says.
-    let out = Command::new(env!("CARGO_BIN_EXE_osd"))
-        .args(args)
-        .envs([("VK_DRIVER_FILES", "/nonexistent"), ("VK_ICD_FILENAMES", "/nonexistent")])
-        .current_dir(dir.path())
-        .output()
-        .unwrap();
-    let stderr = text(&out.stderr);
+    let args = OF_CPU[..OF_CPU.len() - 1].join(" ");
+    let train = |device: &str| {
+        let out = under(&format!("cd {} && \"$0\" {args} {device} --force", dir.path().display()));
+        assert!(out.status.success(), "{}", text(&out.stderr));
+        text(&out.stderr).to_owned()
+    };
+    let stderr = train("gpu");
     assert!(
-        out.status.success() && stderr.contains("warning: no GPU: ") && stderr.contains("device: cpu\n"),
+        stderr.contains("no GPU: there is no Vulkan loader (libvulkan.so.1); training on the CPU\nhint: "),
         "{stderr}"
     );
+    assert!(stderr.contains("sudo apt-get install libvulkan1 "), "{stderr}");
+    assert!(train("auto").starts_with("device: cpu\n"));
 }
 
 /// Without a name a model goes where `osd score` and `osd analyze --model` look, and nothing is replaced there unasked.

@@ -126,7 +126,7 @@ fn main() {
 fn graphics(peers: Option<&BTreeMap<(String, usize), f64>>) {
     let gpu = choose(Wanted::Auto);
     if !gpu.gpu {
-        println!("SKIPPED GPU: {}", choose(Wanted::Gpu).warning.unwrap_or_else(|| "only software".to_owned()));
+        println!("SKIPPED GPU: {}", gpu.no_gpu.map(|why| why.to_string()).unwrap_or_default());
         return;
     }
     println!(

@@ -1,6 +1,7 @@
 //! Where training runs: the CPU, or a GPU if there is one.
 
 use crate::find_gpu;
+use crate::no_gpu::NoGpu;
 use burn::tensor::Device;
 
 /// What was asked for.
@@ -11,7 +12,7 @@ pub enum Wanted {
     Auto,
     /// The CPU.
     Cpu,
-    /// A GPU, software Vulkan included; the CPU with a warning where there is none.
+    /// A GPU, software Vulkan included; the CPU where there is none.
     Gpu,
 }
 
@@ -25,13 +26,13 @@ pub struct Chosen {
     pub gpu: bool,
     /// Its name, such as `cpu` or that of the graphics card.
     pub name: String,
-    /// Why it is not what was asked for.
-    pub warning: Option<String>,
+    /// Why there is no GPU, where one was looked for.
+    pub no_gpu: Option<NoGpu>,
 }
 
 impl Chosen {
-    fn cpu(warning: Option<String>) -> Self {
-        Self { device: Device::flex(), fused: true, gpu: false, name: "cpu".to_owned(), warning }
+    fn cpu(no_gpu: Option<NoGpu>) -> Self {
+        Self { device: Device::flex(), fused: true, gpu: false, name: "cpu".to_owned(), no_gpu }
     }
 
     /// The same device by Burn's own layers: what osd's operation is measured against.
@@ -47,8 +48,7 @@ pub fn choose(wanted: Wanted) -> Chosen {
         return Chosen::cpu(None);
     }
     match find_gpu::find(wanted == Wanted::Gpu) {
-        Ok((device, name)) => Chosen { device, fused: true, gpu: true, name, warning: None },
-        Err(_) if wanted == Wanted::Auto => Chosen::cpu(None),
-        Err(why) => Chosen::cpu(Some(format!("no GPU: {why}; training on the CPU"))),
+        Ok((device, name)) => Chosen { device, fused: true, gpu: true, name, no_gpu: None },
+        Err(why) => Chosen::cpu(Some(why)),
     }
 }

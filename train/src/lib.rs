@@ -12,6 +12,7 @@ mod gpu;
 mod kernel;
 mod learn;
 mod network;
+mod no_gpu;
 mod op;
 mod windows;
 
@@ -20,3 +21,4 @@ mod tests;
 
 pub use device::{Chosen, Wanted, choose};
 pub use learn::{Config, Epoch, MIN_WINDOWS, Outcome, Progress, Trainer};
+pub use no_gpu::{Card, NoGpu};

@@ -202,7 +202,7 @@ fn gpu(test: &str) -> Option<crate::Chosen> {
     if chosen.gpu {
         return Some(chosen);
     }
-    let why = chosen.warning.unwrap_or_default();
+    let why = chosen.no_gpu.map(|why| why.to_string()).unwrap_or_default();
     assert!(std::env::var_os("CI").is_none(), "{test} needs a Vulkan device (mesa-vulkan-drivers): {why}");
     // Not `eprintln`, which is captured: a test that did not run must be seen.
     std::io::Write::write_all(&mut std::io::stderr(), format!("SKIPPED {test}: {why}\n").as_bytes()).ok();
