@@ -3,7 +3,7 @@
 # (OSD_BUILD_EVERY: seconds) instead of one a crate. Warnings and errors pass as they are; so does cargo's exit status.
 set -euo pipefail
 
-[ -e "${CARGO_TARGET_DIR:-target}/release/osd" ] || echo 'First build: about 20 minutes on two cores. SQL (DataFusion) and training (Burn, wgpu) are most of it.' >&2
+[ -e "${CARGO_TARGET_DIR:-target}/release/osd" ] || echo 'First build: 20 to 25 minutes on two cores. SQL (DataFusion) and training (Burn, wgpu) are most of it.' >&2
 [ ! -t 2 ] || exec "$@"
 
 every=${OSD_BUILD_EVERY:-30}
