@@ -17,6 +17,7 @@ mod lanes;
 mod model;
 mod reservoir;
 mod segment;
+mod symbols;
 
 pub use detector::{Forecasting, distance};
 pub use forward::{Forecaster, Path, Stream};
@@ -24,3 +25,4 @@ pub use model::{Layer, Lstm, MOST, MOST_LAYERS, MOST_WEIGHT, Unfit};
 pub use osd_detect::detector::NotLearnt;
 pub use reservoir::Reservoir;
 pub use segment::{Learner, Segment};
+pub use symbols::Symbols;

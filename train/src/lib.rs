@@ -2,7 +2,8 @@
 //! [Burn](https://burn.dev).
 //!
 //! The only crate that sees Burn. It takes [segments](osd_lstm::Segment) and gives an [`osd_lstm::Lstm`], which scoring
-//! uses without any of this. [`Trainer`] is the loop, [`choose`] the device. Below lie `network` (the module, by Burn's own layers and by
+//! uses without any of this; of sequences of symbols likewise ([`Trainer::train_symbols`]). [`Trainer`] is the loop, [`choose`] the device;
+//! `source` is what batches are taken from, by `windows` of metrics or `spans` of symbols, `run` a step of the optimiser. Below lie `network` (the module, by Burn's own layers and by
 //! osd's operation), `op` (the operation in Burn's dispatch), and what it does: `kernel` on a CPU, `gpu` on a GPU.
 
 mod device;
@@ -14,11 +15,16 @@ mod learn;
 mod network;
 mod no_gpu;
 mod op;
+mod progress;
+mod run;
+mod source;
+mod spans;
 mod windows;
 
 #[cfg(test)]
 mod tests;
 
 pub use device::{Chosen, Wanted, choose};
-pub use learn::{Config, Epoch, MIN_WINDOWS, Outcome, Progress, Trainer};
+pub use learn::Trainer;
 pub use no_gpu::{Card, NoGpu};
+pub use progress::{Config, Epoch, MIN_WINDOWS, Outcome, Progress};

@@ -7,6 +7,7 @@ use crate::kernel::{Shape, Workers};
 use crate::op;
 use burn::module::{Module, Param, ParamId};
 use burn::nn::{GateController, Linear, Lstm, LstmConfig};
+use burn::tensor::activation::log_softmax;
 use burn::tensor::{Device, Tensor, TensorData};
 use std::sync::Arc;
 
@@ -54,6 +55,9 @@ impl Network {
 
     /// The same by Burn's own layers, for any device.
     pub(crate) fn stock_loss(&self, batch: Tensors, shape: Shape) -> Tensor<1> {
+        if shape.symbols > 0 {
+            return self.stock_symbol_loss(batch, shape);
+        }
         let error = self.stock_forecast(batch.windows, shape) - batch.targets;
         // Huber's loss without a branch: with s = min(|e|, 1), s (|e| - s / 2).
         let size = error.abs();
@@ -61,6 +65,15 @@ impl Network {
         let loss = small.clone() * (size - small.mul_scalar(0.5));
         let known = batch.known.unsqueeze_dim::<3>(2);
         (loss * known.clone()).sum() / known.sum().mul_scalar(shape.outputs() as f32)
+    }
+
+    /// Mean surprise in nats at the symbols that came. Their numbers become rows that are 1 in one place.
+    fn stock_symbol_loss(&self, batch: Tensors, shape: Shape) -> Tensor<1> {
+        let seen = batch.windows.squeeze_dim::<2>(2).int().one_hot::<3>(shape.symbols).float();
+        let came = batch.targets.squeeze_dim::<2>(2).int().one_hot::<3>(shape.symbols).float();
+        let likely = log_softmax(self.stock_forecast(seen, shape), 2);
+        let known = batch.known.unsqueeze_dim::<3>(2);
+        (likely * came * known.clone()).sum().neg() / known.sum()
     }
 
     /// Forecasts `[rows, steps, horizon * metrics]` by Burn's own layers.
@@ -84,15 +97,19 @@ fn stock_layer(weights: &Tensor<1>, shape: Shape, layer: usize) -> Lstm {
     let (matrix, bias) = shape.layer(layer);
     let (input, hidden, joined) = (shape.input(layer), shape.hidden, shape.joined(layer));
     let matrix = weights.clone().slice(matrix).reshape([shape.gates(), joined]);
+    let table = (layer == 0 && shape.symbols > 0)
+        .then(|| weights.clone().slice(shape.table()).reshape([shape.symbols, shape.gates()]));
     let bias = weights.clone().slice(bias);
     // Not a parameter of its own: the gradient flows through to the vector.
     let view = |tensor: Tensor<2>| Param::initialized(ParamId::new(), tensor);
     let gate = |k: usize| {
         let rows = k * hidden..(k + 1) * hidden;
         let bias = Param::initialized(ParamId::new(), bias.clone().slice(rows.clone()));
+        let below = table.clone().map(|t| t.slice([0..shape.symbols, rows.clone()]));
         let rows = matrix.clone().slice([rows, 0..joined]).transpose();
+        let below = below.unwrap_or_else(|| rows.clone().slice([0..input, 0..hidden]));
         GateController {
-            input_transform: Linear { weight: view(rows.clone().slice([0..input, 0..hidden])), bias: Some(bias) },
+            input_transform: Linear { weight: view(below), bias: Some(bias) },
             hidden_transform: Linear { weight: view(rows.slice([input..joined, 0..hidden])), bias: None },
         }
     };

@@ -6,7 +6,7 @@ use crate::{Config, Trainer, Wanted, choose};
 use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use osd_detect::rng::Rng;
-use osd_lstm::{Forecaster, Segment};
+use osd_lstm::{Forecaster, Segment, Symbols};
 use std::sync::Arc;
 
 fn noise(n: usize, rng: &mut Rng) -> Vec<f32> {
@@ -38,11 +38,86 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
     norm(&mut a.iter().zip(b).map(|(a, b)| f64::from(a - b))) / norm(&mut b.iter().map(|b| f64::from(*b)))
 }
 
+/// A batch of symbols by their numbers.
+fn symbols(shape: Shape, rows: usize, device: &Device, rng: &mut Rng) -> Tensors {
+    let mut numbers = |n: usize| (0..n).map(|_| rng.below(shape.symbols) as f32).collect::<Vec<f32>>();
+    let (windows, targets) = (numbers(rows * shape.window), numbers(rows * shape.steps));
+    let known: Vec<f32> = (0..rows * shape.steps).map(|i| f32::from(u8::from(i % 7 != 3))).collect();
+    Tensors {
+        windows: Tensor::from_data(TensorData::new(windows, [rows, shape.window, 1]), device),
+        targets: Tensor::from_data(TensorData::new(targets, [rows, shape.steps, 1]), device),
+        known: Tensor::from_data(TensorData::new(known, [rows, shape.steps]), device),
+    }
+}
+
+const OF_SYMBOLS: [(Shape, usize); 3] = [
+    (Shape { metrics: 1, hidden: 32, layers: 1, window: 30, steps: 24, horizon: 1, symbols: 57 }, 130),
+    (Shape { metrics: 1, hidden: 9, layers: 2, window: 7, steps: 7, horizon: 1, symbols: 5 }, 65),
+    (Shape { metrics: 1, hidden: 5, layers: 3, window: 1, steps: 1, horizon: 1, symbols: 300 }, 2),
+];
+
+#[test]
+fn the_operation_on_symbols_gives_the_loss_and_the_gradient_of_burns_own_layers() {
+    for (shape, rows) in OF_SYMBOLS {
+        let device = Device::flex().autodiff();
+        let mut rng = Rng(5);
+        let network = Network::new(shape.initial(&mut rng), &device);
+        let batch = symbols(shape, rows, &device, &mut rng);
+        let workers = Arc::new(Workers::new(2));
+        let (loss, gradient) = descend(network.fused_loss(batch.clone(), shape, &workers), &network);
+        let (wanted, stock) = descend(network.stock_loss(batch, shape), &network);
+        assert!((loss - wanted).abs() < 1e-5 * wanted, "{shape:?}: {loss} {wanted}");
+        let off = distance(&gradient, &stock);
+        assert!(off < 1e-4, "{shape:?}: {off}");
+    }
+}
+
+/// Words of three symbols, the last of them by that of the word before, three places back: no run of three can tell.
+fn speech(length: usize, seed: u64) -> Vec<u16> {
+    let mut rng = Rng(seed);
+    let word = |odd: bool| if odd { [0, 1, 2] } else { [0, 1, 3] };
+    let mut odd = rng.unit() < 0.5;
+    let mut out = vec![];
+    while out.len() < length {
+        odd = odd == (rng.unit() < 0.02);
+        out.extend(word(odd));
+    }
+    out
+}
+
+#[test]
+fn a_sequence_is_learnt_from_what_came_long_before_and_another_surprises() {
+    let [training, validation]: [Vec<Vec<u16>>; 2] =
+        [0..100, 200..220].map(|seeds| seeds.map(|s| speech(200, s)).collect());
+    let config = Config { window: 40, hidden: 24, layers: 1, epochs: 30, batch: 32, rate: 1e-2, ..Config::default() };
+    let learn = |threads| {
+        let trainer = Trainer::new(Config { threads, ..config.clone() }, choose(Wanted::Cpu));
+        trainer.train_symbols(&training, &validation, 4).unwrap()
+    };
+    let outcome = learn(2);
+    assert_eq!(outcome.lstm, learn(1).lstm);
+    assert_eq!(outcome.lstm.metrics, 6);
+    let model = Symbols::new(&outcome.lstm, 20_000, config.window - config.steps()).unwrap();
+    let mean = |sequence: &[u16]| {
+        let bits = &model.surprises(&[sequence], 1)[0];
+        bits.iter().map(|b| f64::from(*b)).sum::<f64>() / bits.len() as f64
+    };
+    // One in 50 words is another: 0.14 bits each, of three symbols.
+    let normal = mean(&speech(300, 500));
+    assert!(normal < 0.12, "{normal} {:?}", outcome.epochs);
+    // The same words, of which none is by what came before, which no pair of symbols shows: a bit each.
+    let mut rng = Rng(3);
+    let random: Vec<u16> = (0..100).flat_map(|_| [0, 1, 2 + rng.below(2) as u16]).collect();
+    assert!(mean(&random) > 0.5, "{}", mean(&random));
+    let too_few = Trainer::new(config, choose(Wanted::Cpu)).train_symbols(&[], &validation, 4);
+    assert!(too_few.unwrap_err().reason.contains("no calls"));
+}
+
 const SHAPES: [(Shape, usize); 4] = [
-    (Shape { metrics: 4, hidden: 64, layers: 2, window: 80, steps: 64, horizon: 1 }, 256),
-    (Shape { metrics: 38, hidden: 24, layers: 2, window: 20, steps: 20, horizon: 1 }, 100),
-    (Shape { metrics: 1, hidden: 7, layers: 1, window: 1, steps: 1, horizon: 3 }, 3),
-    (Shape { metrics: 3, hidden: 16, layers: 3, window: 9, steps: 1, horizon: 2 }, 65),
+    (Shape { metrics: 4, hidden: 64, layers: 2, window: 80, steps: 64, horizon: 1, symbols: 0 }, 256),
+    (Shape { metrics: 38, hidden: 24, layers: 2, window: 20, steps: 20, horizon: 1, symbols: 0 }, 100),
+    (Shape { metrics: 1, hidden: 7, layers: 1, window: 1, steps: 1, horizon: 3, symbols: 0 }, 3),
+    (Shape { metrics: 3, hidden: 16, layers: 3, window: 9, steps: 1, horizon: 2, symbols: 0 }, 65),
 ];
 
 #[test]
@@ -76,7 +151,7 @@ fn without_gradients_the_operation_gives_the_same_loss() {
 
 #[test]
 fn the_gradient_is_that_of_finite_differences() {
-    let shape = Shape { metrics: 2, hidden: 5, layers: 2, window: 6, steps: 4, horizon: 1 };
+    let shape = Shape { metrics: 2, hidden: 5, layers: 2, window: 6, steps: 4, horizon: 1, symbols: 0 };
     let device = Device::flex().autodiff();
     let mut rng = Rng(2);
     let weights = shape.initial(&mut rng);
@@ -213,11 +288,11 @@ fn gpu(test: &str) -> Option<crate::Chosen> {
 /// rows that they are worked on in parts, by cubes of two blocks.
 #[cfg(feature = "wgpu")]
 const MORE_SHAPES: [(Shape, usize); 5] = [
-    (Shape { metrics: 2, hidden: 64, layers: 2, window: 10, steps: 8, horizon: 1 }, 1),
-    (Shape { metrics: 5, hidden: 300, layers: 2, window: 4, steps: 3, horizon: 2 }, 6),
-    (Shape { metrics: 3, hidden: 33, layers: 3, window: 7, steps: 6, horizon: 2 }, 13),
-    (Shape { metrics: 150, hidden: 9, layers: 1, window: 5, steps: 4, horizon: 3 }, 34),
-    (Shape { metrics: 1, hidden: 5, layers: 2, window: 3, steps: 2, horizon: 1 }, 4_203),
+    (Shape { metrics: 2, hidden: 64, layers: 2, window: 10, steps: 8, horizon: 1, symbols: 0 }, 1),
+    (Shape { metrics: 5, hidden: 300, layers: 2, window: 4, steps: 3, horizon: 2, symbols: 0 }, 6),
+    (Shape { metrics: 3, hidden: 33, layers: 3, window: 7, steps: 6, horizon: 2, symbols: 0 }, 13),
+    (Shape { metrics: 150, hidden: 9, layers: 1, window: 5, steps: 4, horizon: 3, symbols: 0 }, 34),
+    (Shape { metrics: 1, hidden: 5, layers: 2, window: 3, steps: 2, horizon: 1, symbols: 0 }, 4_203),
 ];
 
 #[cfg(feature = "wgpu")]
@@ -251,7 +326,7 @@ fn a_gpu_gives_the_loss_and_the_gradient_of_the_cpu() {
 #[test]
 fn a_gpu_says_what_it_has_no_room_for() {
     let Some(gpu) = gpu("a_gpu_says_what_it_has_no_room_for") else { return };
-    let shape = Shape { metrics: 1, hidden: 1 << 14, layers: 1, window: 1, steps: 1, horizon: 1 };
+    let shape = Shape { metrics: 1, hidden: 1 << 14, layers: 1, window: 1, steps: 1, horizon: 1, symbols: 0 };
     assert!(!crate::op::fits(&gpu.device, shape));
 }
 

@@ -1,6 +1,7 @@
 //! Windows of segments: which there are, and batches of them.
 
 use crate::kernel::Shape;
+use crate::source::{Source, Values};
 use osd_detect::rng::Rng;
 use osd_lstm::Segment;
 use std::ops::Range;
@@ -8,20 +9,12 @@ use std::ops::Range;
 /// All windows of some segments, by segment and first row.
 pub(crate) struct Windows<'a> {
     segments: &'a [Segment],
+    shape: Shape,
     metrics: usize,
     window: usize,
     steps: usize,
     horizon: usize,
     starts: Vec<(usize, usize)>,
-}
-
-/// Values of some windows, `[rows, window, metrics]`; of what follows each of their last rows, `[rows, steps, horizon * metrics]`; and 1
-/// where all of that is valid, else 0, `[rows, steps]`.
-#[derive(Default)]
-pub(crate) struct Values {
-    pub(crate) windows: Vec<f32>,
-    pub(crate) targets: Vec<f32>,
-    pub(crate) known: Vec<f32>,
 }
 
 impl<'a> Windows<'a> {
@@ -30,11 +23,7 @@ impl<'a> Windows<'a> {
         let Shape { metrics, window, steps, horizon, .. } = shape;
         let of = |(i, segment): (usize, &'a Segment)| segment.windows(window, horizon).map(move |from| (i, from));
         let starts = segments.iter().enumerate().flat_map(of).collect();
-        Self { segments, metrics, window, steps, horizon, starts }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.starts.len()
+        Self { segments, shape, metrics, window, steps, horizon, starts }
     }
 
     /// Keeps at most `most`, evenly spread.
@@ -44,17 +33,22 @@ impl<'a> Windows<'a> {
             self.starts = (0..most).map(|i| self.starts[i * n / most]).collect();
         }
     }
+}
 
-    /// Puts `first` of them, drawn at random, at the front in random order.
-    pub(crate) fn shuffle(&mut self, first: usize, rng: &mut Rng) {
+impl Source for Windows<'_> {
+    fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    fn shuffle(&mut self, first: usize, rng: &mut Rng) -> usize {
         let n = self.starts.len();
         for i in 0..first.min(n) {
             self.starts.swap(i, i + rng.below(n - i));
         }
+        first.min(n)
     }
 
-    /// Some windows, with what follows.
-    pub(crate) fn batch(&self, which: Range<usize>) -> Values {
+    fn batch(&self, which: Range<usize>) -> Values {
         let mut out = Values::default();
         for (segment, from) in &self.starts[which] {
             let segment = &self.segments[*segment];
@@ -68,6 +62,10 @@ impl<'a> Windows<'a> {
             }
         }
         out
+    }
+
+    fn disturb(&self, values: &mut Values, rng: &mut Rng) {
+        values.disturb(self.shape, rng);
     }
 }
 
@@ -115,7 +113,7 @@ mod tests {
     fn disturbed_windows_are_off_over_a_span_and_what_followed_stays() {
         let values = (0..400).map(|i| (i as f32 / 7.0).sin()).collect();
         let segments = [Segment { values, valid: vec![true; 200] }];
-        let shape = Shape { metrics: 2, hidden: 1, layers: 1, window: 20, steps: 16, horizon: 1 };
+        let shape = Shape { metrics: 2, hidden: 1, layers: 1, window: 20, steps: 16, horizon: 1, symbols: 0 };
         let windows = Windows::new(&segments, shape);
         let (before, mut after) = (windows.batch(0..100), windows.batch(0..100));
         after.disturb(shape, &mut Rng(1));
@@ -130,7 +128,7 @@ mod tests {
     fn no_window_reaches_into_another_segment_or_onto_a_masked_row() {
         let mut segments = [segment(0, 10), segment(50, 10), segment(90, 3)];
         segments[1].valid[7] = false;
-        let shape = Shape { metrics: 2, hidden: 1, layers: 1, window: 4, steps: 2, horizon: 1 };
+        let shape = Shape { metrics: 2, hidden: 1, layers: 1, window: 4, steps: 2, horizon: 1, symbols: 0 };
         let mut windows = Windows::new(&segments, shape);
         assert_eq!(windows.len(), 6 + 5);
         windows.shuffle(11, &mut Rng(3));

@@ -7,8 +7,9 @@
 use super::error::Error;
 use super::metrics::{self, auc::Curve};
 use crate::corpus::Traces;
+use crate::corpus::traces::Trace;
 use osd_detect::sequence::calibrated::Calibrated;
-use osd_detect::sequence::ngram::NGrams;
+use osd_detect::sequence::ngram::{LONGEST, NGrams};
 use osd_detect::sequence::stide::Stide;
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,6 +26,18 @@ pub struct TraceRow {
     pub oracle_fpr_at_90_tpr: f64,
     /// The first of these for each attack against all normal traces.
     pub by_attack: BTreeMap<String, f64>,
+}
+
+/// A detector from elsewhere, such as a trained network: it learns once from normal traces, and says what each call of others scores.
+pub trait Learned {
+    /// What the table calls it.
+    fn name(&self) -> String;
+
+    /// Learns from the first and stops by how well it does on the second; then what each call of each trace of `scored` scores.
+    ///
+    /// # Errors
+    /// Why it did not learn.
+    fn scores(&mut self, fit: &[&[u16]], rest: &[&[u16]], scored: &[&[u16]]) -> Result<Vec<Vec<f32>>, String>;
 }
 
 /// What each symbol scores.
@@ -52,9 +65,9 @@ impl Model {
         }
     }
 
-    /// The mean over a trace.
-    fn mean(&self, calls: &[u16]) -> f64 {
-        let scores = match self {
+    /// Of each call of a trace.
+    fn scores(&self, calls: &[u16]) -> Vec<f64> {
+        match self {
             Self::Stide(stide) => stide.mismatches(calls),
             Self::NGrams(ngrams) => ngrams.surprises(calls),
             Self::Frequency(counts) => {
@@ -62,20 +75,39 @@ impl Model {
                 let of = |c: &u16| -((counts.get(c).copied().unwrap_or(0.0) + 1.0) / (all + 1.0)).log2();
                 calls.iter().map(of).collect()
             }
-        };
-        scores.iter().sum::<f64>() / scores.len().max(1) as f64
+        }
     }
+
+    /// The mean over a trace.
+    fn mean(&self, calls: &[u16]) -> f64 {
+        mean(&self.scores(calls))
+    }
+}
+
+fn slices(traces: &[Vec<u16>]) -> Vec<&[u16]> {
+    traces.iter().map(Vec::as_slice).collect()
+}
+
+fn mean(scores: &[f64]) -> f64 {
+    scores.iter().sum::<f64>() / scores.len().max(1) as f64
+}
+
+/// Bits of surprise by the mean of two models' probabilities: where one of them foresaw it, it was to be foreseen.
+fn mixed(a: f64, b: f64) -> f64 {
+    let least = a.min(b);
+    least + 1.0 - ((least - a).exp2() + (least - b).exp2()).log2()
 }
 
 /// The detectors, with what their n is.
 const DETECTORS: [(&str, usize); 7] =
     [("frequency", 1), ("stide", 6), ("stide", 8), ("ngram", 3), ("ngram", 5), ("ngram", 6), ("ngram", 7)];
 
-/// Runs the detectors over a corpus, each with the plain mean and with that calibrated by length.
+/// Runs the detectors over a corpus, and `learned` beside them, each with the plain mean and with that calibrated by length. A learned one
+/// also stands mixed with the longest n-grams, whose surprise is in bits, too ([`mixed`]).
 ///
 /// # Errors
-/// If there is nothing to tell apart.
-pub fn on_traces(traces: &Traces) -> Result<Vec<TraceRow>, Error> {
+/// If there is nothing to tell apart, or one did not learn.
+pub fn on_traces(traces: &Traces, learned: &mut [Box<dyn Learned>]) -> Result<Vec<TraceRow>, Error> {
     let labels: Vec<bool> = traces.test.iter().map(|t| t.attack.is_some()).collect();
     let (fit, rest) = traces.train.split_at(traces.train.len() * 4 / 5);
     let mut rows = vec![];
@@ -90,6 +122,31 @@ pub fn on_traces(traces: &Traces) -> Result<Vec<TraceRow>, Error> {
         if let Some(calibrated) = Calibrated::fit(&normal) {
             let scored = means.iter().zip(&traces.test).map(|(mean, t)| calibrated.z(*mean, t.calls.len()));
             rows.push(row(named + ", by length", traces, &labels, &scored.collect::<Vec<_>>())?);
+        }
+    }
+    let calls = |traces: &[Trace]| traces.iter().map(|t| t.calls.clone()).collect::<Vec<_>>();
+    let (fit_calls, rest_calls, test_calls) = (calls(fit), calls(rest), calls(&traces.test));
+    for detector in learned {
+        let named = detector.name();
+        let failed = |reason| Error::NotLearnt { series: named.clone(), reason };
+        let scored = [rest_calls.as_slice(), &test_calls].concat();
+        let bits = detector.scores(&slices(&fit_calls), &slices(&rest_calls), &slices(&scored)).map_err(failed)?;
+        let bits: Vec<Vec<f64>> = bits.iter().map(|b| b.iter().map(|v| f64::from(*v)).collect()).collect();
+        let mut ngrams = Model::new("ngram", LONGEST);
+        fit.iter().for_each(|t| ngrams.learn(&t.calls));
+        let both = scored.iter().zip(&bits).map(|(calls, bits)| {
+            ngrams.scores(calls).iter().zip(bits).map(|(a, b)| mixed(*a, *b)).collect::<Vec<f64>>()
+        });
+        let both: Vec<Vec<f64>> = both.collect();
+        for (named, bits) in [(named.clone(), bits), (format!("{named} + ngram {LONGEST}"), both)] {
+            let all: Vec<f64> = bits.iter().map(|b| mean(b)).collect();
+            let (normal, means) = all.split_at(rest.len());
+            rows.push(row(named.clone(), traces, &labels, means)?);
+            let normal: Vec<(f64, usize)> = normal.iter().zip(rest).map(|(m, t)| (*m, t.calls.len())).collect();
+            if let Some(calibrated) = Calibrated::fit(&normal) {
+                let scored = means.iter().zip(&traces.test).map(|(mean, t)| calibrated.z(*mean, t.calls.len()));
+                rows.push(row(named + ", by length", traces, &labels, &scored.collect::<Vec<_>>())?);
+            }
         }
     }
     rows.sort_by(|a, b| b.auc_roc.total_cmp(&a.auc_roc));
@@ -129,7 +186,6 @@ fn false_alarms_at(labels: &[bool], scores: &[f64], recall: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::corpus::traces::Trace;
     use osd_detect::rng::Rng;
 
     /// Loops of four calls, one of which another takes the place of now and then; attacked ones turn the loop round.
@@ -148,13 +204,50 @@ mod tests {
         let train = lengths[..200].iter().map(|l| trace(&mut rng, *l, None)).collect();
         let test = lengths[200..].iter().enumerate();
         let test = test.map(|(i, l)| trace(&mut rng, *l, [None, Some("turned")][i % 2])).collect();
-        let rows = on_traces(&Traces { train, test }).unwrap();
+        let rows = on_traces(&Traces { train, test }, &mut []).unwrap();
         assert_eq!(rows.len(), 2 * DETECTORS.len());
         let of = |name: &str| rows.iter().find(|r| r.detector == name).unwrap();
         assert!(of("ngram 5").auc_roc > 0.99 && of("ngram 5").oracle_fpr_at_90_tpr < 0.01, "{rows:#?}");
         assert!(of("stide 6, by length").auc_roc > 0.99, "{rows:#?}");
         assert!((0.35..0.65).contains(&of("frequency").auc_roc), "{rows:#?}");
         assert_eq!(of("ngram 5").by_attack["turned"], of("ngram 5").auc_roc);
+    }
+
+    /// Knows which calls follow 4: not 3, other than in attacked traces.
+    struct Told(bool);
+
+    impl Learned for Told {
+        fn name(&self) -> String {
+            "told".into()
+        }
+
+        fn scores(&mut self, fit: &[&[u16]], rest: &[&[u16]], scored: &[&[u16]]) -> Result<Vec<Vec<f32>>, String> {
+            assert_eq!((fit.len(), rest.len(), scored.len()), (40, 10, 30), "what is held out is scored first");
+            let of = |t: &[u16]| (0..t.len()).map(|i| f32::from(u8::from(i > 0 && t[i - 1..=i] == [4, 3]))).collect();
+            if self.0 { Ok(scored.iter().map(|t| of(t)).collect()) } else { Err("nothing was learnt".into()) }
+        }
+    }
+
+    #[test]
+    fn a_learned_detector_stands_beside_the_others_alone_and_with_the_n_grams() {
+        let mut rng = Rng(5);
+        let train = (0..50).map(|i| trace(&mut rng, 200 + i, None)).collect();
+        let test = (0..20).map(|i| trace(&mut rng, 200 + i, [None, Some("turned")][i % 2])).collect();
+        let traces = Traces { train, test };
+        let rows = on_traces(&traces, &mut [Box::new(Told(true))]).unwrap();
+        assert_eq!(rows.len(), 2 * DETECTORS.len() + 4);
+        for name in ["told", "told, by length", "told + ngram 7", "told + ngram 7, by length"] {
+            assert!(rows.iter().find(|r| r.detector == name).unwrap().auc_roc > 0.99, "{name} {rows:#?}");
+        }
+        let failed = on_traces(&traces, &mut [Box::new(Told(false))]).unwrap_err();
+        assert_eq!(failed.to_string(), "told: nothing was learnt");
+    }
+
+    #[test]
+    fn probabilities_are_mixed_not_bits() {
+        assert_eq!((mixed(3.0, 3.0), mixed(0.0, f64::INFINITY)), (3.0, 1.0));
+        assert!((mixed(1.0, 2.0) + (0.375_f64).log2()).abs() < 1e-12);
+        assert_eq!(mixed(900.0, 2_000.0), 901.0);
     }
 
     #[test]

@@ -26,6 +26,14 @@ pub enum Error {
         /// Why.
         source: osd_detect::detector::Error,
     },
+    /// A detector from elsewhere did not learn.
+    #[error("{series}: {reason}")]
+    NotLearnt {
+        /// Which.
+        series: String,
+        /// Why.
+        reason: String,
+    },
     /// Nothing to measure.
     #[error("{series}: {source}")]
     Measure {
@@ -42,7 +50,7 @@ impl Error {
         match self {
             Self::Corpus(e) => e.hint(),
             Self::NoTrain { .. } => Some("put a part believed normal in train/, under the same name"),
-            Self::Detector { .. } | Self::Measure { .. } => None,
+            Self::Detector { .. } | Self::NotLearnt { .. } | Self::Measure { .. } => None,
         }
     }
 }

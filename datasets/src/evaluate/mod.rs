@@ -17,7 +17,7 @@ pub mod metrics;
 pub mod nab;
 
 pub use by_machine::{Boxed, Row, detectors, learn, machine, period};
-pub use by_trace::{TraceRow, on_traces};
+pub use by_trace::{Learned, TraceRow, on_traces};
 pub use causes::{CauseRow, FIRST, on_causes};
 pub use error::Error;
 pub use leaderboard::{NabQuality, NabRow, PUBLISHED, on_nab, online_scores, quality_on_nab};

@@ -44,7 +44,8 @@ pub(crate) struct Args {
     /// Of NAB: choose parameters and threshold of the novelty detector for each file on all others, and say what that gives.
     #[arg(long)]
     pub(super) left_out: bool,
-    /// Also train an LSTM for each series, alone and as a member of the ensemble: a minute or so each.
+    /// Also train an LSTM for each series, alone and as a member of the ensemble: a minute or so each; of traces, one that learns which call
+    /// comes next: some minutes.
     #[cfg(feature = "train")]
     #[arg(long)]
     pub(super) lstm: bool,
@@ -64,6 +65,7 @@ const EXAMPLES: &str = "EXAMPLES:
   osd eval asd --half odd --format csv       the machines that nothing was tuned on
   osd eval smd --lstm                        beside a trained model, too
   osd eval adfa-ld                           system calls of processes, attacked or not
+  osd eval adfa-ld --lstm                    beside a network that learns which call comes next
   osd eval petshop                           which component caused an issue: among the first 1, 3, 5
   osd eval ./mine --interval 10s             your own: train/NAME.csv, test/NAME.csv, test_label/NAME.csv
   osd eval runs/*.parquet --model model/     recordings with labels: what was found, how late, and what was false";

@@ -20,9 +20,10 @@ pub(super) fn folder(args: &Args, what: &Path) -> Result<Option<PathBuf>> {
 }
 
 pub(super) fn run(args: &Args, folder: &Path) -> Result<ExitCode> {
-    refuse("of traces", &args.of_series())?;
+    let given = args.of_series();
+    refuse("of traces", &given.into_iter().filter(|(option, _)| *option != "--lstm").collect::<Vec<_>>())?;
     let traces = Traces::read(folder)?;
-    let rows = evaluate::on_traces(&traces)?;
+    let rows = evaluate::on_traces(&traces, &mut learned(args))?;
     let mut out = Output::stdout();
     match args.format {
         Format::Json => out.json(&format!("{:#}", serde_json::json!({ "rows": rows })))?,
@@ -36,6 +37,17 @@ pub(super) fn run(args: &Args, folder: &Path) -> Result<ExitCode> {
     }
     out.finish()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is trained for it, if it is asked for.
+#[cfg(feature = "train")]
+fn learned(args: &Args) -> Vec<Box<dyn evaluate::Learned>> {
+    if args.lstm { vec![Box::new(super::trained::OfCalls { seed: args.seed })] } else { vec![] }
+}
+
+#[cfg(not(feature = "train"))]
+fn learned(_: &Args) -> Vec<Box<dyn evaluate::Learned>> {
+    vec![]
 }
 
 fn line_of(row: &TraceRow) -> Vec<Cow<'_, str>> {

@@ -1,8 +1,9 @@
 //! Detectors that are trained for each series.
 
-use osd_datasets::evaluate::Boxed;
+use osd_datasets::evaluate::{Boxed, Learned};
 use osd_detect::{ensemble::Ensemble, scoring::Recipe};
-use osd_lstm::{Forecasting, Learner, Lstm, NotLearnt, Segment};
+use osd_lstm::{Forecasting, Learner, Lstm, NotLearnt, Segment, Symbols};
+use std::collections::BTreeSet;
 
 /// The LSTM as a stream, window by window, and as one more member of the ensemble; trained once for all three.
 pub(crate) fn lstm(seed: u64, period: usize) -> Vec<Boxed> {
@@ -45,5 +46,39 @@ impl Learner for Shared {
             *last = Some(([training.clone(), validation.clone()], lstm.clone()));
         }
         Ok(lstm)
+    }
+}
+
+/// An LSTM that learns which call comes next.
+pub(crate) struct OfCalls {
+    pub(crate) seed: u64,
+}
+
+impl Learned for OfCalls {
+    fn name(&self) -> String {
+        "lstm".to_owned()
+    }
+
+    fn scores(
+        &mut self,
+        fit: &[&[u16]],
+        rest: &[&[u16]],
+        scored: &[&[u16]],
+    ) -> std::result::Result<Vec<Vec<f32>>, String> {
+        let known: Vec<u16> = fit.iter().flat_map(|t| t.iter().copied()).collect::<BTreeSet<_>>().into_iter().collect();
+        let symbols = |traces: &[&[u16]]| {
+            let symbol = |call| known.binary_search(call).map_or(u16::MAX, |at| at as u16);
+            traces.iter().map(|t| t.iter().map(symbol).collect::<Vec<u16>>()).collect::<Vec<_>>()
+        };
+        let config = osd_train::Config { seed: self.seed, ..osd_train::Config::of_symbols() };
+        let (window, steps) = (config.window, config.steps());
+        let trainer = osd_train::Trainer::new(config, osd_train::choose(osd_train::Wanted::Cpu));
+        let outcome =
+            trainer.train_symbols(&symbols(fit), &symbols(rest), known.len()).map_err(|e| e.reason.clone())?;
+        let calls = fit.iter().map(|t| t.len() as u64).sum();
+        let model = Symbols::new(&outcome.lstm, calls, window - steps).ok_or("a model of another kind")?;
+        let scored = symbols(scored);
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Ok(model.surprises(&scored.iter().map(Vec::as_slice).collect::<Vec<_>>(), threads))
     }
 }

@@ -30,6 +30,8 @@ type CubeTensor = FloatTensor<Cube>;
 /// Whether a device has room for what the kernels keep of a shape; what is no GPU has.
 pub(crate) fn fits(device: &Device, shape: Shape) -> bool {
     match device.as_dispatch() {
+        // Symbols go by Burn's layers there.
+        DispatchDevice::Cube(_) if shape.symbols > 0 => false,
         DispatchDevice::Cube(device) => Plan::new(shape, usize::MAX, device.client().properties()).is_some(),
         _ => true,
     }

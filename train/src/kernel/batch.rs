@@ -6,7 +6,7 @@ use super::shape::Shape;
 pub(super) const BLOCK: usize = 64;
 
 /// A batch: windows `[rows, window, metrics]`, what followed each of their last rows, `[rows, steps, horizon * metrics]`, and whether that
-/// is known, 1 or 0, `[rows, steps]`.
+/// is known, 1 or 0, `[rows, steps]`. Of symbols both are their numbers, `[rows, window, 1]` and `[rows, steps, 1]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Batch<'a> {
     pub(crate) windows: &'a [f32],
@@ -23,7 +23,7 @@ impl<'a> Batch<'a> {
     /// One by the numbers that are forecast and known.
     pub(super) fn scale(&self, shape: Shape) -> f64 {
         let known: f64 = self.known.iter().map(|k| f64::from(*k)).sum();
-        1.0 / (known * shape.outputs() as f64).max(1.0)
+        1.0 / (known * shape.targets() as f64).max(1.0)
     }
 
     /// The rows of one block, and how many.
@@ -31,7 +31,7 @@ impl<'a> Batch<'a> {
         let rows = (self.rows(shape) - block * BLOCK).min(BLOCK);
         let of = |all: &'a [f32], width: usize| &all[block * BLOCK * width..][..rows * width];
         let windows = of(self.windows, shape.window * shape.metrics);
-        let targets = of(self.targets, shape.steps * shape.outputs());
+        let targets = of(self.targets, shape.steps * shape.targets());
         (Self { windows, targets, known: of(self.known, shape.steps) }, rows)
     }
 }

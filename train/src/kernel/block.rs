@@ -8,7 +8,7 @@
 use super::batch::Batch;
 use super::cell::{self, Backward, Forward};
 use super::gemm::{View, product};
-use super::loss::Loss;
+use super::loss::{self, Loss};
 use super::shape::Shape;
 
 /// Weights as the products want them.
@@ -105,7 +105,8 @@ fn forecast(prepared: &Prepared<'_>, windows: &[f32], rows: usize, scratch: &mut
     let first = shape.window - shape.steps;
     // In: time-major, beside the state, which begins as zeros.
     let joined = shape.joined(0);
-    for (r, window) in windows.chunks_exact(shape.window * shape.metrics).enumerate() {
+    let of_metrics = if shape.symbols > 0 { &[] } else { windows };
+    for (r, window) in of_metrics.chunks_exact(shape.window * shape.metrics).enumerate() {
         for (t, values) in window.chunks_exact(shape.metrics).enumerate() {
             let at = (t * rows + r) * joined;
             layers[0].seen[at..at + shape.metrics].copy_from_slice(values);
@@ -131,6 +132,10 @@ fn forecast(prepared: &Prepared<'_>, windows: &[f32], rows: usize, scratch: &mut
             let said = &mut said[t.saturating_sub(first) * rows * hidden..];
             for (r, gates) in step.chunks_exact_mut(gates).enumerate() {
                 let of = r * hidden..(r + 1) * hidden;
+                if l == 0 && shape.symbols > 0 {
+                    let row = &prepared.weights[symbol(shape, windows[r * shape.window + t])];
+                    gates.iter_mut().zip(row).for_each(|(sum, v)| *sum += v);
+                }
                 let before = if t == 0 { &zeros[..hidden] } else { &past[(t - 1) * rows * hidden..][of.clone()] };
                 let squashed = &mut kept.squashed[t * rows * hidden..][of.clone()];
                 let (cell, out) = (&mut now[of.clone()], &mut said[of.clone()]);
@@ -155,6 +160,12 @@ fn forecast(prepared: &Prepared<'_>, windows: &[f32], rows: usize, scratch: &mut
     }
 }
 
+/// Where the table has the symbol of this number.
+fn symbol(shape: Shape, number: f32) -> std::ops::Range<usize> {
+    let at = (number as usize).min(shape.symbols - 1) * shape.gates();
+    at..at + shape.gates()
+}
+
 /// The sum of losses of forecasts that are `[steps, rows, outputs]`, each of which becomes `scale` times its slope.
 fn judge(shape: Shape, batch: Batch<'_>, rows: usize, scale: f32, forecast: &mut [f32]) -> f64 {
     let (steps, outputs) = (shape.steps, shape.outputs());
@@ -162,6 +173,10 @@ fn judge(shape: Shape, batch: Batch<'_>, rows: usize, scale: f32, forecast: &mut
     for (at, values) in forecast[..steps * rows * outputs].chunks_exact_mut(outputs).enumerate() {
         let place = (at % rows) * steps + at / rows;
         let known = batch.known[place];
+        if shape.symbols > 0 {
+            loss += f64::from(known * loss::of_symbol(values, batch.targets[place] as usize, scale * known));
+            continue;
+        }
         for (value, target) in values.iter_mut().zip(&batch.targets[place * outputs..]) {
             let error = *value - target;
             loss += f64::from(known * Loss::value(error));
@@ -203,6 +218,7 @@ pub(crate) fn loss_and_gradient(
     }
     let matrix = View::rows(&prepared.weights[matrix], hidden);
     product([n, outputs, hidden], d_forecast, matrix, d_said, hidden);
+    gradient[shape.table()].fill(0.0);
     for l in (0..shape.layers).rev() {
         let (below, above) = layers.split_at_mut(l + 1);
         let (kept, above) = (&mut below[l], above.first());
@@ -227,7 +243,7 @@ pub(crate) fn loss_and_gradient(
                 let after =
                     if t + 1 == shape.window { &zeros[..hidden] } else { &after[r * joined + input..][..hidden] };
                 cell::backward(Backward {
-                    gates,
+                    gates: &mut *gates,
                     before,
                     squashed: &kept.squashed[t * rows * hidden..][of.clone()],
                     above,
@@ -235,6 +251,10 @@ pub(crate) fn loss_and_gradient(
                     d_cell: &mut d_cell[of],
                     d_bias: &mut gradient[bias.clone()],
                 });
+                if l == 0 && shape.symbols > 0 {
+                    let row = &mut gradient[symbol(shape, batch.windows[r * shape.window + t])];
+                    row.iter_mut().zip(&*gates).for_each(|(sum, v)| *sum += v);
+                }
             }
             if t > 0 || l > 0 {
                 let matrix = View::rows(&prepared.weights[matrix.clone()][skip..], joined);

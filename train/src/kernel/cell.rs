@@ -21,7 +21,7 @@ fn store(lanes: &[f32; LANES], to: &mut [f32], at: usize, n: usize) {
 
 /// e^x with a relative error below 3e-7, for x within ±87; cut there. No branch and no call, so a loop of it becomes vectors.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     const MAGIC: f32 = 12_582_912.0; // 1.5 * 2^23: adding it rounds to a whole number, which lies in the low bits
     let x = x.clamp(-87.0, 87.0);
     let shifted = x * std::f32::consts::LOG2_E + MAGIC;
