@@ -1,7 +1,8 @@
 //! Numbers for the groups that rows are in: 0 for the first group met, 1 for the next.
 //!
 //! A column of text comes from a file as numbers into a dictionary, one for each row group. Text is compared once for each entry of a
-//! dictionary, and of the rows only numbers are looked at. DataFusion 55 looks the text up for each row.
+//! dictionary, and of the rows only numbers are looked at. DataFusion 55 looks the text up for each row. A number is looked for among
+//! those met lately before it is hashed, since threads, descriptors and seconds come again and again.
 
 use arrow::array::{
     Array, ArrayRef, ArrowPrimitiveType, AsArray, DictionaryArray, Int64Array, PrimitiveArray, StringArray, UInt64Array,
@@ -24,12 +25,11 @@ pub(crate) struct GroupNumbers {
 }
 
 impl GroupNumbers {
-    /// For group columns of these types; `None` if one is of a type that this cannot number, or none is text in a dictionary.
+    /// For group columns of these types; `None` if there is none, or one is of a type that this cannot number.
     pub(crate) fn of(types: &[DataType]) -> Option<Self> {
         let columns = types.iter().map(|t| Some((Values::of(t)?, Pairs::default())));
         let columns: Vec<_> = columns.collect::<Option<_>>()?;
-        let any = columns.iter().any(|(values, _)| matches!(values, Values::Text(_)));
-        any.then_some(Self { columns, codes: vec![] })
+        (!columns.is_empty()).then_some(Self { columns, codes: vec![] })
     }
 
     /// Writes the group of each row into `groups`; `arrays` are the group columns.
@@ -40,9 +40,13 @@ impl GroupNumbers {
         let rows = arrays.first().map_or(0, |a| a.len());
         groups.clear();
         groups.resize(rows, 0);
-        for ((values, pairs), array) in self.columns.iter_mut().zip(arrays) {
+        for (place, ((values, pairs), array)) in self.columns.iter_mut().zip(arrays).enumerate() {
             values.number(array, &mut self.codes)?;
-            pairs.number(groups, &self.codes);
+            if place == 0 {
+                pairs.number_first(groups, &self.codes);
+            } else {
+                pairs.number(groups, &self.codes);
+            }
         }
         Ok(())
     }
@@ -83,12 +87,29 @@ struct Pairs {
     all: Vec<(u32, u32)>,
     /// Number + 1 of pairs of small numbers, at `group * NEAR + value`; 0 is none yet.
     near: Vec<u32>,
-    far: HashMap<(u32, u32), u32>,
+    far: HashMap<(u32, u32), u32, Mixing>,
 }
 
 const NEAR: usize = 256;
 
 impl Pairs {
+    /// Of a first column: all rows are in the same group before.
+    fn number_first(&mut self, groups: &mut [usize], codes: &[u32]) {
+        let Self { all, near, .. } = self;
+        let most = codes.iter().copied().max().map_or(0, |most| most as usize + 1);
+        if near.len() < most {
+            near.resize(most, 0);
+        }
+        for (group, code) in groups.iter_mut().zip(codes) {
+            let number = &mut near[*code as usize];
+            if *number == 0 {
+                all.push((0, *code));
+                *number = all.len() as u32;
+            }
+            *group = *number as usize - 1;
+        }
+    }
+
     fn number(&mut self, groups: &mut [usize], codes: &[u32]) {
         let Self { all, near, far } = self;
         for (group, code) in groups.iter_mut().zip(codes) {
@@ -137,7 +158,7 @@ impl Values {
             | DataType::Timestamp(TimeUnit::Nanosecond, _) => {
                 let signed = !matches!(data_type, DataType::UInt32 | DataType::UInt64);
                 let recent = vec![(0, 0); RECENT];
-                Some(Self::Number(Numbers { data_type, signed, known: HashMap::new(), all: vec![], recent }))
+                Some(Self::Number(Numbers { data_type, signed, known: HashMap::default(), all: vec![], recent }))
             }
             _ => None,
         }
@@ -220,14 +241,7 @@ struct Texts {
 
 impl Default for Texts {
     fn default() -> Self {
-        Self {
-            data_type: DataType::Null,
-            known: HashMap::new(),
-            all: vec![],
-            bytes: 0,
-            last: None,
-            codes: vec![],
-        }
+        Self { data_type: DataType::Null, known: HashMap::new(), all: vec![], bytes: 0, last: None, codes: vec![] }
     }
 }
 
@@ -283,6 +297,38 @@ fn with_nulls<T>(values: &[T], nulls: Option<&NullBuffer>, mut code: impl FnMut(
     }
 }
 
+/// How numbers are hashed: by multiplication, the halves of the product mixed. The standard library's hash, which withstands who wants
+/// collisions, takes several times as long; a recording of such a program would be slow to group and not wrong.
+#[derive(Clone, Debug, Default)]
+struct Mixing(u64);
+
+impl std::hash::BuildHasher for Mixing {
+    type Hasher = Self;
+
+    fn build_hasher(&self) -> Self {
+        Self(0)
+    }
+}
+
+impl std::hash::Hasher for Mixing {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        let product = u128::from(self.0 ^ value ^ 0x9e37_79b9_7f4a_7c15) * u128::from(0xd6e8_feb8_6659_fd93_u64);
+        self.0 = (product as u64) ^ (product >> 64) as u64;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// Places for values met lately, each at one place only.
 const RECENT: usize = 256;
 
@@ -290,7 +336,7 @@ const RECENT: usize = 256;
 struct Numbers {
     data_type: DataType,
     signed: bool,
-    known: HashMap<u64, u32>,
+    known: HashMap<u64, u32, Mixing>,
     all: Vec<u64>,
     /// Value and number; number 0 is none.
     recent: Vec<(u64, u32)>,
@@ -318,5 +364,74 @@ impl Numbers {
             place.1
         };
         with_nulls(array.values(), array.nulls(), code, out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Int32Array, UInt32Array};
+    use arrow::util::display::array_value_to_string;
+    use std::sync::Arc;
+
+    /// The same numbers on each run.
+    fn dice(state: &mut u64, sides: u64) -> u64 {
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (*state >> 33) % sides
+    }
+
+    /// A batch of text in a dictionary of its own, of threads and of error numbers, with nulls in both ways that a dictionary has.
+    fn batch(state: &mut u64, rows: usize, texts: u64) -> Vec<ArrayRef> {
+        let shift = dice(state, texts);
+        let values: StringArray =
+            (0..texts).map(|i| (i != 3).then(|| format!("call {}", (i + shift) % texts))).collect();
+        let keys: Int32Array =
+            (0..rows).map(|_| Some(dice(state, texts + 1) as i32).filter(|k| (*k as u64) < texts)).collect();
+        let text = DictionaryArray::<Int32Type>::try_new(keys, Arc::new(values)).unwrap();
+        let tids: UInt32Array = (0..rows).map(|_| Some(dice(state, 700) as u32)).collect();
+        let errno: Int32Array = (0..rows).map(|_| Some(dice(state, 9) as i32 - 4).filter(|e| *e != 0)).collect();
+        vec![Arc::new(text), Arc::new(tids), Arc::new(errno)]
+    }
+
+    #[test]
+    fn rows_are_in_one_group_if_and_only_if_their_values_are_equal() {
+        let mut state = 7;
+        for columns in [vec![0], vec![1], vec![2, 0], vec![0, 1, 2]] {
+            let first = batch(&mut state, 10, 5);
+            let types: Vec<DataType> = columns.iter().map(|c: &usize| first[*c].data_type().clone()).collect();
+            let mut numbers = GroupNumbers::of(&types).unwrap();
+            for _round in 0..2 {
+                let mut known: HashMap<Vec<String>, usize> = HashMap::new();
+                let mut groups = vec![];
+                for texts in [5, 1, 400, 5, 4] {
+                    let batch = batch(&mut state, 3_000, texts);
+                    let arrays: Vec<ArrayRef> = columns.iter().map(|c| Arc::clone(&batch[*c])).collect();
+                    numbers.number(&arrays, &mut groups).unwrap();
+                    for (row, group) in groups.iter().enumerate() {
+                        let spell = |a: &ArrayRef| array_value_to_string(a, row).unwrap();
+                        let n = known.len();
+                        let wanted = *known.entry(arrays.iter().map(spell).collect()).or_insert(n);
+                        assert_eq!(*group, wanted, "{columns:?}, row {row}");
+                    }
+                }
+                assert_eq!(numbers.len(), known.len());
+                let taken = numbers.take().unwrap();
+                assert_eq!(taken.iter().map(|a| a.data_type().clone()).collect::<Vec<_>>(), types);
+                for (values, group) in &known {
+                    let spell = |a: &ArrayRef| array_value_to_string(a, *group).unwrap();
+                    assert_eq!(&taken.iter().map(spell).collect::<Vec<_>>(), values);
+                }
+                assert_eq!(numbers.len(), 0, "what was taken is forgotten");
+            }
+        }
+    }
+
+    #[test]
+    fn only_text_in_dictionaries_and_whole_numbers_are_numbered() {
+        assert!(GroupNumbers::of(&[DataType::UInt32, DataType::Timestamp(TimeUnit::Nanosecond, None)]).is_some());
+        for other in [DataType::Float64, DataType::Utf8, DataType::Boolean] {
+            assert!(GroupNumbers::of(&[DataType::UInt32, other]).is_none());
+        }
+        assert!(GroupNumbers::of(&[]).is_none());
     }
 }

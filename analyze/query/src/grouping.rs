@@ -1,5 +1,5 @@
-//! `GROUP BY` over columns of text that lie in a dictionary: a plan in place of the first half of
-//! DataFusion's aggregate.
+//! `GROUP BY` over columns of text that lie in a dictionary, and of whole numbers: a plan in place
+//! of the first half of DataFusion's aggregate.
 //!
 //! Which group a row is in is found by [`GroupNumbers`]; what is summed up there is DataFusion's own. The second half, which joins what the
 //! threads found, sees the same columns as before.
@@ -25,8 +25,16 @@ use datafusion::physical_plan::{
 use std::fmt;
 use std::sync::Arc;
 
+/// As DataFusion's own: where this many rows have shown that more than this share of them are groups of their own, grouping them here is of
+/// no use, and rows are handed on each as a group.
+const TRIAL_ROWS: usize = 100_000;
+const MOST_SHARE: f64 = 0.8;
+
 /// Groups held at most before they are handed on as they are: the second half joins them.
 const MOST_GROUPS: usize = 1 << 17;
+
+/// Likewise bytes: of percentiles, which keep every value, small parts stay in memory that the processor has at hand.
+const MOST_BYTES: usize = 16 << 20;
 
 /// Puts [`DictionaryAggregateExec`] where it can be.
 #[derive(Debug)]
@@ -105,10 +113,7 @@ impl ExecutionPlan for DictionaryAggregateExec {
         self.aggregate.children()
     }
 
-    fn with_new_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
         let options = ReplaceChildrenOptions::new(datafusion::physical_plan::ChildrenPropertiesMode::Recompute);
         let aggregate = Arc::new(self.aggregate.clone()).replace_children(children, options)?;
         // Of other children it may be another aggregate.
@@ -134,7 +139,8 @@ impl ExecutionPlan for DictionaryAggregateExec {
         let mut table = Table::new(&self.aggregate)?;
         let schema = self.aggregate.schema();
         let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let reservation = MemoryConsumer::new(format!("DictionaryAggregate[{partition}]")).register(context.memory_pool());
+        let reservation =
+            MemoryConsumer::new(format!("DictionaryAggregate[{partition}]")).register(context.memory_pool());
         let batch_rows = context.session_config().batch_size();
         let mut stream = RecordBatchReceiverStream::builder(Arc::clone(&schema), 2);
         let out = stream.tx();
@@ -147,7 +153,7 @@ impl ExecutionPlan for DictionaryAggregateExec {
                     table.add(&batch)?;
                 }
                 // What does not fit is handed on: the second half knows how to spill.
-                let full = table.groups.len() >= MOST_GROUPS || reservation.try_resize(table.size()).is_err();
+                let full = table.is_full() || reservation.try_resize(table.size()).is_err();
                 let found = if is_last || full { table.take()? } else { vec![] };
                 drop(work);
                 if found.first().is_some_and(|column| !column.is_empty()) {
@@ -179,16 +185,23 @@ struct Table {
     sums: Vec<Box<dyn GroupsAccumulator>>,
     arguments: Vec<Vec<Arc<dyn PhysicalExpr>>>,
     filters: Vec<Option<Arc<dyn PhysicalExpr>>>,
+    /// Rows and groups of them so far; none from when rows are handed on as they are.
+    trial: Option<(usize, usize)>,
+    /// The batch that is handed on as it is.
+    passed: Vec<ArrayRef>,
 }
 
 impl Table {
     fn new(aggregate: &AggregateExec) -> Result<Self> {
         let unfit = || datafusion::error::DataFusionError::Internal("groups that have no numbers".into());
+        let sums = aggregate.aggr_expr().iter().map(accumulator).collect::<Result<Vec<_>>>()?;
         Ok(Self {
             by: aggregate.group_expr().input_exprs(),
             groups: numbers(aggregate).ok_or_else(unfit)?,
             rows: vec![],
-            sums: aggregate.aggr_expr().iter().map(accumulator).collect::<Result<_>>()?,
+            sums,
+            trial: Some((0, 0)),
+            passed: vec![],
             arguments: aggregate_expressions(aggregate.aggr_expr(), aggregate.mode(), 0)?,
             filters: aggregate.filter_expr().to_vec(),
         })
@@ -198,24 +211,54 @@ impl Table {
         let rows = batch.num_rows();
         let evaluate = |e: &Arc<dyn PhysicalExpr>| e.evaluate(batch).and_then(|v| v.into_array(rows));
         let by = self.by.iter().map(evaluate).collect::<Result<Vec<ArrayRef>>>()?;
-        self.groups.number(&by, &mut self.rows)?;
         let arguments = evaluate_many(&self.arguments, batch)?;
-        for ((sum, arguments), filter) in self.sums.iter_mut().zip(&arguments).zip(&self.filters) {
-            let filter = filter.as_ref().map(evaluate).transpose()?;
-            let filter = filter.as_ref().map(|f| f.as_boolean());
+        let filters = self.filters.iter().map(|f| f.as_ref().map(evaluate).transpose());
+        let filters = filters.collect::<Result<Vec<_>>>()?;
+        let filters = filters.iter().map(|f| f.as_ref().map(|f| f.as_boolean()));
+        if self.trial.is_none() {
+            self.passed = by;
+            for ((sum, arguments), filter) in self.sums.iter().zip(&arguments).zip(filters) {
+                self.passed.extend(sum.convert_to_state(arguments, filter)?);
+            }
+            return Ok(());
+        }
+        let before = self.groups.len();
+        self.groups.number(&by, &mut self.rows)?;
+        for ((sum, arguments), filter) in self.sums.iter_mut().zip(&arguments).zip(filters) {
             sum.update_batch(arguments, &self.rows, filter, self.groups.len())?;
         }
+        self.trial = self.trial.map(|(n, groups)| (n + rows, groups + self.groups.len() - before));
         Ok(())
     }
 
+    fn is_useless(&self) -> bool {
+        let useless = |(rows, groups)| rows >= TRIAL_ROWS && groups as f64 > rows as f64 * MOST_SHARE;
+        self.trial.is_some_and(useless)
+    }
+
+    fn is_full(&self) -> bool {
+        !self.passed.is_empty()
+            || self.groups.len() >= MOST_GROUPS
+            || self.is_useless()
+            || (self.groups.len() > 0 && self.size() >= MOST_BYTES)
+    }
+
     fn size(&self) -> usize {
-        self.groups.size() + self.rows.capacity() * size_of::<usize>() + self.sums.iter().map(|s| s.size()).sum::<usize>()
+        self.groups.size()
+            + self.rows.capacity() * size_of::<usize>()
+            + self.sums.iter().map(|s| s.size()).sum::<usize>()
     }
 
     /// What the second half wants of all groups, and forgets them.
     fn take(&mut self) -> Result<Vec<ArrayRef>> {
+        if !self.passed.is_empty() {
+            return Ok(std::mem::take(&mut self.passed));
+        }
         if self.groups.len() == 0 {
             return Ok(vec![]);
+        }
+        if self.is_useless() {
+            self.trial = None;
         }
         let mut out = self.groups.take()?;
         for sum in &mut self.sums {

@@ -60,6 +60,20 @@ impl RecordingTable {
         Self { schema, files, readers: Arc::new(Readers(recordings.to_vec())), decided, touched }
     }
 
+    /// Whether the columns of `filters` are decoded first, and of the others only the rows that these leave.
+    ///
+    /// Rows that follow one another in time are, or lie far from one another, cost next to nothing to pick. With few other columns,
+    /// decoding all of them takes less time than picking: half of it where two of three rows are wanted. Measured by `make bench-sql`.
+    fn filters_first(&self, projection: Option<&Vec<usize>>, filters: &[Expr]) -> bool {
+        const FEW: usize = 4;
+        let rest = filters.iter().filter(|f| !(self.decided && wanted_kind(f).is_some()));
+        let mut asked: Vec<&str> = rest.flat_map(|f| f.column_refs()).map(|c| c.name.as_str()).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        let columns = projection.map_or(self.schema.table_schema().fields().len(), Vec::len);
+        asked.is_empty() || asked.contains(&"ts") || columns.saturating_sub(asked.len()) >= FEW
+    }
+
     /// Files with their row groups that `filters` do not rule out, in `parts` parts at most, of about as many rows each.
     fn parts(&self, filters: &[Expr], parts: usize) -> Vec<FileGroup> {
         let times = Touched::of(filters).ts_ns;
@@ -158,8 +172,9 @@ impl TableProvider for RecordingTable {
     {
         self.touched.lock().unwrap_or_else(PoisonError::into_inner).push(Touched::of(filters));
         Box::pin(async move {
-            let parquet =
+            let mut parquet =
                 TableParquetOptions { global: state.config_options().execution.parquet.clone(), ..Default::default() };
+            parquet.global.pushdown_filters |= self.filters_first(projection, filters);
             let readers: Arc<dyn ParquetFileReaderFactory> = Arc::clone(&self.readers) as _;
             let source = ParquetSource::new(self.schema.clone())
                 .with_table_parquet_options(parquet)
