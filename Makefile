@@ -1,14 +1,14 @@
 # The commands of a fresh machine. `make demo` and `make test` install what is missing (as root, from the distribution's packages),
 # build, and run. Everything is built once, in release mode: what is tested is what ships.
 #
-# Targets: demo test soak churn bench bench-peers bench-train bench-detectors bench-sequences bench-relations eval-live eval-trouble eval-quiet eval-diff eval-relations build recorder dist install-deps python clean
+# Targets: demo test soak churn bench bench-peers bench-train bench-detectors bench-sequences bench-relations bench-sql eval-live eval-trouble eval-quiet eval-diff eval-relations build recorder dist install-deps python clean
 
 CARGO ?= cargo
 export CARGO_TARGET_DIR ?= $(CURDIR)/target
 BIN := $(CARGO_TARGET_DIR)/release
 VENV := $(CARGO_TARGET_DIR)/python
 
-.PHONY: help build recorder dist demo test lint doc unit python soak churn bench bench-peers bench-train bench-detectors bench-sequences bench-relations eval-live eval-trouble eval-quiet eval-diff eval-relations install-deps clean
+.PHONY: help build recorder dist demo test lint doc unit python soak churn bench bench-peers bench-train bench-detectors bench-sequences bench-relations bench-sql eval-live eval-trouble eval-quiet eval-diff eval-relations install-deps clean
 
 help:
 	@sed -n 's/^# \{0,1\}//p' Makefile | head -4
@@ -98,6 +98,10 @@ eval-relations: build
 bench-relations: install-deps
 	$(CARGO) test --release --workspace --test scale --no-run
 	/usr/bin/time -v $(CARGO) test --release --workspace --test scale -- --ignored --nocapture
+
+# Ten questions of forensics, asked by `osd sql` and by DuckDB of one recording of some thirty million calls, which is made once. ARGS=9: rounds.
+bench-sql: build python
+	$(VENV)/bin/python scripts/bench-sql.py $(BIN)/osd $(CARGO_TARGET_DIR)/bench-sql $(ARGS)
 
 # How good `osd analyze` is at leaks, stalls, slow dependencies and missed jobs; see the script for what can be set.
 eval-trouble: build

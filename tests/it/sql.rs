@@ -249,14 +249,123 @@ fn hostile_names_do_not_reach_the_terminal() {
 
 #[test]
 fn other_kinds_are_pruned_by_statistics() {
-    let plan = answer(&[
-        "--format",
-        "csv",
-        "EXPLAIN ANALYZE SELECT sum(cpu_ns) FROM samples WHERE ts > TIMESTAMP '2026-01-01T00:00:01Z'",
-    ]);
-    let pruned = plan.split("row_groups_pruned_statistics=").nth(1).unwrap().split(',').next().unwrap();
-    // Seven row groups, one kind each: six are not touched.
-    assert!(pruned.starts_with("7 total") && pruned.contains("1 matched"), "{pruned}");
+    let plan = |text: &str| answer(&["--format", "csv", text]);
+    let counted = plan("EXPLAIN ANALYZE SELECT sum(cpu_ns) FROM samples WHERE ts > TIMESTAMP '2026-01-01T00:00:01Z'");
+    let pruned = counted.split("row_groups_pruned_statistics=").nth(1).unwrap().split(',').next().unwrap();
+    // Seven row groups, one kind each: six are not even asked.
+    assert!(pruned.starts_with("1 total") && pruned.contains("1 matched"), "{pruned}");
+    // Whose rows are all of the kind has no row compared with it, nor the column read.
+    let scanned = plan("EXPLAIN SELECT sum(cpu_ns) FROM samples WHERE cpu_ns > 5");
+    assert!(scanned.contains("predicate=cpu_ns"), "{scanned}");
+    let physical = scanned.split("physical_plan").nth(1).unwrap();
+    assert!(!physical.contains("kind"), "{physical}");
+    // What statistics cannot decide is compared.
+    let compared = plan("EXPLAIN SELECT sum(cpu_ns) FROM recording WHERE kind <> 'sample'");
+    assert!(compared.split("physical_plan").nth(1).unwrap().contains("kind"), "{compared}");
+}
+
+#[test]
+fn groups_of_text_and_numbers_are_numbered_and_others_are_not() {
+    let plan =
+        |by: &str| answer(&["--format", "csv", &format!("EXPLAIN SELECT {by}, count(*) FROM syscalls GROUP BY {by}")]);
+    for by in ["syscall", "tid", "errno, syscall, fd", "time_bucket('1s', ts)", "path", "recording"] {
+        assert!(plan(by).contains("DictionaryAggregateExec: mode=Partial"), "{by}: {}", plan(by));
+    }
+    for by in ["syscall || ''", "ret / 2.5", "syscall, errno IS NULL"] {
+        assert!(!plan(by).contains("DictionaryAggregateExec"), "{by}");
+    }
+}
+
+/// Rows of a kind by the plan that compares them one by one, which no statistics decide.
+const ONE_BY_ONE: &str = "(SELECT * FROM recording WHERE kind || '' = 'syscall')";
+
+#[test]
+fn answers_are_the_same_by_numbers_and_by_values() {
+    let dir = tempfile::tempdir().unwrap();
+    for (name, seed) in [("a.parquet", 1), ("b.parquet", 2)] {
+        let synth = Synth { seed, duration_s: 12, syscalls_per_s: 20_000, fault_s: Some((6, 8)), ..Synth::default() };
+        synth.write(dir.path().join(name)).unwrap();
+    }
+    // The last one has about as many groups as rows, which are handed on as they are.
+    let questions = [
+        ("syscall", "count(*), min(dur_ns), max(path)", ""),
+        ("tid", "count(*), sum(dur_ns), avg(dur_ns)", ""),
+        ("syscall, errno", "count(*), count(errno), count(*) FILTER (WHERE ret < 0)", ""),
+        (
+            "errno, fd",
+            "sum(ret), count(DISTINCT syscall)",
+            "WHERE syscall IN ('read', 'write', 'openat') AND ret >= -2",
+        ),
+        ("path", "count(*), first_value(syscall ORDER BY ts)", "WHERE ts >= TIMESTAMP '2026-01-01T00:00:05Z'"),
+        ("recording, time_bucket('1s', ts)", "count(*), percentile_cont(0.99) WITHIN GROUP (ORDER BY dur_ns)", ""),
+        ("syscall, recording, tid", "median(dur_ns), stddev(dur_ns) > 0", "WHERE path IS NOT NULL OR errno IS NULL"),
+        ("ts, dur_ns, syscall", "count(*), max(ret), bool_or(errno = 2)", ""),
+    ];
+    for (by, found, filter) in questions {
+        let ask = |from: &str, more: &str| {
+            let text = format!("SELECT {by}, {found} FROM {from} {filter} GROUP BY {by}{more}");
+            let (code, stdout, stderr) = run(dir.path(), &["a.parquet", "b.parquet", "--format", "csv", &text]);
+            assert_eq!(code, 0, "{text}: {stderr}");
+            let mut lines: Vec<String> = stdout.lines().skip(1).map(str::to_owned).collect();
+            lines.sort();
+            assert!(lines.len() > 1, "{text}");
+            lines
+        };
+        // A group column that is neither text nor a number takes the other way.
+        assert!(ask("syscalls", "") == ask(ONE_BY_ONE, ", errno IS NULL AND kind IS NULL"), "{by}");
+    }
+}
+
+#[test]
+fn kinds_are_chosen_however_they_are_asked_for() {
+    for (filter, n) in [
+        ("kind = 'sample'", "120"),
+        ("'sample' = kind", "120"),
+        ("kind = 'nothing'", "0"),
+        ("kind = 'sample' AND kind = 'system'", "0"),
+        ("kind IN ('sample', 'system')", "240"),
+        ("kind = 'sample' OR kind = 'system'", "240"),
+        ("kind = NULL", "0"),
+        ("NOT (kind = 'sample') AND kind = 'system'", "120"),
+        ("kind = 'sample' AND ts < TIMESTAMP '2026-01-01T00:00:06Z'", "60"),
+    ] {
+        let text = format!("SELECT count(*) AS n FROM recording WHERE {filter}");
+        assert_eq!(answer(&["--format", "csv", &text]), format!("n\n{n}\n"), "{filter}");
+    }
+}
+
+/// As another program may write a recording again: no statistics, and rows of all kinds in one row group.
+#[test]
+fn where_statistics_leave_kinds_open_rows_are_compared() {
+    use parquet::arrow::ArrowWriter;
+    use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+    use parquet::file::properties::{EnabledStatistics, WriterProperties};
+    let dir = tempfile::tempdir().unwrap();
+    let from = std::fs::File::open(synth(dir.path(), "whole.parquet", 1)).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(from).unwrap();
+    let keys = reader.metadata().file_metadata().key_value_metadata().cloned().unwrap();
+    let keys = keys.into_iter().filter(|k| k.key == "osd.recording").collect();
+    let properties =
+        WriterProperties::builder().set_statistics_enabled(EnabledStatistics::None).set_key_value_metadata(Some(keys));
+    let to = std::fs::File::create(dir.path().join("open.parquet")).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(to, std::sync::Arc::clone(reader.schema()), Some(properties.build())).unwrap();
+    reader.build().unwrap().for_each(|batch| writer.write(&batch.unwrap()).unwrap());
+    writer.close().unwrap();
+    let ask = |name: &str, text: &str| {
+        let (code, stdout, stderr) = run(dir.path(), &[name, "--format", "csv", text]);
+        assert_eq!(code, 0, "{stderr}");
+        stdout
+    };
+    for text in [
+        "SELECT count(*), sum(cpu_ns) FROM samples",
+        "SELECT syscall, errno, count(*) AS n FROM syscalls GROUP BY syscall, errno ORDER BY n DESC, syscall, errno",
+        "SELECT ts, dur_ns FROM syscalls WHERE ts >= TIMESTAMP '2026-01-01T00:00:03Z' ORDER BY dur_ns DESC, ts LIMIT 9",
+    ] {
+        assert_eq!(ask("open.parquet", text), ask("whole.parquet", text), "{text}");
+    }
+    let plan = ask("open.parquet", "EXPLAIN SELECT sum(cpu_ns) FROM samples");
+    assert!(plan.split("physical_plan").nth(1).unwrap().contains("kind@"), "{plan}");
 }
 
 /// Comments, quotes and `;` are what the parser that runs them says they are.

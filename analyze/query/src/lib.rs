@@ -2,14 +2,17 @@
 //! where a statement looks.
 //!
 //! The only crate that sees DataFusion. From the bottom up: [`error`](Error) → functions, [`statements`](statements()),
-//! reading, [`Touched`] → [`Session`] → [`losses_where`].
+//! reading, [`Touched`] → the table, groups and how rows are grouped by them → [`Session`] → [`losses_where`].
 
 mod error;
 mod functions;
+mod group_numbers;
+mod grouping;
 mod losses;
 mod reading;
 mod session;
 mod statements;
+mod table;
 mod touched;
 
 pub use error::{Error, Result};

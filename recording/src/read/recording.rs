@@ -405,7 +405,9 @@ fn describe_row_groups(parquet: &ArrowReaderMetadata) -> Vec<RowGroup> {
         let statistics = |i: Option<usize>| i.and_then(|i| g.column(i).statistics());
         RowGroup {
             kind: match statistics(kind) {
-                Some(Statistics::ByteArray(s)) if s.min_opt() == s.max_opt() => {
+                Some(Statistics::ByteArray(s))
+                    if s.min_opt() == s.max_opt() && s.null_count_opt().unwrap_or(0) == 0 =>
+                {
                     s.min_opt().and_then(|b| std::str::from_utf8(b.data()).ok()).and_then(Kind::from_name)
                 }
                 _ => None,
