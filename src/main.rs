@@ -20,12 +20,6 @@ mod times;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Mesa's layer of Vulkan that orders cards asks the desktop, and prints where there is none. osd chooses among the cards itself.
-    #[cfg(feature = "train")]
-    // SAFETY: nothing else runs yet that could read the environment.
-    unsafe {
-        std::env::set_var("NODEVICE_SELECT", "1");
-    }
     // Rust ignores SIGPIPE; a data tool in a pipe should end quietly when the reader has enough.
     // SAFETY: setting a signal to its default disposition before any thread exists.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };

@@ -49,6 +49,8 @@ enum Format {
 }
 
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
+    #[cfg(feature = "train")]
+    super::train::quiet_vulkan();
     let access = Access { pretend_missing: args.pretend_missing, ..Access::default() };
     let btf = args.btf.as_deref();
     let mut checks = preflight::checks(&access, btf);

@@ -100,7 +100,15 @@ fn parse_step(text: &str) -> std::result::Result<f64, String> {
     }
 }
 
+/// Mesa's layer of Vulkan that orders cards asks the desktop, and prints where there is none. osd chooses among the cards itself. Only where
+/// Vulkan is asked: a command that is recorded shall have the environment that osd was given.
+pub(crate) fn quiet_vulkan() {
+    // SAFETY: called first by its command, before there is another thread that could read the environment.
+    unsafe { std::env::set_var("NODEVICE_SELECT", "1") }
+}
+
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    quiet_vulkan();
     // Before anything is read: a wrong name is an error at once.
     let mut features = if args.features.is_empty() { vec![] } else { features::named(&args.features)? };
     // Minutes of training must not end in a folder that cannot be written.

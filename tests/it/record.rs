@@ -32,6 +32,16 @@ impl Place {
     }
 }
 
+#[test]
+fn a_recorded_command_has_the_environment_that_osd_was_given() {
+    let Some(place) = Place::new("a_recorded_command_has_the_environment_that_osd_was_given") else { return };
+    let mut osd = Command::new(env!("CARGO_BIN_EXE_osd"));
+    osd.args(["record", "--quiet", "-o"]).arg(place.path()).args(["--", "/usr/bin/env"]);
+    let out = osd.env_clear().env("ONLY", "this").output().unwrap();
+    assert!(out.status.success(), "{}", text(&out.stderr));
+    assert_eq!(text(&out.stdout), "ONLY=this\n");
+}
+
 /// A process that waits until its stdin closes, and a recorder of it that has begun.
 fn wait_and_record(path: &Path) -> (Child, Child) {
     let target = Command::new(targets()).args(["wait", "1"]).stdin(Stdio::piped()).spawn().unwrap();
