@@ -84,8 +84,8 @@ impl Model {
     }
 }
 
-fn slices(traces: &[Vec<u16>]) -> Vec<&[u16]> {
-    traces.iter().map(Vec::as_slice).collect()
+fn calls(traces: &[Trace]) -> Vec<&[u16]> {
+    traces.iter().map(|t| t.calls.as_slice()).collect()
 }
 
 fn mean(scores: &[f64]) -> f64 {
@@ -103,7 +103,7 @@ const DETECTORS: [(&str, usize); 7] =
     [("frequency", 1), ("stide", 6), ("stide", 8), ("ngram", 3), ("ngram", 5), ("ngram", 6), ("ngram", 7)];
 
 /// Runs the detectors over a corpus, and `learned` beside them, each with the plain mean and with that calibrated by length. A learned one
-/// also stands mixed with the longest n-grams, whose surprise is in bits, too ([`mixed`]).
+/// also stands mixed with the longest n-grams, whose surprise is in bits, too: by the mean of both probabilities.
 ///
 /// # Errors
 /// If there is nothing to tell apart, or one did not learn.
@@ -111,42 +111,41 @@ pub fn on_traces(traces: &Traces, learned: &mut [Box<dyn Learned>]) -> Result<Ve
     let labels: Vec<bool> = traces.test.iter().map(|t| t.attack.is_some()).collect();
     let (fit, rest) = traces.train.split_at(traces.train.len() * 4 / 5);
     let mut rows = vec![];
-    for (name, n) in DETECTORS {
-        let mut model = Model::new(name, n);
-        fit.iter().for_each(|t| model.learn(&t.calls));
-        let normal: Vec<(f64, usize)> = rest.iter().map(|t| (model.mean(&t.calls), t.calls.len())).collect();
-        rest.iter().for_each(|t| model.learn(&t.calls));
-        let means: Vec<f64> = traces.test.iter().map(|t| model.mean(&t.calls)).collect();
-        let named = if n > 1 { format!("{name} {n}") } else { name.to_owned() };
-        rows.push(row(named.clone(), traces, &labels, &means)?);
+    // By the plain mean, and by how far that is beyond those of the held-out normal traces of its length.
+    let mut both_ways = |named: String, normal: &[f64], means: &[f64]| -> Result<(), Error> {
+        rows.push(row(named.clone(), traces, &labels, means)?);
+        let normal: Vec<(f64, usize)> = normal.iter().zip(rest).map(|(mean, t)| (*mean, t.calls.len())).collect();
         if let Some(calibrated) = Calibrated::fit(&normal) {
             let scored = means.iter().zip(&traces.test).map(|(mean, t)| calibrated.z(*mean, t.calls.len()));
             rows.push(row(named + ", by length", traces, &labels, &scored.collect::<Vec<_>>())?);
         }
+        Ok(())
+    };
+    for (name, n) in DETECTORS {
+        let mut model = Model::new(name, n);
+        fit.iter().for_each(|t| model.learn(&t.calls));
+        let normal: Vec<f64> = rest.iter().map(|t| model.mean(&t.calls)).collect();
+        rest.iter().for_each(|t| model.learn(&t.calls));
+        let means: Vec<f64> = traces.test.iter().map(|t| model.mean(&t.calls)).collect();
+        both_ways(if n > 1 { format!("{name} {n}") } else { name.to_owned() }, &normal, &means)?;
     }
-    let calls = |traces: &[Trace]| traces.iter().map(|t| t.calls.clone()).collect::<Vec<_>>();
-    let (fit_calls, rest_calls, test_calls) = (calls(fit), calls(rest), calls(&traces.test));
+    let (fit_calls, rest_calls) = (calls(fit), calls(rest));
+    let scored = [rest_calls.as_slice(), &calls(&traces.test)].concat();
     for detector in learned {
         let named = detector.name();
         let failed = |reason| Error::NotLearnt { series: named.clone(), reason };
-        let scored = [rest_calls.as_slice(), &test_calls].concat();
-        let bits = detector.scores(&slices(&fit_calls), &slices(&rest_calls), &slices(&scored)).map_err(failed)?;
+        let bits = detector.scores(&fit_calls, &rest_calls, &scored).map_err(failed)?;
         let bits: Vec<Vec<f64>> = bits.iter().map(|b| b.iter().map(|v| f64::from(*v)).collect()).collect();
         let mut ngrams = Model::new("ngram", LONGEST);
         fit.iter().for_each(|t| ngrams.learn(&t.calls));
         let both = scored.iter().zip(&bits).map(|(calls, bits)| {
-            ngrams.scores(calls).iter().zip(bits).map(|(a, b)| mixed(*a, *b)).collect::<Vec<f64>>()
+            mean(&ngrams.scores(calls).iter().zip(bits).map(|(a, b)| mixed(*a, *b)).collect::<Vec<f64>>())
         });
-        let both: Vec<Vec<f64>> = both.collect();
-        for (named, bits) in [(named.clone(), bits), (format!("{named} + ngram {LONGEST}"), both)] {
-            let all: Vec<f64> = bits.iter().map(|b| mean(b)).collect();
+        let both: Vec<f64> = both.collect();
+        let alone: Vec<f64> = bits.iter().map(|b| mean(b)).collect();
+        for (named, all) in [(named.clone(), alone), (format!("{named} + ngram {LONGEST}"), both)] {
             let (normal, means) = all.split_at(rest.len());
-            rows.push(row(named.clone(), traces, &labels, means)?);
-            let normal: Vec<(f64, usize)> = normal.iter().zip(rest).map(|(m, t)| (*m, t.calls.len())).collect();
-            if let Some(calibrated) = Calibrated::fit(&normal) {
-                let scored = means.iter().zip(&traces.test).map(|(mean, t)| calibrated.z(*mean, t.calls.len()));
-                rows.push(row(named + ", by length", traces, &labels, &scored.collect::<Vec<_>>())?);
-            }
+            both_ways(named, normal, means)?;
         }
     }
     rows.sort_by(|a, b| b.auc_roc.total_cmp(&a.auc_roc));
