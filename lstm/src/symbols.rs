@@ -5,7 +5,8 @@
 //! training never saw. A row is 1 in the column of its symbol, so the lowest layer's product with it is a column of the matrix, and is
 //! made once for each symbol. Sequences pass side by side, the longest first, so that those that go on stay together.
 
-use crate::forward::{Forecaster, Side};
+use crate::forward::Forecaster;
+use crate::forward::side::Side;
 use crate::model::Lstm;
 
 /// Sequences that pass together.

@@ -12,6 +12,23 @@ pub(crate) struct Values {
     pub(crate) known: Vec<f32>,
 }
 
+/// Keeps at most `most` of the windows that begin there, evenly spread.
+pub(crate) fn thin<T: Copy>(starts: &mut Vec<T>, most: usize) {
+    let n = starts.len();
+    if n > most {
+        *starts = (0..most).map(|i| starts[i * n / most]).collect();
+    }
+}
+
+/// Puts `first` of them, drawn at random, at the front in random order. How many these are.
+pub(crate) fn draw<T>(starts: &mut [T], first: usize, rng: &mut Rng) -> usize {
+    let n = starts.len();
+    for i in 0..first.min(n) {
+        starts.swap(i, i + rng.below(n - i));
+    }
+    first.min(n)
+}
+
 /// Windows of whatever is learnt from.
 pub(crate) trait Source: Sync {
     /// How many there are.

@@ -2,7 +2,7 @@
 //! symbols before it.
 
 use crate::kernel::Shape;
-use crate::source::{Source, Values};
+use crate::source::{self, Source, Values};
 use osd_detect::rng::Rng;
 use osd_lstm::Symbols;
 use std::ops::Range;
@@ -35,10 +35,7 @@ impl<'a> Spans<'a> {
 
     /// Keeps at most `most`, evenly spread.
     pub(crate) fn thin(&mut self, most: usize) {
-        let n = self.starts.len();
-        if n > most {
-            self.starts = (0..most).map(|i| self.starts[i * n / most]).collect();
-        }
+        source::thin(&mut self.starts, most);
     }
 }
 
@@ -50,11 +47,7 @@ impl Source for Spans<'_> {
     fn shuffle(&mut self, first: usize, rng: &mut Rng) -> usize {
         let steps = self.shape.steps;
         self.lay(|| rng.below(steps));
-        let n = self.starts.len();
-        for i in 0..first.min(n) {
-            self.starts.swap(i, i + rng.below(n - i));
-        }
-        first.min(n)
+        source::draw(&mut self.starts, first, rng)
     }
 
     fn batch(&self, which: Range<usize>) -> Values {

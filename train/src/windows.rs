@@ -1,7 +1,7 @@
 //! Windows of segments: which there are, and batches of them.
 
 use crate::kernel::Shape;
-use crate::source::{Source, Values};
+use crate::source::{self, Source, Values};
 use osd_detect::rng::Rng;
 use osd_lstm::Segment;
 use std::ops::Range;
@@ -28,10 +28,7 @@ impl<'a> Windows<'a> {
 
     /// Keeps at most `most`, evenly spread.
     pub(crate) fn thin(&mut self, most: usize) {
-        let n = self.starts.len();
-        if n > most {
-            self.starts = (0..most).map(|i| self.starts[i * n / most]).collect();
-        }
+        source::thin(&mut self.starts, most);
     }
 }
 
@@ -41,11 +38,7 @@ impl Source for Windows<'_> {
     }
 
     fn shuffle(&mut self, first: usize, rng: &mut Rng) -> usize {
-        let n = self.starts.len();
-        for i in 0..first.min(n) {
-            self.starts.swap(i, i + rng.below(n - i));
-        }
-        first.min(n)
+        source::draw(&mut self.starts, first, rng)
     }
 
     fn batch(&self, which: Range<usize>) -> Values {
