@@ -40,6 +40,7 @@ struct tally_slot *unused_slot __attribute__((unused));
 struct life_exec *unused_exec __attribute__((unused));
 struct life_thread_exit *unused_thread_exit __attribute__((unused));
 struct ended_thread *unused_ended_thread __attribute__((unused));
+struct asked_capability *unused_capability __attribute__((unused));
 struct wire_numbers *unused_numbers __attribute__((unused));
 
 /*
@@ -55,4 +56,5 @@ struct wire_numbers *unused_numbers __attribute__((unused));
 #include "io_uring.bpf.h"
 #include "usage.bpf.h"
 #include "held.bpf.h"
+#include "capability.bpf.h"
 #include "life.bpf.h"

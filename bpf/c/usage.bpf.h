@@ -64,6 +64,7 @@ static __always_inline void fill_usage(struct usage *u, struct task_struct *task
 	u->pid = GET(task, tgid);
 	u->exiting = !!(GET(task, flags) & PF_EXITING);
 	u->state = state_of(task, typed);
+	u->inside = latency && t->enter_ns ? t->nr + 1 : 0;
 	bpf_probe_read_kernel_str(u->comm, sizeof(u->comm), task->comm);
 }
 

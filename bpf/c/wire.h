@@ -66,7 +66,7 @@ struct usage {
 	__u32 pid;
 	__u32 exiting; /* 1: it is ending */
 	__u32 state; /* STATE_* */
-	__u32 pad;
+	__u32 inside; /* 1 + number of the call that it is in; 0: none, or one whose entry nobody saw */
 	char comm[COMM_BYTES]; /* its own name, which need not be that of its process */
 };
 _Static_assert(sizeof(struct usage) == 232, "wire size");
@@ -132,6 +132,7 @@ enum life_kind {
 	LIFE_EXIT,
 	LIFE_THREAD_EXIT,
 	LIFE_THREAD_GONE, /* a `struct ended_thread` */
+	LIFE_CAPABILITY, /* a `struct asked_capability` */
 };
 
 /* One event in the life of a process or thread; the first thing in every record of the life ring. */
@@ -183,6 +184,19 @@ struct ended_thread {
 _Static_assert(sizeof(struct ended_thread) == 112, "wire size");
 _Static_assert(__builtin_offsetof(struct ended_thread, what) == __builtin_offsetof(struct life, what), "told apart by it");
 
+/* A process was asked for a capability, in this call for the first time with this answer. `what` lies where it does in a `struct life`. */
+struct asked_capability {
+	__u64 ts_ns;
+	__u32 process_seq;
+	__u32 tid;
+	__u32 nr; /* of the call, or NR_UNKNOWN */
+	__u32 capability; /* CAP_*, include/uapi/linux/capability.h */
+	__u32 what; /* LIFE_CAPABILITY */
+	__u32 refused; /* 1: it does not have it */
+};
+_Static_assert(sizeof(struct asked_capability) == 32, "wire size");
+_Static_assert(__builtin_offsetof(struct asked_capability, what) == __builtin_offsetof(struct life, what), "told apart by it");
+
 /* Exact counts of one (process, call) on one CPU. */
 struct tally_key {
 	__u32 process_seq;
@@ -218,6 +232,7 @@ enum loss {
 	LOSS_CALL_SHED_2,
 	LOSS_CALL_SHED_3,
 	LOSS_ENDING_MAP_FULL, /* what a thread used while it ended not recorded: too many threads have ended that the kernel still remembers */
+	LOSS_CAPABILITY_RING_FULL, /* a capability that was asked for not recorded */
 	N_LOSSES,
 };
 

@@ -105,7 +105,8 @@ impl Live {
                 | Row::Cgroup(_)
                 | Row::Neighbour(_)
                 | Row::Thread(_)
-                | Row::Descriptor(_) => {}
+                | Row::Descriptor(_)
+                | Row::Capability(_) => {}
             }
         }
     }
@@ -157,7 +158,13 @@ impl Live {
                     self.counts.lost(what.0, what.1, count.at(row).unwrap_or(0));
                 }
             }
-            Kind::Syscall | Kind::Label | Kind::Cgroup | Kind::Neighbour | Kind::Thread | Kind::Descriptor => {}
+            Kind::Syscall
+            | Kind::Label
+            | Kind::Cgroup
+            | Kind::Neighbour
+            | Kind::Thread
+            | Kind::Descriptor
+            | Kind::Capability => {}
         }
         Ok(())
     }

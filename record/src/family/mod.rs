@@ -8,6 +8,7 @@
 //! attach, and how. `call_table` says of each system call what of it is recorded, and what it is worth.
 
 pub(crate) mod call_table;
+mod capability;
 mod definition;
 mod host;
 pub(crate) mod io_uring;

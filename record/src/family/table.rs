@@ -9,6 +9,7 @@ pub(crate) static FAMILIES: &[&Family] = &[
     &super::syscalls::SYSCALLS,
     &super::network::NETWORK,
     &super::io_uring::IO_URING,
+    &super::capability::CAPABILITY,
     &super::life::LIFE,
     &super::usage::USAGE,
     &super::host::HOST,

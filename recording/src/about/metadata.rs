@@ -47,6 +47,8 @@ pub struct Metadata {
     pub rows: BTreeMap<String, u64>,
     /// What was lost, summed over the recording; the `loss` rows locate it in time.
     pub losses: Vec<LossTotal>,
+    /// Calls that threads were inside when it ended, by name: how many. They have not returned, so they have neither row nor tally.
+    pub under_way: BTreeMap<String, u64>,
     /// What the recorder itself used.
     pub self_cost: SelfCost,
     /// What this recording cannot show, in words.

@@ -6,6 +6,7 @@
 //! written: one by one, or column by column where they come by the million (`parts.rs`). `schema.rs` is the table of all columns,
 //! derived from the kinds.
 
+mod capability;
 mod cgroup;
 mod common;
 mod descriptor;
@@ -145,6 +146,8 @@ kinds! {
     Thread in thread;
     /// What a descriptor was when the recording began.
     Descriptor in descriptor;
+    /// The first time that a process was asked for a capability in a system call.
+    Capability in capability;
 }
 
 impl Kind {

@@ -100,7 +100,8 @@ impl Live {
                 | Row::Cgroup(_)
                 | Row::Neighbour(_)
                 | Row::Thread(_)
-                | Row::Descriptor(_) => {}
+                | Row::Descriptor(_)
+                | Row::Capability(_) => {}
                 Row::System(s) => ticks.push(s.ts_ns.saturating_add_unsigned(s.dur_ns)),
             }
         }
@@ -204,7 +205,7 @@ impl Live {
                     self.table.loss(*ts_ns, dur.at(row).unwrap_or(0), what, count.at(row).unwrap_or(0));
                 }
             }
-            Kind::Label | Kind::Cgroup | Kind::Neighbour | Kind::Thread | Kind::Descriptor => {}
+            Kind::Label | Kind::Cgroup | Kind::Neighbour | Kind::Thread | Kind::Descriptor | Kind::Capability => {}
             Kind::System => {
                 for (row, ts_ns) in ts.iter().enumerate() {
                     self.ticks.push_back(ts_ns.saturating_add_unsigned(dur.at(row).unwrap_or(0)));

@@ -24,7 +24,8 @@ fn window(kind: Kind) -> (usize, usize) {
         | Kind::Cgroup
         | Kind::Neighbour
         | Kind::Thread
-        | Kind::Descriptor => (8 << 10, 16 << 10),
+        | Kind::Descriptor
+        | Kind::Capability => (8 << 10, 16 << 10),
         // All at once: marks are made when a recording ends, wherever they lie.
         Kind::Label => (8 << 10, usize::MAX),
         Kind::System | Kind::Loss => (4 << 10, 4 << 10),

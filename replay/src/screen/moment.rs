@@ -234,7 +234,8 @@ impl Gather {
             | Kind::Cgroup
             | Kind::Neighbour
             | Kind::Thread
-            | Kind::Descriptor => {}
+            | Kind::Descriptor
+            | Kind::Capability => {}
         }
         Ok(())
     }

@@ -126,6 +126,7 @@ fn said(kind: Kind, rows: &RecordBatch, row: usize) -> Result<String> {
             let fd = columns.i64("fd")?.at(row).unwrap_or(-1);
             format!("fd {fd} is {}", texts("path")?)
         }
+        Kind::Capability => format!("{} {} {}", texts("answer")?, texts("capability")?, texts("syscall")?),
         Kind::Neighbour => {
             format!("{} used {}{dur}", texts("comm")?, format::duration(number("cpu_ns")?.unwrap_or(0)))
         }

@@ -2,7 +2,7 @@
 
 use crate::account::resolve::Call;
 use crate::host::text::{ExecText, quote_args, until_nul};
-use osd_bpf::wire::{self, Wire, call, ended_thread, life, life_exec, usage};
+use osd_bpf::wire::{self, Wire, asked_capability, call, ended_thread, life, life_exec, usage};
 use std::net::{Ipv6Addr, SocketAddr};
 
 /// A record of the life ring.
@@ -12,10 +12,15 @@ pub(crate) enum Life {
     Exit(life),
     ThreadExit(life, usage),
     ThreadGone(ended_thread),
+    Capability(asked_capability),
 }
 
 /// Reads a life record; `None` for one this version does not know, or too short.
 pub(crate) fn life_record(bytes: &[u8]) -> Option<Life> {
+    let what = std::mem::offset_of!(life, what);
+    if bytes.get(what..what + 4) == Some(&wire::LIFE_CAPABILITY.to_ne_bytes()) {
+        return asked_capability::read(bytes).map(Life::Capability);
+    }
     let head = life::read(bytes)?;
     match head.what {
         wire::LIFE_FORK => Some(Life::Fork(head)),
@@ -100,7 +105,7 @@ mod tests {
     proptest::proptest! {
         /// Whatever bytes the ring hands over, decoding ends in a record or in nothing.
         #[test]
-        fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..5000), what in 0u32..7) {
+        fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..5000), what in 0u32..8) {
             let mut bytes = bytes;
             if let Some(slot) = bytes.get_mut(24..28) {
                 slot.copy_from_slice(&what.to_ne_bytes());

@@ -131,7 +131,8 @@ fn usage_of(t: &thread, page_bytes: u64, starts: &mut HashMap<u32, u64>) -> Opti
     };
     Some(usage {
         state: state.0,
-        pad: 0,
+        // Only the last pass is asked for it, and this one is made where there is no better.
+        inside: 0,
         thread_seq: t.thread_seq,
         process_seq: t.process_seq,
         tid: t.tid,

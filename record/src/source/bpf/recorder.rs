@@ -28,9 +28,9 @@ use crate::host::text::ExecText;
 use crate::output::sink::Sink;
 use crate::output::writer_thread::Batch;
 use crate::source::{Command, Source};
-use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE};
+use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE, asked_capability, usage};
 use osd_recording::names::Arch;
-use osd_recording::rows::{Descriptor, Loss, Process, ProcessEvent, Row, Sample, Unseen};
+use osd_recording::rows::{Capability, Descriptor, Loss, Process, ProcessEvent, Row, Sample, Unseen};
 use osd_recording::{Budget, Calls, LossTotal, Metadata};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -47,6 +47,8 @@ pub(crate) struct BpfSource {
     counts: Counts,
     /// Calls of a process whose fork record has not been read yet.
     waiting: Vec<Call>,
+    /// Likewise capabilities that such a process was asked for.
+    asked: Vec<asked_capability>,
     n_events: u64,
     spending: Option<Spending>,
     /// Events, and those with a path, when the last interval ended.
@@ -107,6 +109,7 @@ impl BpfSource {
             losses: Losses::default(),
             counts: Counts::default(),
             waiting: Vec::new(),
+            asked: Vec::new(),
             n_events: 0,
             spending,
             counted: (0, 0),
@@ -181,8 +184,23 @@ impl BpfSource {
                 Life::ThreadGone(e) => {
                     self.ledger.thread_gone(&e, false);
                 }
+                Life::Capability(a) => self.asked.push(a),
             }
         }
+        self.tell_capabilities(rows, sink);
+    }
+
+    /// Rows of the capabilities that processes were asked for, as far as these are known; the others go on waiting.
+    fn tell_capabilities(&mut self, rows: &mut Vec<Row>, sink: &Sink) {
+        let ledger = &self.ledger;
+        self.asked.retain(|a| {
+            let Some(owner) = ledger.owner(a.process_seq) else { return true };
+            let ts_ns = sink.clock.utc_ns(a.ts_ns as i64);
+            let nr = u16::try_from(a.nr).unwrap_or(u16::MAX);
+            let (tid, number, refused) = (a.tid, a.capability, a.refused != 0);
+            rows.push(Capability { ts_ns, owner, tid, nr, number, refused }.into());
+            false
+        });
     }
 
     /// What the interval was spent on, but for what is read later.
@@ -219,6 +237,15 @@ impl BpfSource {
             rows.push(Loss { ts_ns, dur_ns, stream, reason, count }.into());
         }
         Ok(shed)
+    }
+}
+
+/// Writes down the calls that have not returned.
+fn note_under_way(usages: &[usage], sink: &mut Sink) {
+    let Some(arch) = Arch::from_name(&sink.metadata.host.arch) else { return };
+    for inside in usages.iter().filter(|u| u.exiting == 0).filter_map(|u| u.inside.checked_sub(1)) {
+        let name = arch.syscall_label(u16::try_from(inside).unwrap_or(u16::MAX));
+        *sink.metadata.under_way.entry(name).or_default() += 1;
     }
 }
 
@@ -310,6 +337,9 @@ impl Source for BpfSource {
         self.drain_lives(&mut batch.rows, sink);
         self.read_ended(&mut batch.rows, sink)?;
         let usages = self.probes.sample()?;
+        if self.ending {
+            note_under_way(&usages, sink);
+        }
         let end_ns = sink.now_ns();
         let mut not_events = Vec::new();
         if sink.metadata.syscalls != "off" {
