@@ -13,6 +13,8 @@ need python3 python3
 need strace strace
 need setpriv util-linux
 need tmux tmux
+need runc runc
+need nginx nginx
 need redis-server redis-server
 need redis-benchmark redis-tools
 need /usr/lib/postgresql postgresql

@@ -10,7 +10,7 @@ use crate::command::sql;
 #[cfg(feature = "train")]
 use crate::command::train;
 #[cfg(feature = "analyze")]
-use crate::command::{analyze, cluster, diff, relations};
+use crate::command::{advise, analyze, cluster, diff, relations};
 #[cfg(feature = "eval")]
 use crate::command::{bench, eval};
 use crate::command::{completions, info, man, recover};
@@ -76,6 +76,9 @@ pub(crate) enum Command {
     /// Learn how metrics move together, and find where they do not any more.
     #[cfg(feature = "analyze")]
     Relations(relations::Args),
+    /// Say what a program may be kept to, by what recordings of it show.
+    #[cfg(feature = "analyze")]
+    Advise(advise::Args),
     /// Score a recording by a model of normal ones.
     #[cfg(feature = "model")]
     Score(score::Args),
@@ -172,6 +175,8 @@ impl Command {
             Self::Cluster(args) => cluster::run(&args),
             #[cfg(feature = "analyze")]
             Self::Diff(args) => diff::run(&args),
+            #[cfg(feature = "analyze")]
+            Self::Advise(args) => advise::run(&args),
             #[cfg(feature = "analyze")]
             Self::Relations(args) => relations::run(&args),
             #[cfg(feature = "model")]

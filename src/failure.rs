@@ -62,6 +62,13 @@ impl From<osd_explain::Error> for Failure {
 }
 
 #[cfg(feature = "analyze")]
+impl From<osd_advise::Error> for Failure {
+    fn from(error: osd_advise::Error) -> Self {
+        Self { message: error.to_string(), hint: error.hint() }
+    }
+}
+
+#[cfg(feature = "analyze")]
 impl From<osd_diff::Error> for Failure {
     fn from(error: osd_diff::Error) -> Self {
         Self { message: error.to_string(), hint: error.hint() }

@@ -1,5 +1,7 @@
 //! The subcommands, one file each. Help texts are the doc comments here and there.
 
+#[cfg(feature = "analyze")]
+pub(crate) mod advise;
 #[cfg(feature = "replay")]
 pub(crate) mod alarms;
 #[cfg(feature = "analyze")]

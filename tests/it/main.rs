@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, reason = "tests")]
 
+mod advise;
 mod analyze;
 mod attach_modes;
 mod bad_input;
