@@ -100,13 +100,7 @@ impl Live {
                 }
                 Row::System(system) => self.counts.system(self.system.iter().map(|get| get(system))),
                 Row::Loss(Loss { stream, reason, count, .. }) => self.counts.lost(stream, reason, *count),
-                Row::Syscall(_)
-                | Row::Label(_)
-                | Row::Cgroup(_)
-                | Row::Neighbour(_)
-                | Row::Thread(_)
-                | Row::Descriptor(_)
-                | Row::Capability(_) => {}
+                _ => {}
             }
         }
     }
@@ -158,13 +152,7 @@ impl Live {
                     self.counts.lost(what.0, what.1, count.at(row).unwrap_or(0));
                 }
             }
-            Kind::Syscall
-            | Kind::Label
-            | Kind::Cgroup
-            | Kind::Neighbour
-            | Kind::Thread
-            | Kind::Descriptor
-            | Kind::Capability => {}
+            _ => {}
         }
         Ok(())
     }

@@ -95,14 +95,8 @@ impl Live {
                     event: p.event,
                 }),
                 Row::Loss(l) => self.table.loss(l.ts_ns, l.dur_ns, (&l.stream, &l.reason), l.count),
-                Row::Syscall(_)
-                | Row::Label(_)
-                | Row::Cgroup(_)
-                | Row::Neighbour(_)
-                | Row::Thread(_)
-                | Row::Descriptor(_)
-                | Row::Capability(_) => {}
                 Row::System(s) => ticks.push(s.ts_ns.saturating_add_unsigned(s.dur_ns)),
+                _ => {}
             }
         }
         ticks.into_iter().for_each(|end_ns| self.tick(end_ns));
@@ -205,12 +199,12 @@ impl Live {
                     self.table.loss(*ts_ns, dur.at(row).unwrap_or(0), what, count.at(row).unwrap_or(0));
                 }
             }
-            Kind::Label | Kind::Cgroup | Kind::Neighbour | Kind::Thread | Kind::Descriptor | Kind::Capability => {}
             Kind::System => {
                 for (row, ts_ns) in ts.iter().enumerate() {
                     self.ticks.push_back(ts_ns.saturating_add_unsigned(dur.at(row).unwrap_or(0)));
                 }
             }
+            _ => {}
         }
         // In the time of the recording, whatever it is merged with.
         let last = ts.len().saturating_sub(1);

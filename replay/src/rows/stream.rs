@@ -18,17 +18,10 @@ use std::sync::Arc;
 fn window(kind: Kind) -> (usize, usize) {
     match kind {
         Kind::Syscall => (32 << 10, 32 << 10),
-        Kind::Tally
-        | Kind::Sample
-        | Kind::Process
-        | Kind::Cgroup
-        | Kind::Neighbour
-        | Kind::Thread
-        | Kind::Descriptor
-        | Kind::Capability => (8 << 10, 16 << 10),
         // All at once: marks are made when a recording ends, wherever they lie.
         Kind::Label => (8 << 10, usize::MAX),
         Kind::System | Kind::Loss => (4 << 10, 4 << 10),
+        _ => (8 << 10, 16 << 10),
     }
 }
 

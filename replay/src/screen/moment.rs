@@ -228,14 +228,7 @@ impl Gather {
                     self.table.tick(end(row, ts_ns), &mut self.bins);
                 }
             }
-            Kind::Process
-            | Kind::Loss
-            | Kind::Label
-            | Kind::Cgroup
-            | Kind::Neighbour
-            | Kind::Thread
-            | Kind::Descriptor
-            | Kind::Capability => {}
+            _ => {}
         }
         Ok(())
     }
