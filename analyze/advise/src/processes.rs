@@ -54,7 +54,7 @@ impl Processes {
     }
 
     /// It is recorded how the program starts.
-    pub(crate) fn from_start(&self) -> bool {
+    pub(crate) fn begins_with_program(&self) -> bool {
         self.running.is_empty() && !self.exec_ns.is_empty()
     }
 

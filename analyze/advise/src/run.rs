@@ -34,7 +34,7 @@ pub(crate) struct Run {
 pub(crate) fn read(recording: &Recording) -> Result<Run> {
     let mut run = Run { gaps: gaps(recording), ..Run::default() };
     let processes = Processes::read(recording)?;
-    run.from_start = processes.from_start();
+    run.from_start = processes.begins_with_program();
     let start_ns = match run.from_start {
         true => processes.exec_ns.values().min().copied().unwrap_or(recording.metadata().started_ns),
         false => recording.metadata().started_ns,
