@@ -20,6 +20,10 @@ need redis-benchmark redis-tools
 need /usr/lib/postgresql postgresql
 need chromium chromium
 need promtool prometheus
+# Containers without a daemon, of an image of one program: crun refuses a host that mounts both versions of control groups.
+need podman podman
+need runc runc
+need busybox busybox-static
 # Vulkan in software, to test training on a GPU where there is none.
 need /usr/share/vulkan/icd.d/lvp_icd.$(uname -m).json mesa-vulkan-drivers
 # `python3 -m venv` without pip inside is of no use; Debian splits it off.

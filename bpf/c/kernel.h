@@ -36,7 +36,10 @@ enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 enum { BPF_RB_AVAIL_DATA = 0 };
 
 /* include/linux/sched.h, include/linux/sched/signal.h: they have not changed since 2.6 */
-enum { PF_EXITING = 0x4, SIGNAL_GROUP_EXIT = 0x4, TASK_DEAD = 0x80 };
+enum { PF_EXITING = 0x4, PF_KTHREAD = 0x200000, SIGNAL_GROUP_EXIT = 0x4, TASK_DEAD = 0x80 };
+
+/* Numbers are the running kernel's; here they are of no meaning. */
+enum cgroup_subsys_id { cpu_cgrp_id, memory_cgrp_id, pids_cgrp_id, devices_cgrp_id, freezer_cgrp_id };
 
 /* arch/x86/include/asm/thread_info.h, arch/arm64/include/asm/thread_info.h */
 enum { TS_COMPAT = 0x2, TIF_32BIT = 22 };
@@ -109,10 +112,23 @@ struct mm_struct___old {
 struct kernfs_node {
 	__u64 id;
 };
+struct cgroup_root {
+	int hierarchy_id;
+};
 struct cgroup {
+	int level;
 	struct kernfs_node *kn;
+	struct cgroup_root *root;
+	struct cgroup *ancestors[1]; /* since 6.1; before, their numbers */
+};
+struct cgroup___old {
+	__u64 ancestor_ids[1];
+};
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
 };
 struct css_set {
+	struct cgroup_subsys_state *subsys[1];
 	struct cgroup *dfl_cgrp;
 };
 struct ns_common {

@@ -51,6 +51,42 @@ static __always_inline void fill_life(struct life *l, struct task_struct *task, 
 }
 
 /*
+ * Makes a target of a process that is meant and none yet, and says so. Of its threads only the one of `leader`; if there are others, user
+ * space has them marked by a pass. `name`: the one that it is about to take. `execing`: it is inside execve, which was not entered as a
+ * target, and counts from the next call on.
+ */
+static __noinline int adopt(struct task_struct *leader, const char *name, bool execing, const bool typed)
+{
+	__u32 pid = GET(leader, pid), *chosen, seq;
+	struct signal_struct *signal;
+	struct life_thread_exit *a;
+	struct thread *t;
+	int n_threads;
+
+	signal = GET(leader, signal);
+	n_threads = GET(signal, nr_threads);
+	/* User space may be about to mark it. */
+	chosen = bpf_map_lookup_elem(&wanted, &pid);
+	seq = chosen ? *chosen : next_seq(SEQ_PROCESS);
+	if (!chosen && n_threads > 1)
+		bpf_map_update_elem(&wanted, &pid, &seq, BPF_NOEXIST);
+	t = add_thread(leader, pid, next_seq(SEQ_THREAD), seq, typed);
+	if (!t)
+		return count_lost(LOSS_FOLLOW_FAILED);
+	t->enter_ns = !latency && execing;
+	a = bpf_ringbuf_reserve(&lives, sizeof(*a), 0);
+	if (!a)
+		return count_lost(LOSS_LIFE_RING_FULL);
+	fill_life(&a->life, leader, LIFE_ADOPTED, seq, typed);
+	if (name)
+		bpf_probe_read_kernel_str(a->life.comm, sizeof(a->life.comm), name);
+	fill_usage(&a->usage, leader, t, typed);
+	a->life.exit_code = n_threads;
+	bpf_ringbuf_submit(a, BPF_RB_NO_WAKEUP);
+	return 0;
+}
+
+/*
  * Every new task, before it runs. task_newtask and not sched_process_fork: the kernel starts threads in a process by itself (workers
  * of io_uring and vhost), and only this one tells of them. What they use is the process's, and one of them can be its last to end.
  */
@@ -65,12 +101,14 @@ TRACED(task_created, "task_newtask")
 
 	/* Of a thread of that TID whose end was not seen, or there would be none. */
 	free_thread(tid, typed);
-	if (!m)
+	if (!m && !selects)
 		return 0;
 	process = GET(child, tgid) != bpf_get_current_pid_tgid() >> 32;
-	if (process && !follow)
+	if (!m && !process)
+		return 0; /* whoever marks its process marks it, too */
+	if (process && (!m || !follow) && !(selects && is_selected(child, 0, 0)))
 		return 0;
-	c = add_thread(child, tid, next_seq(SEQ_THREAD), process ? next_seq(SEQ_PROCESS) : m->process_seq, typed);
+	c = add_thread(child, tid, next_seq(SEQ_THREAD), m && !process ? m->process_seq : next_seq(SEQ_PROCESS), typed);
 	if (!c)
 		return count_lost(LOSS_FOLLOW_FAILED);
 	c->enter_ns = !latency;
@@ -80,7 +118,7 @@ TRACED(task_created, "task_newtask")
 	if (!l)
 		return count_lost(LOSS_LIFE_RING_FULL);
 	fill_life(l, child, LIFE_FORK, c->process_seq, typed);
-	l->parent_seq = m->process_seq;
+	l->parent_seq = m ? m->process_seq : 0;
 	bpf_ringbuf_submit(l, BPF_RB_NO_WAKEUP);
 	return 0;
 }
@@ -98,6 +136,11 @@ TRACED(process_execed, "sched_process_exec")
 	char last;
 	long n;
 
+	filename = GET(bprm, filename);
+	if (!t && selects && is_selected(task, 0, filename)) {
+		adopt(task, 0, true, typed);
+		t = find_thread(task, GET(task, pid), typed);
+	}
 	if (!t)
 		return 0;
 	t->path = 0;
@@ -105,7 +148,6 @@ TRACED(process_execed, "sched_process_exec")
 	if (!e)
 		return 0;
 	fill_life(&e->life, task, LIFE_EXEC, t->process_seq, typed);
-	filename = GET(bprm, filename);
 	n = bpf_probe_read_kernel_str(e->text, PATH_BYTES, filename);
 	e->file_len = n > 0 && n <= PATH_BYTES ? n : 0;
 	if (n == PATH_BYTES && bpf_probe_read_kernel(&last, 1, filename + PATH_BYTES - 1) == 0 && last)
@@ -154,7 +196,7 @@ TRACED(thread_exited, "sched_process_exit")
 	struct thread *t = find_thread(task, tid, typed);
 	struct signal_struct *signal;
 	struct life_thread_exit *x;
-	__u32 process_seq;
+	__u32 process_seq, pid;
 	struct life *l;
 	bool last;
 
@@ -179,6 +221,9 @@ TRACED(thread_exited, "sched_process_exit")
 		last = GET(signal, live.counter) == 0;
 	if (!last)
 		return 0;
+	pid = GET(task, tgid);
+	if (selects)
+		bpf_map_delete_elem(&wanted, &pid);
 	l = bpf_ringbuf_reserve(&lives, sizeof(*l), 0);
 	if (!l)
 		return count_lost(LOSS_LIFE_RING_FULL);

@@ -39,6 +39,7 @@ struct call_ring *unused_ring __attribute__((unused));
 struct tally_slot *unused_slot __attribute__((unused));
 struct life_exec *unused_exec __attribute__((unused));
 struct life_thread_exit *unused_thread_exit __attribute__((unused));
+struct new_group *unused_new_group __attribute__((unused));
 struct ended_thread *unused_ended_thread __attribute__((unused));
 struct asked_capability *unused_capability __attribute__((unused));
 struct wire_numbers *unused_numbers __attribute__((unused));
@@ -57,4 +58,6 @@ struct wire_numbers *unused_numbers __attribute__((unused));
 #include "usage.bpf.h"
 #include "held.bpf.h"
 #include "capability.bpf.h"
+#include "select.bpf.h"
 #include "life.bpf.h"
+#include "groups.bpf.h"

@@ -21,8 +21,8 @@ struct thread {
  * Without typed pointers, and where `by_tid` says so, `threads_by_tid` stands in for task storage; without typed pointers there are no
  * slots either, for want of compare-and-swap.
  */
-#define SLOTS 4096
-struct thread slots[SLOTS];
+const volatile __u32 slot_mask = LEAST_SLOTS - 1;
+struct thread slots[LEAST_SLOTS] SEC(".bss.slots"); /* as many as `slot_mask` says: the section is made that long before load */
 
 struct {
 	__uint(type, BPF_MAP_TYPE_TASK_STORAGE);
@@ -53,7 +53,7 @@ static const struct thread no_thread = {};
 
 static __always_inline struct thread *slot_of(__u32 tid)
 {
-	return &slots[tid & (SLOTS - 1)];
+	return &slots[tid & slot_mask];
 }
 
 /* Of a task without a slot. */

@@ -15,6 +15,10 @@ enum wire_size {
 	ARGV_BYTES = 4096,
 	COMM_BYTES = 16,
 	TALLY_SLOTS = 256, /* of a processor: see `struct tally_slot` */
+	PATTERN_BYTES = 128,
+	MOST_PATTERNS = 8,
+	MOST_USERS = 16,
+	LEAST_SLOTS = 4096,
 	NR_TABLE = 2048, /* call numbers are below this: see `nr` of a call, below */
 };
 
@@ -133,6 +137,8 @@ enum life_kind {
 	LIFE_THREAD_EXIT,
 	LIFE_THREAD_GONE, /* a `struct ended_thread` */
 	LIFE_CAPABILITY, /* a `struct asked_capability` */
+	LIFE_ADOPTED, /* met by a rule while it runs: a `struct life_thread_exit` with what it has used so far; `exit_code` is its threads */
+	LIFE_GROUP, /* a `struct new_group` */
 };
 
 /* One event in the life of a process or thread; the first thing in every record of the life ring. */
@@ -197,6 +203,19 @@ struct asked_capability {
 _Static_assert(sizeof(struct asked_capability) == 32, "wire size");
 _Static_assert(__builtin_offsetof(struct asked_capability, what) == __builtin_offsetof(struct life, what), "told apart by it");
 
+/* A control group that was made. `what` lies where it does in a `struct life`. */
+struct new_group {
+	__u64 ts_ns;
+	__u64 id;
+	__u32 hierarchy; /* 0: version 2 */
+	__u32 path_len; /* with the closing NUL; 0: cut */
+	__u32 what; /* LIFE_GROUP */
+	__u32 pad;
+	char path[PATH_BYTES]; /* from the root of its hierarchy */
+};
+_Static_assert(sizeof(struct new_group) == 288, "wire size");
+_Static_assert(__builtin_offsetof(struct new_group, what) == __builtin_offsetof(struct life, what), "told apart by it");
+
 /* Exact counts of one (process, call) on one CPU. */
 struct tally_key {
 	__u32 process_seq;
@@ -233,6 +252,8 @@ enum loss {
 	LOSS_CALL_SHED_3,
 	LOSS_ENDING_MAP_FULL, /* what a thread used while it ended not recorded: too many threads have ended that the kernel still remembers */
 	LOSS_CAPABILITY_RING_FULL, /* a capability that was asked for not recorded */
+	LOSS_GROUP_RING_FULL, /* path of a new control group not recorded */
+	LOSS_GROUP_PATH_CUT, /* likewise, because it is longer than PATH_BYTES */
 	N_LOSSES,
 };
 

@@ -4,8 +4,9 @@
 //! Structs and enums are generated from the BTF of `wire.h`: what is inserted there moves here too.
 
 pub use crate::skeleton::types::{
-    asked_capability, call, call_args_bits, call_ring, call_with_path, counted, ended_thread, life, life_exec,
-    life_kind, life_thread_exit, loss, tally, tally_key, tally_slot, thread, thread_state, totals, usage, wire_size,
+    asked_capability, call, call_args_bits, call_ring, call_with_path, counted, ended_thread, group_key, life,
+    life_exec, life_kind, life_thread_exit, loss, new_group, pattern, rodata, tally, tally_key, tally_slot, thread,
+    thread_state, totals, usage, wire_size,
 };
 
 /// A record of fixed layout made of integers only, so that any bytes of the right length are one.
@@ -35,7 +36,7 @@ macro_rules! wire {
 }
 // SAFETY: as above; without padding. Its fields are the kernel side's own, and its size is of no matter here.
 unsafe impl Wire for thread {}
-wire!(call: 40, counted: 64, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 312, ended_thread: 112, asked_capability: 32, usage: 232, tally_key: 8, tally: 184, tally_slot: 192, totals: 80);
+wire!(call: 40, counted: 64, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 312, ended_thread: 112, asked_capability: 32, group_key: 16, new_group: 288, usage: 232, tally_key: 8, tally: 184, tally_slot: 192, totals: 80);
 
 /// Bytes of a [`life_exec`] before its text, which is sent only as far as it is filled.
 pub const EXEC_TEXT_OFFSET: usize = std::mem::offset_of!(life_exec, text);
@@ -76,6 +77,18 @@ pub const LIFE_THREAD_EXIT: u32 = life_kind::LIFE_THREAD_EXIT.0;
 pub const LIFE_THREAD_GONE: u32 = life_kind::LIFE_THREAD_GONE.0;
 /// A process was asked for a capability: an [`asked_capability`].
 pub const LIFE_CAPABILITY: u32 = life_kind::LIFE_CAPABILITY.0;
+
+/// A process that runs was met by a rule: a [`life_thread_exit`].
+pub const LIFE_ADOPTED: u32 = life_kind::LIFE_ADOPTED.0;
+/// A control group was made: a [`new_group`].
+pub const LIFE_GROUP: u32 = life_kind::LIFE_GROUP.0;
+
+/// Most bytes of either part of a [`pattern`].
+pub const PATTERN_BYTES: usize = wire_size::PATTERN_BYTES.0 as usize;
+/// Most [`pattern`]s for each of names and programs.
+pub const MOST_PATTERNS: usize = wire_size::MOST_PATTERNS.0 as usize;
+/// Most users that are selected.
+pub const MOST_USERS: usize = wire_size::MOST_USERS.0 as usize;
 
 /// Loss counters, which are numbered from 0.
 pub const N_LOSSES: usize = loss::N_LOSSES.0 as usize;

@@ -14,9 +14,9 @@ mod flow;
 
 use osd_bpf::floor::FloorSkelBuilder;
 use osd_bpf::libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
-use osd_record::{Access, Config, Control, Outcome, Syscalls, What};
+use osd_record::{Access, Config, Control, Outcome, Selection, Syscalls, What};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const SLICES: usize = 50;
@@ -39,6 +39,7 @@ fn main() {
     }
     match args.get(1).map(String::as_str) {
         Some("--load") => return flow::load(&args[2..]),
+        Some("--busy") => busy(),
         Some("--churn") => return flow::start_processes(),
         Some("--fresh") => return flow::fresh(&args[2..]),
         _ => {}
@@ -62,6 +63,9 @@ fn main() {
     }
     if !only("--flow") {
         cost_per_process(&dir);
+    }
+    if !only("--flow") && !only("--lives") {
+        whole_host(&dir);
     }
     std::fs::remove_dir_all(&dir).unwrap();
 }
@@ -114,9 +118,20 @@ fn run_plain(what: &str, result: &Path) -> Vec<f64> {
 /// How much of each call, and whether its latency.
 type Mode = (Syscalls, bool);
 
-fn record(what: What, output: PathBuf, (syscalls, latency): Mode, duration: Option<Duration>) -> Outcome {
+fn record(what: What, output: PathBuf, mode: Mode, duration: Option<Duration>) -> Outcome {
+    record_with(what, None, output, mode, duration)
+}
+
+fn record_with(
+    what: What,
+    select: Option<Selection>,
+    output: PathBuf,
+    (syscalls, latency): Mode,
+    duration: Option<Duration>,
+) -> Outcome {
     let config = Config {
         what,
+        select,
         output,
         force: true,
         follow: true,
@@ -203,6 +218,70 @@ fn cost_per_call(dir: &Path) {
         "events recorded {seen}, lost {lost}; {bytes:.2} bytes a syscall row; recorder CPU {:.2} us an event",
         median(&cpu_us)
     );
+}
+
+/// Everybody is recorded, on a host with processes that do nothing and a few that do something: what that costs one of those, and the
+/// recorder.
+fn whole_host(dir: &Path) {
+    const IDLE: usize = 300;
+    const BUSY: usize = 5;
+    const HOST_ROUNDS: usize = 5;
+    let result = dir.join("ns");
+    let mut others: Vec<Child> = (0..IDLE).map(|_| Command::new("sleep").arg("3600").spawn().unwrap()).collect();
+    // The fifth is the one that is timed.
+    others.extend((1..BUSY).map(|_| Command::new(std::env::current_exe().unwrap()).arg("--busy").spawn().unwrap()));
+    let [mut nothing, mut empty, mut alone, mut all] = [const { Vec::new() }; 4];
+    let (mut shares, mut samples, mut lost) = (Vec::new(), 0, 0);
+    for _ in 0..HOST_ROUNDS {
+        nothing.extend(run_plain("--loop", &result));
+        let mut object = std::mem::MaybeUninit::uninit();
+        let mut floor = FloorSkelBuilder::default().open(&mut object).unwrap().load().unwrap();
+        floor.attach().unwrap();
+        empty.extend(run_plain("--loop", &result));
+        drop(floor);
+        alone.extend(run_recorded("--loop", dir, &result, (Syscalls::Events, true)).0);
+        let command = vec![std::env::current_exe().unwrap().into(), "--loop".into(), result.clone().into()];
+        let everybody = || Some(Selection { all: true, ..Selection::default() });
+        let (path, mode) = (dir.join("host.parquet"), (Syscalls::Events, true));
+        lost += record_with(What::Command(command), everybody(), path.clone(), mode, None).status.lost;
+        all.extend(ns_per_call(&result));
+        let before = own_cpu_ns();
+        let second = Duration::from_secs(2);
+        let outcome = record_with(What::Pids(Vec::new()), everybody(), path, mode, Some(second));
+        shares.push((own_cpu_ns() - before) as f64 / second.as_nanos() as f64);
+        samples = outcome.recordings[0].metadata.rows.get("sample").copied().unwrap_or(0);
+        lost += outcome.status.lost;
+    }
+    for other in &mut others {
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+    let floor = median(&empty) - median(&nothing);
+    println!(
+        "a host of {IDLE} idle and {BUSY} busy processes, {HOST_ROUNDS} rounds: getppid by one of the busy, as above"
+    );
+    println!("{:<34} {:>9} {:>9} {:>8}", "attached", "ns/call", "added", "ratio");
+    let rows = [("nothing", &nothing), ("empty pair", &empty), ("osd of this process", &alone), ("osd --all", &all)];
+    for (name, values) in rows {
+        let added = median(values) - median(&nothing);
+        println!("{name:<34} {:>9.0} {added:>+9.0} {:>8.2}", median(values), added / floor);
+    }
+    println!(
+        "osd --all without the loop: {:.1} % of a processor, start and end included; {samples} samples in 2 s, not {}; lost {lost}",
+        100.0 * median(&shares),
+        (IDLE + BUSY) * 20
+    );
+}
+
+/// 2 000 calls a second.
+fn busy() {
+    loop {
+        for _ in 0..20 {
+            // SAFETY: a call without arguments or effects.
+            unsafe { libc::syscall(libc::SYS_getppid) };
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// What a process costs that is started, ends and is waited for: its life and its last totals, without its calls.

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::output::rotation::Cut;
+use crate::whom::selection::Selection;
 use osd_recording::Closed;
 use std::ffi::OsString;
 use std::ops::RangeInclusive;
@@ -68,6 +69,8 @@ impl Access {
 pub struct Config {
     /// Whom.
     pub what: What,
+    /// Whom else, by rule.
+    pub select: Option<Selection>,
     /// Where to.
     pub output: PathBuf,
     /// Replace an existing output.
@@ -121,8 +124,15 @@ impl Config {
             What::Pids(pids) => pids.is_empty(),
             What::Command(command) => command.is_empty(),
         };
-        if nobody {
-            return wrong("nothing to record".into(), "name a process with -p PID, or a command after --");
+        match &self.select {
+            Some(selection) if !selection.is_empty() => selection.check()?,
+            _ if nobody => {
+                return wrong(
+                    "nothing to record".into(),
+                    "name a process with -p PID, or a command after --, or everything by --all",
+                );
+            }
+            _ => {}
         }
         match self.cut {
             Cut::Flight { last, .. } if last < SHORTEST_FILE => {
@@ -268,6 +278,7 @@ mod tests {
     fn config() -> Config {
         Config {
             what: What::Pids(vec![1]),
+            select: None,
             output: "r.parquet".into(),
             force: false,
             follow: true,

@@ -55,6 +55,16 @@ pub enum Error {
         /// As given.
         pid: u32,
     },
+    /// A user, control group, container or unit that does not exist.
+    #[error("no {what} `{name}` here")]
+    NotThere {
+        /// What it was to be.
+        what: &'static str,
+        /// As given.
+        name: String,
+        /// Names of those that exist, the most similar first.
+        nearest: Vec<String>,
+    },
     /// A thread was named instead of its process.
     #[error("{tid} is a thread of process {pid}")]
     NotAProcess {
@@ -190,6 +200,11 @@ impl Error {
                     .into(),
             ),
             Self::NoProcess { .. } => Some("list processes with `ps -e`; it may have ended".into()),
+            Self::NotThere { what, nearest, .. } => Some(match (nearest.as_slice(), *what) {
+                ([], what) => format!("there is no {what} at all; --wait records one when it is there"),
+                (some, "user") => format!("the nearest are {}; a number will do, too", some.join(", ")),
+                (some, _) => format!("the nearest are {}; --wait records it when it is there", some.join(", ")),
+            }),
             Self::NotAProcess { pid, .. } => Some(format!("record the process: -p {pid}")),
             Self::Command { command, source } => Some(match source.raw_os_error() {
                 Some(libc::EISDIR) => "it is a folder: name a program in it".into(),

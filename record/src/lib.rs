@@ -3,6 +3,7 @@
 //! A room for each step, lowest first; a room uses those before it and none after:
 //!
 //! - `host`: the host and its processes as anybody sees them, what this process may do, what the kernel offers;
+//! - `whom`: whom to record by rule, and what control groups are called;
 //! - `output`: the thread that encodes and writes, and which file it writes;
 //! - `family`: the families of probes, a file each, and which of them this kernel lets us attach;
 //! - `budget`: how much to shed, what first, and the account of it;
@@ -23,6 +24,7 @@ mod output;
 pub mod preflight;
 mod session;
 mod source;
+mod whom;
 
 pub use config::{Access, Backend, Config, Control, Outcome, Overhead, Status, Syscalls, ValidConfig, What};
 pub use error::{Error, Result};
@@ -31,14 +33,15 @@ pub use output::rotation::Cut;
 pub use output::watch::Watch;
 pub use session::{record, record_watched};
 pub use source::bpf::cost;
+pub use whom::selection::Selection;
 
 #[cfg(test)]
 mod tests {
     use std::path::{Path, PathBuf};
 
     /// Rooms and the files beside them, lowest first.
-    const ROOMS: [&str; 10] =
-        ["error", "host", "output", "config", "family", "budget", "account", "source", "preflight", "session"];
+    const ROOMS: [&str; 11] =
+        ["error", "host", "whom", "output", "config", "family", "budget", "account", "source", "preflight", "session"];
 
     fn sources(dir: &Path, out: &mut Vec<PathBuf>) {
         for entry in std::fs::read_dir(dir).unwrap().flatten() {

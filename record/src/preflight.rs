@@ -74,7 +74,7 @@ pub fn require(btf: Option<&Path>) -> Result<Arch> {
 /// # Errors
 /// [`Error::NoBtf`] and [`Error::NoAttachPoint`].
 pub fn expected(access: &Access, btf: Option<&Path>) -> Result<Vec<Family>> {
-    let setup = Setup { latency: true, hold_tasks: true };
+    let setup = Setup { latency: true, hold_tasks: true, selects: false };
     Ok(AttachPlan::find(access, btf)?.describe(&setup))
 }
 

@@ -1,10 +1,12 @@
-//! `osd info`: what a recording holds, what it lost and what it cost. Reads the footer only.
+//! `osd info`: what a recording holds, what it lost and what it cost. Reads the footer, and the
+//! names of containers.
 
 use crate::failure::Result;
 use crate::format::{self, count, plural};
 use crate::inputs;
 use crate::output::Output;
-use osd_recording::{Budget, Kind, Metadata, Recording};
+use osd_recording::{Budget, Columns, Kind, Metadata, Query, Recording};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -88,6 +90,7 @@ fn describe(recording: &Recording) -> Vec<String> {
         let each = bytes as f64 / rows as f64;
         line(kind.name(), format!("{}, {}, {each:.1} bytes a row", plural(count(rows), "row"), format::bytes(bytes)));
     }
+    containers(recording).into_iter().for_each(|text| line("container", text));
     if m.losses.is_empty() {
         line("lost", "nothing".into());
     }
@@ -158,13 +161,47 @@ pub(crate) fn budget(b: &Budget) -> Vec<String> {
     out
 }
 
+/// The containers that recorded processes were in, a line each.
+fn containers(recording: &Recording) -> Vec<String> {
+    const LISTED: usize = 20;
+    let mut all: BTreeMap<u64, String> = BTreeMap::new();
+    if recording.metadata().rows.get(Kind::Container.name()).copied().unwrap_or(0) > 0 {
+        for batch in recording.read(&Query::kind(Kind::Container)).into_iter().flatten().flatten() {
+            let columns = Columns::of(&batch, recording.path());
+            for row in 0..batch.num_rows() {
+                let text = |name: &str| columns.text(name).ok()?.at(row).map(str::to_owned);
+                let group = columns.u64("cgroup_id").ok().and_then(|c| c.at(row));
+                let (Some(group), Some(id)) = (group, text("container_id")) else { continue };
+                let short = || id.chars().take(12).collect::<String>();
+                let name = text("container_name").unwrap_or_else(short);
+                let image = text("image").map_or_else(String::new, |image| format!(" ({image})"));
+                let pod = [text("namespace"), text("pod")].into_iter().flatten().collect::<Vec<_>>().join("/");
+                let pod = if pod.is_empty() { pod } else { format!(", pod {pod}") };
+                let runtime = text("runtime").map_or_else(String::new, |runtime| format!(", {runtime}"));
+                all.insert(group, format!("{name}{image}{pod}{runtime}"));
+            }
+        }
+    }
+    let more = all.len().saturating_sub(LISTED);
+    let mut lines: Vec<String> = all.into_values().take(LISTED).collect();
+    if more > 0 {
+        lines.push(format!("and {more} more: osd sql FILE 'SELECT * FROM containers'"));
+    }
+    lines
+}
+
 fn target(m: &Metadata) -> String {
     let t = &m.target;
-    let mut text = if t.command.is_empty() {
+    let mut text = if t.command.is_empty() && t.pids.is_empty() && !t.selection.is_empty() {
+        t.selection.join(", ")
+    } else if t.command.is_empty() {
         format!("PID {}", t.pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))
     } else {
         format!("command {}", t.command.join(" "))
     };
+    if !t.selection.is_empty() && !(t.command.is_empty() && t.pids.is_empty()) {
+        text.push_str(&format!(" and {}", t.selection.join(", ")));
+    }
     if t.follow {
         text.push_str(" and children");
     }

@@ -44,3 +44,5 @@ pub(crate) mod status;
 pub(crate) mod train;
 #[cfg(feature = "record")]
 pub(crate) mod trigger;
+#[cfg(feature = "record")]
+pub(crate) mod whom;

@@ -14,6 +14,8 @@ const EXAMPLES: &str = "EXAMPLES:
   osd record -p 1234 -o run.parquet                      until Ctrl-C or the process ends
   osd record -p \"$(pidof nginx)\" --duration 5m -o run.parquet
   osd record -o run.parquet -- make -j4                  a command and all its children, from the first system call
+  osd record --all --duration 1m -o host.parquet         the whole host, when nobody knows yet which process it is
+  osd record --container web -o run.parquet              a container, by name or id; also --cgroup, --unit, --exe, --comm, --user
   osd record -p 1234 --syscalls tally -o run.parquet     exact counts and latencies, no event rows
   osd record -p 1234 --rotate 1G --keep 5 -o run.parquet   run.TIME.parquet, the newest five
   osd record -p 1234 --last 10m -o run.parquet           a flight recorder: writes the last ten minutes when the process
@@ -41,6 +43,9 @@ pub(crate) struct Args {
     #[arg(short, long = "pid", value_name = "PID", value_parser = parse_pids)]
     pids: Vec<Pids>,
 
+    #[command(flatten)]
+    whom: super::whom::Args,
+
     /// Write the recording to this file. A device such as /dev/null is refused: to time a recorder, name a scratch file.
     #[arg(short, long, value_name = "FILE")]
     output: PathBuf,
@@ -53,7 +58,7 @@ pub(crate) struct Args {
     #[arg(short, long, value_name = "TIME", default_value = "100ms", value_parser = format::parse_duration)]
     interval: u64,
 
-    /// Stop after this long, or when everything recorded has ended.
+    /// Stop after this long, or when everything recorded has ended; whom a rule such as --all chooses, never ends.
     #[arg(short, long, value_name = "TIME", value_parser = format::parse_duration)]
     duration: Option<u64>,
 
@@ -261,7 +266,9 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let propagate = args.propagate_status.wanted();
     // What can never be a recording is refused before this host is looked at.
     osd_recording::output::recording_place(&args.output, true)?;
+    let select = args.whom.selection();
     let what = match (args.pids.is_empty(), args.command.is_empty()) {
+        (true, true) if select.is_some() => What::Pids(Vec::new()),
         (false, true) => {
             let mut pids: Vec<u32> = args.pids.iter().cloned().flat_map(|p| p.0).collect();
             let mut seen = std::collections::HashSet::new();
@@ -278,6 +285,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     };
     let config = Config {
         what,
+        select,
         output: args.output.clone(),
         force: args.force,
         follow: !args.no_follow,

@@ -32,11 +32,18 @@ fn rows_are_those_of_sql_in_every_form() {
     let path = run(dir.path(), 12);
     let path = path.to_str().unwrap();
     let tables = Kind::ALL.map(Kind::table);
-    let later = [Kind::Cgroup, Kind::Neighbour, Kind::Thread, Kind::Descriptor].map(Kind::table);
+    let later = [Kind::Cgroup, Kind::Neighbour, Kind::Thread, Kind::Descriptor, Kind::Container].map(Kind::table);
     for (kind, table) in tables.into_iter().map(|t| (t, t)).chain([("all", "recording")]) {
         for form in ["csv", "ndjson", "json"] {
             // An alias of `dur_ns`, for whoever asks for it by that name.
-            let but = if table == "samples" { " EXCEPT (interval_ns)" } else { "" };
+            // And what joins the rows of another kind.
+            let has_process = Kind::ALL.into_iter().filter(|k| k.columns().any(|c| c.name == "cgroup_id"));
+            let joined = has_process.filter(|k| *k != Kind::Container).any(|k| k.table() == table);
+            let but = match (table, joined) {
+                ("samples", _) => " EXCEPT (interval_ns, container)",
+                (_, true) => " EXCEPT (container)",
+                (_, false) => "",
+            };
             let statement = format!("SELECT *{but} FROM {table}");
             let (sql, ours) = (
                 osd_ok(["sql", path, &statement, "--format", form]),

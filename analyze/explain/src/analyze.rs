@@ -172,7 +172,7 @@ fn summary(
             let life = had.min_by_key(|l| l.met_ns);
             life.map_or_else(|| format!("pid {pid}"), |l| format!("{} (pid {pid})", l.comm))
         };
-        m.target.pids.iter().map(name).collect::<Vec<_>>().join(", ")
+        m.target.pids.iter().map(name).chain(m.target.selection.iter().cloned()).collect::<Vec<_>>().join(", ")
     } else {
         m.target.command.join(" ")
     };

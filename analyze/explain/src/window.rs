@@ -133,6 +133,7 @@ pub(crate) fn explain(
     let extra = words::Extra {
         pattern,
         cpu_by_process: context.cpu_by_process(&frame),
+        container: context.container(&frame),
         events: context.events.total > 0,
         calls_excess,
         n_new_processes,

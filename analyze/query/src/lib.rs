@@ -2,8 +2,9 @@
 //! where a statement looks.
 //!
 //! The only crate that sees DataFusion. From the bottom up: [`error`](Error) → functions, [`statements`](statements()),
-//! reading, [`Touched`] → the table, groups and how rows are grouped by them → [`Session`] → [`losses_where`].
+//! reading, [`Touched`] → containers, the table, groups and how rows are grouped by them → [`Session`] → [`losses_where`].
 
+mod containers;
 mod error;
 mod functions;
 mod group_numbers;

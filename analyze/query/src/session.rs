@@ -3,6 +3,7 @@
 //! `recording` is the wide table as it is in the files, with a column that names the file; each kind has a view with its own columns.
 //! Files of `osd score` among the recordings are the table `scores`.
 
+use crate::containers;
 use crate::functions;
 use crate::grouping::DictionaryAggregates;
 use crate::statements::{Statement, statements};
@@ -75,6 +76,7 @@ impl Session {
         let state = state.with_physical_optimizer_rule(Arc::new(DictionaryAggregates)).build();
         let context = SessionContext::new_with_state(state);
         functions::register(&context);
+        containers::register(&context, &recordings);
         let session = Self { context, runtime, recordings, touched: Arc::default() };
         session.register().map_err(|e| session.explain_error(&e))?;
         session.runtime.block_on(session.register_scores(scores)).map_err(|e| session.explain_error(&e))?;
@@ -152,6 +154,10 @@ impl Session {
                     kind.columns().filter(|c| c.name != "kind").map(|c| format!("\"{}\"", c.name)).collect();
                 if kind == Kind::Sample {
                     columns.insert(2, "dur_ns AS interval_ns".into());
+                }
+                // Whose process is in a container.
+                if columns.iter().any(|c| c == "\"cgroup_id\"") && kind != Kind::Container {
+                    columns.push(format!("{}(recording, cgroup_id) AS container", containers::NAME));
                 }
                 let (columns, kind) = (columns.join(", "), kind.name());
                 let view =

@@ -9,6 +9,7 @@
 //! [`samples`], [`calls`], [`processes`] → [`table`] → [`failures`] and [`losses`] → [`roles`].
 
 pub mod calls;
+pub mod containers;
 pub mod coverage;
 mod error;
 pub mod failures;

@@ -18,6 +18,8 @@ pub struct ProcessLife {
     pub exe: String,
     /// With these arguments.
     pub argv: String,
+    /// The container that it was in last, for people.
+    pub container: Option<String>,
     /// When it was born while recorded.
     pub born_ns: Option<i64>,
     /// When it was first met.
@@ -60,11 +62,12 @@ impl ProcessLife {
 pub fn read(recording: &Recording) -> Result<BTreeMap<u64, ProcessLife>> {
     let mut processes: BTreeMap<u64, ProcessLife> = BTreeMap::new();
     let mut names: HashMap<u64, Vec<(i64, bool, String)>> = HashMap::new();
-    let columns = ["ts", "proc", "pid", "event", "comm", "exe", "argv"];
+    let containers = crate::containers::read(recording)?;
+    let columns = ["ts", "proc", "pid", "cgroup_id", "event", "comm", "exe", "argv"];
     for batch in recording.read(&query(Kind::Process, &columns, None))? {
         let batch = batch?;
         let columns = Columns::of(&batch, recording.path());
-        let (proc, pid) = (columns.u64("proc")?, columns.u64("pid")?);
+        let (proc, pid, group) = (columns.u64("proc")?, columns.u64("pid")?, columns.u64("cgroup_id")?);
         let (events, comms) = (columns.text("event")?, columns.text("comm")?);
         let (exes, argvs) = (columns.text("exe")?, columns.text("argv")?);
         for (row, ts) in columns.ts()?.iter().enumerate() {
@@ -75,6 +78,9 @@ pub fn read(recording: &Recording) -> Result<BTreeMap<u64, ProcessLife>> {
             let life = processes.entry(proc).or_insert_with(new);
             life.pid = pid.at(row).unwrap_or(0) as u32;
             life.met_ns = life.met_ns.min(*ts);
+            if let Some(name) = group.at(row).and_then(|group| containers.get(&group)) {
+                life.container = Some(name.clone());
+            }
             if let Some(comm) = comm.filter(|c| !c.is_empty()) {
                 names.entry(proc).or_default().push((*ts, event == Some("exit"), comm.to_owned()));
             }

@@ -177,6 +177,8 @@ pub(crate) struct Setup {
     pub(crate) latency: bool,
     /// The tasks of threads that have ended are held.
     pub(crate) hold_tasks: bool,
+    /// Targets are found by rule.
+    pub(crate) selects: bool,
 }
 
 /// What becomes of a recording if a kernel does not have what a family attaches to.

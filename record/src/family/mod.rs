@@ -10,6 +10,7 @@
 pub(crate) mod call_table;
 mod capability;
 mod definition;
+mod groups;
 mod host;
 pub(crate) mod io_uring;
 pub(crate) mod life;

@@ -13,6 +13,7 @@ pub(crate) static FAMILIES: &[&Family] = &[
     &super::life::LIFE,
     &super::usage::USAGE,
     &super::host::HOST,
+    &super::groups::GROUPS,
 ];
 
 /// The families of a recording without BPF.

@@ -13,6 +13,7 @@ pub(crate) struct Stat {
     pub(crate) comm: String,
     pub(crate) state: u8,
     pub(crate) ppid: u32,
+    flags: u64,
     pub(crate) minor_faults: u64,
     pub(crate) major_faults: u64,
     /// User and system time of all threads, ended ones too.
@@ -56,6 +57,7 @@ impl Stat {
             comm,
             state: *fields.first()?.as_bytes().first()?,
             ppid: u32::try_from(number(4)?).ok()?,
+            flags: number(9)?,
             minor_faults: number(10)?,
             major_faults: number(12)?,
             cpu_ns: number(14)?.saturating_add(number(15)?).saturating_mul(ProcId::TICK_NS),
@@ -68,6 +70,11 @@ impl Stat {
             start_ticks: number(22)?,
             stack: number(28).unwrap_or(0),
         })
+    }
+
+    /// It is one of the kernel's own threads, by flag (PF_KTHREAD in include/linux/sched.h).
+    pub(crate) fn is_kernel(&self) -> bool {
+        self.flags & 0x0020_0000 != 0
     }
 
     /// It has ended; only its parent does not know yet.

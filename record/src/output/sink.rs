@@ -5,6 +5,7 @@ use super::watch::Watch;
 use super::writer_thread::{Batch, WriterHandle};
 use crate::error::Result;
 use crate::host::{self, Cgroups, HostMeter, Neighbours};
+use crate::whom::names::Names;
 use osd_recording::rows::Row;
 use osd_recording::{ClockTable, Metadata, Writer};
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ pub(crate) struct Sink {
     host: HostMeter,
     cgroups: Cgroups,
     neighbours: Neighbours,
+    pub(crate) names: Names,
     next_meeting_ns: i64,
     next_clock: Instant,
     watch: Vec<Box<dyn Watch>>,
@@ -41,6 +43,7 @@ impl Sink {
             host: HostMeter::new(),
             cgroups: Cgroups::new(),
             neighbours: Neighbours::default(),
+            names: Names::new(),
             next_meeting_ns: 0,
             next_clock,
             watch: Vec::new(),
@@ -80,10 +83,17 @@ impl Sink {
     ///
     /// # Errors
     /// What stopped the writer, if it has stopped.
-    pub(crate) fn send(&mut self, rows: Vec<Row>) -> Result<()> {
+    pub(crate) fn send(&mut self, mut rows: Vec<Row>) -> Result<()> {
+        self.name_groups(&mut rows);
         let batch = Batch { rows, ..Batch::default() };
         self.show(&batch);
         self.writer.send(batch)
+    }
+
+    /// Adds what the control groups of the processes in `rows` are, of those that have not been told of.
+    pub(crate) fn name_groups(&mut self, rows: &mut Vec<Row>) {
+        let now_ns = self.now_ns();
+        self.names.tell(rows, now_ns);
     }
 
     /// The first interval starts at `start_ns`: says what is being recorded.
@@ -121,6 +131,7 @@ impl Sink {
         }
         let mut rows: Vec<Row> = self.host.interval(start_ns, dur_ns).into_iter().map(Row::from).collect();
         rows.extend(self.cgroups.interval(start_ns, dur_ns).into_iter().map(Row::from));
+        rows.extend(self.names.again(end_ns));
         rows.extend(self.neighbours.interval(end_ns, dur_ns, waited_ns, live()).into_iter().map(Row::from));
         rows
     }

@@ -13,6 +13,8 @@ use crate::output::writer_thread::WriterHandle;
 use crate::source::Source;
 use crate::source::bpf::recorder::BpfSource;
 use crate::source::proc::recorder::ProcSource;
+use crate::whom::rules::Rules;
+use crate::whom::selection::Selection;
 use osd_recording::names::Arch;
 use osd_recording::{ClockTable, Metadata, Writer};
 use std::time::Instant;
@@ -26,7 +28,9 @@ impl Session {
         arch: Arch,
         writer: Writer,
         watch: Vec<Box<dyn Watch>>,
+        rules: Option<Rules>,
     ) -> Result<Self> {
+        let selects = rules.is_some();
         let mut metadata = Metadata {
             osd_version: config.osd_version.clone(),
             recording_id: host::random_id(),
@@ -36,8 +40,8 @@ impl Session {
             ..Metadata::default()
         };
         let source: Box<dyn Source> = match backend {
-            Backend::Proc => Box::new(ProcSource::start(config, &mut metadata)),
-            Backend::Bpf | Backend::Auto => Box::new(BpfSource::start(config, arch, &mut metadata)?),
+            Backend::Proc => Box::new(ProcSource::start(config, &mut metadata, rules)),
+            Backend::Bpf | Backend::Auto => Box::new(BpfSource::start(config, arch, &mut metadata, rules)?),
         };
         let clock = ClockTable(vec![host::read_clocks()]);
         let keep = (!config.access.keep_privileges).then(|| {
@@ -56,6 +60,7 @@ impl Session {
             end_was_seen: false,
             not_recorded: Vec::new(),
             outlives_command: config.outlives_command(),
+            selects,
             timed_out: false,
         };
         session.sink.watched_by(watch);
@@ -72,11 +77,13 @@ impl Session {
     fn mark_targets(&mut self, config: &Config) -> Result<()> {
         let target = &mut self.sink.metadata.target;
         target.follow = config.follow;
+        target.selection = config.select.as_ref().map(Selection::in_words).unwrap_or_default();
         match &config.what {
             What::Pids(pids) => {
                 target.pids.clone_from(pids);
                 self.source.mark(pids, config.follow, &mut self.sink)?;
-                if self.source.n_live() == 0 {
+                self.source.select(&mut self.sink)?;
+                if self.source.n_live() == 0 && !self.selects {
                     return Err(Error::NoProcess { pid: pids.first().copied().unwrap_or(0) });
                 }
                 self.not_recorded = target::not_recorded(pids, |pid| self.source.is_recorded(pid));
@@ -88,6 +95,7 @@ impl Session {
                 let stopped = Stopped::spawn(command, &config.ignored_signals)?;
                 let pid = stopped.pid();
                 self.source.mark(&[pid], false, &mut self.sink)?;
+                self.source.select(&mut self.sink)?;
                 self.begin()?;
                 self.child = Some(stopped.release()?);
                 self.source.released(pid, &mut self.sink)

@@ -15,6 +15,8 @@ impl Session {
         if !self.has_seen_all() {
             self.tick()?;
         }
+        let held_back = self.source.end_file();
+        self.sink.send(held_back)?;
         self.source.settle(&mut self.sink)?;
         self.sink.watched();
         // A bad labels file is reported after the recording is safe, not instead of it.

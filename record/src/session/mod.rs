@@ -17,6 +17,7 @@ use crate::output::sink::Sink;
 use crate::output::watch::Watch;
 use crate::preflight;
 use crate::source::Source;
+use crate::whom::rules::Rules;
 use osd_recording::rows::Row;
 use osd_recording::{Writer, WriterOptions, names::Arch};
 use std::time::{Duration, Instant};
@@ -48,10 +49,11 @@ pub fn record_watched(
     if backend == Backend::Proc && config.max_overhead.is_some() {
         return Err(Error::NeedsBpf { what: "a budget for what recording costs" });
     }
+    let rules = config.select.as_ref().map(Rules::resolve).transpose()?;
     let options = WriterOptions { force: config.force, arch, ..WriterOptions::default() };
     let mut rotation = Rotation::new(&config.output, options, config.cut)?;
     let writer = rotation.next_writer(host::read_clocks().realtime_ns)?;
-    let session = Session::start(config, backend, arch, writer, watch)?;
+    let session = Session::start(config, backend, arch, writer, watch, rules)?;
     session.run(rotation, config, control, on_status).map_err(Error::in_session)
 }
 
@@ -70,6 +72,8 @@ struct Session {
     not_recorded: Vec<String>,
     /// The recording of a command goes on while anything that it has started runs.
     outlives_command: bool,
+    /// Others may come to match.
+    selects: bool,
     timed_out: bool,
 }
 
@@ -112,9 +116,9 @@ impl Session {
 
     /// Sees what happens until `deadline`, or until the target has ended.
     fn watch(&mut self, deadline: Instant, control: &Control) -> Result<()> {
-        let Self { source, sink, child, outlives_command, .. } = self;
+        let Self { source, sink, child, outlives_command, selects, .. } = self;
         let only_looks = source.only_looks();
-        let mut ended = |n_live| target_ended(child.as_mut(), only_looks, *outlives_command, n_live);
+        let mut ended = |n_live| target_ended(child.as_mut(), only_looks, *outlives_command, n_live, *selects);
         self.just_ticked = false;
         source.watch(deadline, sink, control, &mut ended)
     }
@@ -123,7 +127,7 @@ impl Session {
         self.timed_out = config.duration.is_some_and(|d| self.began.elapsed() >= d);
         let too_big = config.max_bytes.is_some_and(|max| self.sink.writer.bytes() >= max);
         let (only_looks, n_live) = (self.source.only_looks(), self.source.n_live());
-        let ended = target_ended(self.child.as_mut(), only_looks, self.outlives_command, n_live);
+        let ended = target_ended(self.child.as_mut(), only_looks, self.outlives_command, n_live, self.selects);
         self.timed_out || too_big || ended || self.sink.writer.is_full()
     }
 
@@ -146,9 +150,13 @@ impl Session {
     /// Ends the file and goes on in the next, which introduces the processes that run. Called when an interval has just ended.
     fn turn_over(&mut self, writer: Writer) -> Result<()> {
         self.sink.metadata.self_cost.budget = self.source.close_budget();
+        let held_back = self.source.end_file();
+        self.sink.send(held_back)?;
         self.sink.turn_over(writer)?;
-        let alive = self.source.alive(self.sink.interval_start_ns);
-        self.sink.send(alive.into_iter().map(Row::from).collect())
+        let now_ns = self.sink.interval_start_ns;
+        let mut rows: Vec<Row> = self.source.alive(now_ns).into_iter().map(Row::from).collect();
+        rows.extend(self.sink.names.retell(now_ns));
+        self.sink.send(rows)
     }
 
     fn status(&self) -> Status {
@@ -164,12 +172,19 @@ impl Session {
 }
 
 /// Whether the command has ended, or (without one, or if its recording outlives it) all that is recorded.
-fn target_ended(child: Option<&mut Child>, only_looks: bool, outlives_command: bool, n_live: usize) -> bool {
+/// With rules, others may come to match.
+fn target_ended(
+    child: Option<&mut Child>,
+    only_looks: bool,
+    outlives_command: bool,
+    n_live: usize,
+    selects: bool,
+) -> bool {
     // One that is still to be looked at must stay a zombie.
     let has_ended = |child: &mut Child| if only_looks { child.peek().is_some() } else { child.ended().is_some() };
     match child.map(has_ended) {
         Some(false) => false,
         Some(true) if !outlives_command => true,
-        _ => n_live == 0,
+        _ => n_live == 0 && !selects,
     }
 }

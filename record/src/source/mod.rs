@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::host::command::Ended;
 use crate::output::sink::Sink;
 use osd_recording::Budget;
-use osd_recording::rows::Process;
+use osd_recording::rows::{Process, Row};
 use std::time::Instant;
 
 /// A command that is recorded: its PID, and how it ended, if that was known when the interval was about to end.
@@ -17,11 +17,16 @@ pub(crate) type Command = (u32, Option<Ended>);
 
 /// What sees processes and turns what it sees into rows. Errors of its methods are those of the kernel and of the writer.
 ///
-/// A session calls them in this order: `mark`, `begin`, `released`; then `watch` and `end_interval` in turn; `stop`, for the last time
+/// A session calls them in this order: `mark`, `select`, `begin`, `released`; then `watch` and `end_interval` in turn; `stop`, for the last time
 /// `end_interval`, `settle`.
 pub(crate) trait Source {
     /// Makes targets of `roots`, with `descendants` of all theirs, and introduces them.
     fn mark(&mut self, roots: &[u32], descendants: bool, sink: &mut Sink) -> Result<()>;
+
+    /// From now on whoever matches the rules of the session, if it has any, becomes a target; so does who runs and matches.
+    fn select(&mut self, _sink: &mut Sink) -> Result<()> {
+        Ok(())
+    }
 
     /// Counting begins: what was used until now does not count. Gives the start of the first interval (UTC).
     fn begin(&mut self, sink: &Sink) -> Result<i64>;
@@ -55,6 +60,11 @@ pub(crate) trait Source {
 
     /// Ends an interval: hands over its rows, and starts the next one in `sink`.
     fn end_interval(&mut self, sink: &mut Sink, command: Option<Command>) -> Result<()>;
+
+    /// The file ends here: what is held back for later.
+    fn end_file(&mut self) -> Vec<Row> {
+        Vec::new()
+    }
 
     /// Stops seeing, and reads what has been seen until then.
     fn stop(&mut self, _sink: &mut Sink) -> Result<()> {

@@ -85,6 +85,8 @@ pub struct Target {
     pub pids: Vec<u32>,
     /// `-- CMD ...`.
     pub command: Vec<String>,
+    /// Rules, such as `all`, `container web`, `user 1000`. What matched one later was taken in then.
+    pub selection: Vec<String>,
     /// Children are recorded too.
     pub follow: bool,
     /// How the command ended: exit code, or 128 + signal.

@@ -9,6 +9,7 @@
 mod capability;
 mod cgroup;
 mod common;
+mod container;
 mod descriptor;
 mod field;
 mod label;
@@ -148,6 +149,8 @@ kinds! {
     Descriptor in descriptor;
     /// The first time that a process was asked for a capability in a system call.
     Capability in capability;
+    /// A control group, and the container that it stands for.
+    Container in container;
 }
 
 impl Kind {

@@ -133,7 +133,10 @@ impl Growing {
             fresh: true,
             has_calls: matches!(about.syscalls.as_str(), "events" | "tally"),
             spans: Spans::default(),
-            levels: Levels::new(about.host.page_bytes),
+            levels: match about.target.selection.is_empty() {
+                true => Levels::new(about.host.page_bytes),
+                false => Levels::new(about.host.page_bytes).with_idle(step_ns),
+            },
             failures: Failures::default(),
             events: BTreeMap::new(),
             starts: vec![],

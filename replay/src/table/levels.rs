@@ -14,6 +14,8 @@ use std::collections::{HashMap, VecDeque};
 
 /// Bins that a process without a sample holds what it had, as in [`osd_signals::samples`].
 const HOLD_BINS: i64 = 5;
+/// Time for which it does where whole hosts are recorded: what did nothing has one sample for up to ten seconds, when they are over.
+const HOLD_IDLE_NS: i64 = 11_000_000_000;
 /// Bins after its end in which a process can still be named.
 const REMEMBER_BINS: i64 = 64;
 
@@ -66,6 +68,8 @@ pub(super) struct Ended {
 pub(super) struct Levels {
     processes: HashMap<u64, Process>,
     page_bytes: u64,
+    /// Bins for which a process holds what it had.
+    hold_bins: i64,
 }
 
 /// The metrics that are levels, by their place among the metrics.
@@ -89,7 +93,13 @@ impl Process {
 
 impl Levels {
     pub(super) fn new(page_bytes: u64) -> Self {
-        Self { processes: HashMap::new(), page_bytes }
+        Self { processes: HashMap::new(), page_bytes, hold_bins: HOLD_BINS }
+    }
+
+    /// The recording has no samples of processes that do nothing, until they do something; a bin is `step_ns` long.
+    pub(super) fn with_idle(mut self, step_ns: i64) -> Self {
+        self.hold_bins = HOLD_BINS.max(HOLD_IDLE_NS / step_ns.max(1));
+        self
     }
 
     pub(super) fn sample(&mut self, reading: &Reading) {
@@ -157,8 +167,10 @@ impl Levels {
                 process.last = Some((n, values, memory));
             }
             let ended = process.ended_ns.is_some_and(|end| end < to);
-            let held =
-                process.last.filter(|(last, ..)| n - last <= HOLD_BINS && !ended).map(|(_, v, memory)| (v, memory));
+            let held = process
+                .last
+                .filter(|(last, ..)| n - last <= self.hold_bins && !ended)
+                .map(|(_, v, memory)| (v, memory));
             let (values, memory) = first.or(held).unwrap_or_default();
             for (at, (sum, value)) in sums.iter_mut().zip(values).enumerate() {
                 if let Some(value) = value {

@@ -127,6 +127,11 @@ fn said(kind: Kind, rows: &RecordBatch, row: usize) -> Result<String> {
             format!("fd {fd} is {}", texts("path")?)
         }
         Kind::Capability => format!("{} {} {}", texts("answer")?, texts("capability")?, texts("syscall")?),
+        Kind::Container => {
+            let (name, image) = (texts("container_name")?, texts("image")?);
+            let image = if image.is_empty() { image } else { format!(" ({image})") };
+            format!("{} {name}{image}", texts("cgroup_path")?).trim_end().to_owned()
+        }
         Kind::Neighbour => {
             format!("{} used {}{dur}", texts("comm")?, format::duration(number("cpu_ns")?.unwrap_or(0)))
         }

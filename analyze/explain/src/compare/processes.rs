@@ -57,11 +57,21 @@ impl Context<'_> {
         all.into_iter().filter(|a| a.2 > 0.0).take(3).map(|(_, name, cores)| (name, cores)).collect()
     }
 
-    /// Name and PID of a process, as it was called at that time.
+    /// The container of whoever made most of the calls in the window that were not usual.
+    pub(crate) fn container(&self, frame: &Frame) -> Option<String> {
+        let (busiest, _) = self.busiest_thread(frame)?;
+        self.table.processes.get(&busiest.proc)?.container.clone()
+    }
+
+    /// Name and PID of a process, as it was called at that time, with its container.
     pub(crate) fn process(&self, proc: u64, ts_ns: i64) -> String {
         let life = self.table.processes.get(&proc);
         let pid = life.map_or(0, |l| l.pid);
-        format!("{}/{pid}", life.and_then(|l| l.comm_at(ts_ns)).unwrap_or("process"))
+        let name = life.and_then(|l| l.comm_at(ts_ns)).unwrap_or("process");
+        match life.and_then(|l| l.container.as_deref()) {
+            Some(container) => format!("{name}/{pid} in {container}"),
+            None => format!("{name}/{pid}"),
+        }
     }
 
     /// Name and TID of a thread.

@@ -23,6 +23,8 @@ pub(crate) struct Extra {
     pub(crate) pattern: Pattern,
     /// Cores beyond the usual by process.
     pub(crate) cpu_by_process: Vec<(String, f64)>,
+    /// The container of who made most of the unusual calls.
+    pub(crate) container: Option<String>,
     /// The recording has event rows.
     pub(crate) events: bool,
     /// Calls per second beyond the usual.
@@ -151,7 +153,10 @@ pub(crate) fn sentence(window: &Window, extra: &Extra) -> String {
         (Some(m), None, _) => moved(m, seconds(window), extra.elsewhere),
     };
     let evidence = evidence(window, extra);
-    let text = if evidence.is_empty() { head } else { format!("{head}: {evidence}") };
+    let mut text = if evidence.is_empty() { head } else { format!("{head}: {evidence}") };
+    if let Some(container) = extra.container.as_ref().filter(|c| !text.contains(c.as_str())) {
+        text.push_str(&format!(", in {container}"));
+    }
     capital(&text)
 }
 

@@ -29,6 +29,8 @@ pub(super) struct Known {
     pub(super) after_exit_ns: u64,
     /// Threads of it that have ended and whose last totals are to come.
     pub(super) ending: u32,
+    /// Its last sample, where stretches without anything are joined.
+    pub(super) last: Option<Box<Sample>>,
     /// Start of what `used` covers.
     pub(super) since_ns: i64,
     pub(super) exited_ns: Option<i64>,
@@ -57,6 +59,7 @@ impl Known {
             grew: false,
             after_exit_ns: 0,
             ending: 0,
+            last: None,
             since_ns,
             exited_ns: None,
             absent_ns: None,

@@ -6,7 +6,7 @@
 //! `late_processes` is for processes whose first record was lost, `endings` for what threads use while they end.
 
 use crate::host::text::{self, ExecText};
-use osd_bpf::wire::{HIST_BUCKETS, LIFE_THREAD_EXIT, life, tally, tally_key, thread_state, usage};
+use osd_bpf::wire::{HIST_BUCKETS, LIFE_THREAD_EXIT, counted, life, tally, tally_key, thread_state, usage};
 use osd_recording::rows::{Owner, Process, ProcessEvent, Sample, Tally, Thread as ThreadRow};
 use osd_recording::words::program;
 use osd_recording::{ClockTable, ProcId};
@@ -37,6 +37,8 @@ pub(crate) struct Ledger {
     unclaimed: HashMap<u64, u64>,
     /// When the last interval ended (UTC).
     end_ns: i64,
+    /// Stretches in which a process does nothing are one sample.
+    joins_idle: bool,
     /// Threads that got a name since: whose they are, TID and name.
     named: Vec<(Owner, u32, String)>,
 }
@@ -71,6 +73,7 @@ impl Ledger {
             given_up: 0,
             unclaimed: HashMap::new(),
             end_ns: 0,
+            joins_idle: false,
             named: Vec::new(),
         }
     }
@@ -88,6 +91,21 @@ impl Ledger {
     /// PIDs of the live ones.
     pub(crate) fn live_pids(&self) -> impl Iterator<Item = (u32, u32)> + '_ {
         self.processes.iter().filter(|(_, p)| p.exited_ns.is_none()).map(|(seq, p)| (*seq, p.owner.pid))
+    }
+
+    /// The number of a live process.
+    pub(crate) fn seq_of(&self, pid: u32) -> Option<u32> {
+        self.live_pids().find(|(_, live)| *live == pid).map(|(seq, _)| seq)
+    }
+
+    /// The processes, by number, some thread of which has used something since it was last looked at.
+    pub(crate) fn active<'a>(&self, usages: &'a [usage]) -> HashSet<u32> {
+        let moved = |u: &&'a usage| {
+            self.threads.get(&u.thread_seq).is_none_or(|t| {
+                t.last.totals.cpu_ns != u.totals.cpu_ns || t.last.counted.n_syscalls != u.counted.n_syscalls
+            })
+        };
+        usages.iter().filter(moved).map(|u| u.process_seq).collect()
     }
 
     /// PIDs and names of the live ones, in the order of their PIDs.
@@ -205,12 +223,13 @@ impl Ledger {
         id
     }
 
-    /// Takes these totals as the zero from which a thread that ran before the recording is counted.
+    /// Takes these totals as the zero from which a thread that ran before it was recorded is counted. What the programs count begins when
+    /// they do. One that is known stays as it is.
     pub(crate) fn baseline(&mut self, usages: &[usage]) {
         for u in usages {
             // Its name is told at the end of the first interval.
-            let last = usage { comm: [0; 16], ..*u };
-            self.threads.insert(u.thread_seq, Thread { last, end: End::Not, pass: self.pass });
+            let last = usage { comm: [0; 16], counted: counted::default(), ..*u };
+            self.threads.entry(u.thread_seq).or_insert(Thread { last, end: End::Not, pass: self.pass });
         }
     }
 
@@ -282,7 +301,7 @@ impl Ledger {
         settled: bool,
     ) -> Interval {
         self.pass += 1;
-        self.end_ns = end_ns;
+        let start_ns = std::mem::replace(&mut self.end_ns, end_ns);
         let mut n_threads: HashMap<u32, u32> = HashMap::new();
         let mut states: HashMap<u32, [u32; 2]> = HashMap::new();
         for u in usages {
@@ -300,18 +319,29 @@ impl Ledger {
                 _ => {}
             }
         }
-        let mut interval = Interval { tallies: self.tally_rows(end_ns, totals), ..Interval::default() };
+        let mut interval = Interval { tallies: self.tally_rows(start_ns, end_ns, totals), ..Interval::default() };
         for (seq, process) in &mut self.processes {
             process.notice_absence(n_threads.contains_key(seq), end_ns);
             // A zombie is met in every pass, and has used nothing since the last.
             if process.gone_for > 0 && !process.grew {
                 continue;
             }
-            let mut sample = process.sample(end_ns, self.counts_io_uring);
-            sample.n_threads = n_threads.get(seq).copied().unwrap_or(0);
-            sample.n_fds = n_fds.get(seq).copied();
             let [stopped, uninterruptible] = states.get(seq).copied().unwrap_or_default();
-            (sample.n_stopped, sample.n_uninterruptible) = (Some(stopped), Some(uninterruptible));
+            let n_threads = n_threads.get(seq).copied().unwrap_or(0);
+            let states = (n_threads, Some(stopped), Some(uninterruptible));
+            if self.joins_idle {
+                if process.is_idle(states, end_ns) {
+                    continue;
+                }
+                interval.samples.extend(process.idle_until(start_ns));
+            }
+            let mut sample = process.sample(end_ns, self.counts_io_uring);
+            (sample.n_threads, sample.n_stopped, sample.n_uninterruptible) = states;
+            sample.n_fds = n_fds.get(seq).copied();
+            if self.joins_idle {
+                sample.n_fds = sample.n_fds.or(process.last.as_ref().and_then(|last| last.n_fds));
+                process.last = Some(Box::new(sample.clone()));
+            }
             interval.samples.push(sample);
         }
         let named = self.named.drain(..);
@@ -323,12 +353,18 @@ impl Ledger {
         interval
     }
 
-    fn tally_rows(&mut self, end_ns: i64, totals: &[(tally_key, tally)]) -> Vec<Tally> {
+    fn tally_rows(&mut self, start_ns: i64, end_ns: i64, totals: &[(tally_key, tally)]) -> Vec<Tally> {
         let mut rows = Vec::new();
         for (key, now) in totals {
             let known = self.processes.get(&key.process_seq).map(|p| (p.owner, p.since_ns, p.exited_ns));
             // Counted in the next interval if its process has not been introduced yet.
             let Some((owner, since_ns, exited_ns)) = known else { continue };
+            // What it counted is of this interval, though nothing may have been said of it since long before.
+            let since_ns = if self.joins_idle && exited_ns.is_none_or(|ns| ns >= start_ns) {
+                since_ns.max(start_ns)
+            } else {
+                since_ns
+            };
             let last = self.tallies.entry((key.process_seq, key.nr)).or_default();
             let count = now.count.saturating_sub(last.count);
             if count == 0 {
@@ -396,6 +432,7 @@ impl Ledger {
 }
 
 mod endings;
+mod idle;
 mod known;
 mod late_processes;
 #[cfg(test)]

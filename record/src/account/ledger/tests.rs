@@ -54,6 +54,44 @@ fn totals_become_differences_and_a_thread_seen_twice_counts_once() {
 }
 
 #[test]
+fn a_stretch_without_anything_is_one_sample_with_the_levels_before_it() {
+    let mut ledger = Ledger::new("boot", 4096, true);
+    ledger.join_idle();
+    forked(&mut ledger, 9, 100, 0);
+    assert_eq!(close(&mut ledger, 100, &[used(1, 9, 5)])[0].cpu_ns, 5);
+    assert!(
+        close(&mut ledger, 200, &[used(1, 9, 5)]).is_empty() && close(&mut ledger, 300, &[used(1, 9, 5)]).is_empty()
+    );
+    // It wakes: first what was nothing, then what it did, where it did it. Of its memory what it had then.
+    let woke = close(&mut ledger, 400, &[usage { rss_anon_pages: 20, ..used(1, 9, 8) }]);
+    let told: Vec<_> = woke.iter().map(|s| (s.ts_ns, s.dur_ns, s.cpu_ns, s.rss_anon_bytes, s.n_threads)).collect();
+    assert_eq!(told, [(100, 200, 0, 40_960, 1), (300, 100, 3, 81_920, 1)]);
+    // A change of levels alone is one, too; and the end of a file ends the stretch.
+    assert_eq!(close(&mut ledger, 500, &[used(1, 9, 8)]).len(), 1);
+    assert!(close(&mut ledger, 600, &[used(1, 9, 8)]).is_empty());
+    let held: Vec<_> = ledger.end_idle().iter().map(|s| (s.ts_ns, s.dur_ns, s.cpu_ns)).collect();
+    assert_eq!(held, [(500, 100, 0)]);
+    assert_eq!(close(&mut ledger, 700, &[used(1, 9, 8)]).len(), 1, "each file says of everybody in its first interval");
+    // Ten seconds are the longest; and an end is told.
+    let later = close(&mut ledger, 20_000_000_000, &[used(1, 9, 8)]);
+    assert_eq!(later.iter().map(|s| s.dur_ns).sum::<u64>(), 20_000_000_000 - 700);
+    exited(&mut ledger, 9, 100, 20_000_000_050, 0);
+    assert_eq!(close(&mut ledger, 20_000_000_100, &[]).iter().map(|s| s.dur_ns).sum::<u64>(), 50);
+}
+
+#[test]
+fn calls_of_a_process_that_slept_are_tallied_where_it_made_them() {
+    let mut ledger = Ledger::new("boot", 4096, true);
+    ledger.join_idle();
+    forked(&mut ledger, 9, 100, 0);
+    close(&mut ledger, 100, &[used(1, 9, 5)]);
+    close(&mut ledger, 200, &[used(1, 9, 5)]);
+    let total = [(tally_key { process_seq: 9, nr: 0 }, tally { count: 2, ..tally::default() })];
+    let woke = ledger.close_interval(300, &[used(1, 9, 6)], &total, &HashMap::new(), true);
+    assert_eq!((woke.tallies[0].ts_ns, woke.tallies[0].dur_ns, woke.samples.len()), (200, 100, 2));
+}
+
+#[test]
 fn what_ran_before_the_recording_is_not_counted() {
     let mut ledger = Ledger::new("boot", 4096, true);
     forked(&mut ledger, 9, 100, 0);

@@ -67,7 +67,7 @@ fn load(arch: Arch, access: &Access, plan: &AttachPlan, (events, latency): (bool
         arch,
         hold_tasks: true,
     };
-    load::load(plan.clone(), access, knobs)
+    load::load(plan.clone(), access, knobs, None)
 }
 
 /// Bytes that are read between two calls: more than a first-level cache holds.

@@ -2,7 +2,7 @@
 
 use crate::account::resolve::Call;
 use crate::host::text::{ExecText, quote_args, until_nul};
-use osd_bpf::wire::{self, Wire, asked_capability, call, ended_thread, life, life_exec, usage};
+use osd_bpf::wire::{self, Wire, asked_capability, call, ended_thread, life, life_exec, new_group, usage};
 use std::net::{Ipv6Addr, SocketAddr};
 
 /// A record of the life ring.
@@ -13,6 +13,17 @@ pub(crate) enum Life {
     ThreadExit(life, usage),
     ThreadGone(ended_thread),
     Capability(asked_capability),
+    /// A process that was met by a rule, and what it had used.
+    Adopted(life, usage),
+    Group(NewGroup),
+}
+
+/// A control group that was made.
+pub(crate) struct NewGroup {
+    pub(crate) id: u64,
+    /// As `/proc/PID/cgroup` numbers it.
+    pub(crate) hierarchy: u32,
+    pub(crate) path: String,
 }
 
 /// Reads a life record; `None` for one this version does not know, or too short.
@@ -25,9 +36,19 @@ pub(crate) fn life_record(bytes: &[u8]) -> Option<Life> {
     match head.what {
         wire::LIFE_FORK => Some(Life::Fork(head)),
         wire::LIFE_EXIT => Some(Life::Exit(head)),
-        wire::LIFE_THREAD_EXIT => {
+        wire::LIFE_THREAD_EXIT | wire::LIFE_ADOPTED => {
             let usage = usage::read(bytes.get(std::mem::offset_of!(wire::life_thread_exit, usage)..)?)?;
-            Some(Life::ThreadExit(head, usage))
+            Some(if head.what == wire::LIFE_ADOPTED {
+                Life::Adopted(head, usage)
+            } else {
+                Life::ThreadExit(head, usage)
+            })
+        }
+        wire::LIFE_GROUP => {
+            let group = new_group::read(bytes)?;
+            let path: Vec<u8> = group.path.iter().take(group.path_len as usize).map(|b| *b as u8).collect();
+            (!path.is_empty())
+                .then(|| Life::Group(NewGroup { id: group.id, hierarchy: group.hierarchy, path: until_nul(&path) }))
         }
         wire::LIFE_THREAD_GONE => ended_thread::read(bytes).map(Life::ThreadGone),
         wire::LIFE_EXEC => {
@@ -105,7 +126,7 @@ mod tests {
     proptest::proptest! {
         /// Whatever bytes the ring hands over, decoding ends in a record or in nothing.
         #[test]
-        fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..5000), what in 0u32..8) {
+        fn any_bytes_decode_or_are_refused(bytes in proptest::collection::vec(proptest::num::u8::ANY, 0..5000), what in 0u32..10) {
             let mut bytes = bytes;
             if let Some(slot) = bytes.get_mut(24..28) {
                 slot.copy_from_slice(&what.to_ne_bytes());

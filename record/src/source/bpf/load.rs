@@ -9,10 +9,11 @@ use crate::family::plan::AttachPlan;
 use crate::family::{FAMILIES, Program, Setup};
 use crate::host::kernel::{Offers, kernel_types};
 use crate::host::{self, libbpf_log};
+use crate::whom::rules::Rules;
 use osd_bpf::libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use osd_bpf::libbpf_rs::{self, Link, ProgramMut};
 use osd_bpf::ring::CallRings;
-use osd_bpf::wire::{TALLY_SLOTS, call};
+use osd_bpf::wire::{TALLY_SLOTS, call, rodata, thread, wire_size};
 use osd_bpf::{OsdSkel, OsdSkelBuilder};
 use osd_recording::names::Arch;
 use std::mem::MaybeUninit;
@@ -48,6 +49,8 @@ pub(crate) struct Loaded {
     pub(crate) families: Vec<osd_recording::Family>,
 }
 
+/// Threads that have a slot where targets are found by rule: as many as there are PIDs on a small host, and 3.5 MiB.
+const MANY_SLOTS: u32 = 32_768;
 /// Least calls that fit in a processor's ring: 2 ms of the fastest loop, of which half are over when the reader is woken.
 const MIN_SLOTS: usize = 8 * 1024;
 
@@ -56,11 +59,11 @@ const MIN_SLOTS: usize = 8 * 1024;
 ///
 /// # Errors
 /// [`Error::NoAttachPoint`] naming the program, or another if no program is to blame.
-pub(crate) fn load(mut plan: AttachPlan, access: &Access, knobs: Knobs) -> Result<Loaded> {
+pub(crate) fn load(mut plan: AttachPlan, access: &Access, knobs: Knobs, rules: Option<&Rules>) -> Result<Loaded> {
     let preferred = (plan.typed, plan.by_tid);
     let mut first = None;
     loop {
-        let refused = match try_to_load(&plan, knobs) {
+        let refused = match try_to_load(&plan, knobs, rules) {
             Ok((probes, setup)) => return Ok(Loaded { families: plan.describe(&setup), probes, plan }),
             Err(Error::Program { program, source }) => (program, source),
             Err(error) => return Err(error),
@@ -83,7 +86,7 @@ pub(crate) fn load(mut plan: AttachPlan, access: &Access, knobs: Knobs) -> Resul
 
 /// # Errors
 /// [`Error::Program`] for a program that the kernel refuses, [`Error::Bpf`] for anything else.
-fn try_to_load(plan: &AttachPlan, knobs: Knobs) -> Result<(Probes, Setup)> {
+fn try_to_load(plan: &AttachPlan, knobs: Knobs, rules: Option<&Rules>) -> Result<(Probes, Setup)> {
     // libbpf explains itself on stderr, which is the caller's; its last words are in the error.
     libbpf_log::listen();
     // One per recording, and a recorder process makes one recording: leaking it lets everything else own its parts.
@@ -96,8 +99,9 @@ fn try_to_load(plan: &AttachPlan, knobs: Knobs) -> Result<(Probes, Setup)> {
     let mut open = builder.open(object).map_err(bpf("open the BPF object"))?;
     let offers = Offers::by(kernel_types(btf).as_ref());
     let hold_tasks = knobs.hold_tasks && plan.typed && offers.holds_tasks;
-    let setup = Setup { latency: knobs.latency, hold_tasks };
+    let setup = Setup { latency: knobs.latency, hold_tasks, selects: rules.is_some() };
     let n_cpus = libbpf_rs::num_possible_cpus().map_err(bpf("count processors"))?;
+    let slots = if rules.is_some() { MANY_SLOTS } else { wire_size::LEAST_SLOTS.0 };
     let sizes = ring_sizes(&knobs, host::n_present_cpus());
     if let Some(rodata) = open.maps.rodata_data.as_deref_mut() {
         rodata.record_calls = knobs.events;
@@ -110,7 +114,13 @@ fn try_to_load(plan: &AttachPlan, knobs: Knobs) -> Result<(Probes, Setup)> {
         rodata.by_tid = plan.by_tid;
         rodata.ring_slots = sizes.slots as u32;
         rodata.path_ring_wake = sizes.path_bytes / 2;
+        rodata.slot_mask = slots - 1;
+        if let Some(rules) = rules {
+            say_rules(rodata, rules);
+        }
     }
+    let slot_bytes = slots * size_of::<thread>() as u32;
+    open.maps.bss_slots.set_value_size(slot_bytes).map_err(bpf("size the table of threads"))?;
     let maps = &mut open.maps;
     maps.call_rings
         .set_value_size(CallRings::ring_bytes(sizes.slots) as u32)
@@ -132,12 +142,13 @@ fn try_to_load(plan: &AttachPlan, knobs: Knobs) -> Result<(Probes, Setup)> {
         Some(program) => Error::Program { program, source },
         None => bpf("load the BPF programs")(source),
     })?;
-    let attached = attach(&skel, plan.typed, hold_tasks)?;
+    let attached = attach(&skel, plan.typed, &setup)?;
     Ok((Probes::new(skel, attached, &sizes, n_cpus)?, setup))
 }
 
 /// Attaches what has been loaded, in the order that [`FAMILIES`] asks for. The pass over threads is attached at the end: it counts nothing.
-fn attach(skel: &OsdSkel<'static>, typed: bool, hold_tasks: bool) -> Result<Attached> {
+fn attach(skel: &OsdSkel<'static>, typed: bool, setup: &Setup) -> Result<Attached> {
+    let Setup { hold_tasks, selects, .. } = *setup;
     let mut links = Vec::new();
     let mut to_the_end = None;
     let mut running: Vec<(&'static str, Vec<RawFd>)> = Vec::new();
@@ -168,11 +179,32 @@ fn attach(skel: &OsdSkel<'static>, typed: bool, hold_tasks: bool) -> Result<Atta
         }
         false => Endings::Reported { _link: to_the_end },
     };
+    let seeder: Option<Link> = (typed && selects)
+        .then(|| skel.progs.seed_threads.attach())
+        .transpose()
+        .map_err(bpf("attach BPF iterator `seed_threads`"))?;
     let sampler: Option<Link> = typed
         .then(|| skel.progs.sample_threads.attach())
         .transpose()
         .map_err(bpf("attach BPF iterator `sample_threads`"))?;
-    Ok(Attached { links, endings, sampler, running })
+    Ok(Attached { links, endings, sampler, seeder, running })
+}
+
+/// Tells the kernel side whom to record.
+fn say_rules(rodata: &mut rodata, rules: &Rules) {
+    let own = std::process::id();
+    rodata.selects = true.into();
+    rodata.own_pid = if rules.selection().with_osd { 0 } else { own };
+    rodata.group_trees = rules.tree_bits();
+    for (to, user) in rodata.select_users.iter_mut().zip(rules.users()) {
+        (*to, rodata.n_select_users) = (*user, rodata.n_select_users + 1);
+    }
+    for (to, comm) in rodata.select_comms.iter_mut().zip(rules.comms()) {
+        (*to, rodata.n_select_comms) = (comm.to_wire(), rodata.n_select_comms + 1);
+    }
+    for (to, exe) in rodata.select_exes.iter_mut().zip(rules.exes()) {
+        (*to, rodata.n_select_exes) = (exe.to_wire(), rodata.n_select_exes + 1);
+    }
 }
 
 fn ring_sizes(knobs: &Knobs, n_cpus: usize) -> RingSizes {

@@ -2,8 +2,9 @@
 //!
 //! In the order of the data: `load` loads and attaches them, `probes` reads the
 //! rings and maps (`tallies` the counts, `passes` stands in for passes over threads where `/proc` must), `decode` makes values of records,
-//! `recorder` drives them all and makes rows, `ending` waits for the last totals of threads. `cost` says what that costs here.
+//! `recorder` drives them all and makes rows, `adopt` takes in who comes to match a rule, `ending` waits for the last totals of threads. `cost` says what that costs here.
 
+mod adopt;
 pub mod cost;
 pub(crate) mod decode;
 mod ending;

@@ -29,6 +29,8 @@ pub(crate) struct Probes {
     endings: Endings,
     /// `None`: by `/proc`.
     sampler: Option<Link>,
+    /// The pass that names targets, where some are named later.
+    seeder: Option<Link>,
     /// Threads named so far without a pass.
     n_seeded: Cell<u64>,
     /// The programs that run, by the stream that lacks something when the kernel refuses to run one. They are `skel`'s.
@@ -51,6 +53,8 @@ pub(super) struct Attached {
     pub(super) endings: Endings,
     /// The pass over threads, if the kernel has one.
     pub(super) sampler: Option<Link>,
+    /// The pass that names targets, where some are named later.
+    pub(super) seeder: Option<Link>,
     pub(super) running: Vec<(&'static str, Vec<RawFd>)>,
 }
 
@@ -80,7 +84,7 @@ impl Probes {
     /// [`Error::Os`] if a ring cannot be mapped.
     pub(super) fn new(
         skel: OsdSkel<'static>,
-        Attached { links, endings, sampler, running }: Attached,
+        Attached { links, endings, sampler, seeder, running }: Attached,
         sizes: &RingSizes,
         n_cpus: usize,
     ) -> Result<Self> {
@@ -97,6 +101,7 @@ impl Probes {
             links,
             endings,
             sampler,
+            seeder,
             n_seeded: Cell::new(0),
             running,
             counters: family::counters(),
@@ -130,6 +135,87 @@ impl Probes {
         }
         wanted.delete(&key).map_err(bpf("forget the target"))?;
         Ok(leader)
+    }
+
+    /// Makes the threads of these processes targets, each by its number, which must be below 65 536. Gives the processes as the kernel sees
+    /// them, but for those that have ended or were targets already.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if the pass cannot run.
+    pub(crate) fn seed_all(&self, processes: &[(u32, u32)]) -> Result<Vec<life>> {
+        /// The table of wanted processes has room for more.
+        const AT_ONCE: usize = 8192;
+        let mut leaders = Vec::new();
+        for some in processes.chunks(AT_ONCE) {
+            if self.by_proc() {
+                for (pid, seq) in some {
+                    leaders.extend(passes::seed(&self.skel.maps.threads_by_tid, *pid, *seq, &self.n_seeded)?);
+                }
+                continue;
+            }
+            let wanted = &self.skel.maps.wanted;
+            for (pid, seq) in some {
+                // One that is there has been met meanwhile, and has its number.
+                let _ = wanted.update(&pid.to_ne_bytes(), &seq.to_ne_bytes(), MapFlags::NO_EXIST);
+            }
+            leaders.extend(self.seed_wanted()?);
+            for (pid, _) in some {
+                self.forget_wanted(*pid);
+            }
+        }
+        Ok(leaders)
+    }
+
+    /// Makes targets of the other threads of processes (by PID, with their numbers) one of whose threads the kernel side has made one: see
+    /// `adopt` in `life.bpf.h`.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if the pass cannot run.
+    pub(crate) fn seed_rest(&self, processes: &[(u32, u32)]) -> Result<()> {
+        if self.by_proc() {
+            for (pid, seq) in processes {
+                passes::seed(&self.skel.maps.threads_by_tid, *pid, *seq, &self.n_seeded)?;
+            }
+        } else {
+            self.seed_wanted()?;
+        }
+        processes.iter().for_each(|(pid, _)| self.forget_wanted(*pid));
+        Ok(())
+    }
+
+    /// One pass that makes targets of the threads of all processes that are wanted.
+    fn seed_wanted(&self) -> Result<Vec<life>> {
+        let mut leaders = Vec::new();
+        if let Some(seeder) = &self.seeder {
+            // Twice, as in `seed`.
+            for _ in 0..2 {
+                leaders.extend(run_pass::<life>(seeder)?);
+            }
+        }
+        Ok(leaders)
+    }
+
+    /// A process is not wanted any more.
+    fn forget_wanted(&self, pid: u32) {
+        // Its end takes it away, too.
+        let _ = self.skel.maps.wanted.delete(&pid.to_ne_bytes());
+    }
+
+    /// From now on who matches `groups`, and all other rules, becomes a target.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if the table of groups cannot be written.
+    pub(crate) fn select(&mut self, groups: &[(u32, u64)]) -> Result<()> {
+        for (tree, id) in groups {
+            let key = wire::group_key { id: *id, tree: *tree, pad: 0 };
+            let table = &self.skel.maps.wanted_groups;
+            table.update(key.bytes(), &1_u32.to_ne_bytes(), MapFlags::ANY).map_err(bpf("name a control group"))?;
+        }
+        if let Some(bss) = self.skel.maps.bss_data.as_deref_mut() {
+            // SAFETY: a valid, aligned place in memory that is shared with the kernel side, which reads it whole.
+            unsafe { (&raw mut bss.selecting).write_volatile(1) };
+        }
+        Ok(())
     }
 
     /// Life records since the last time, in order.

@@ -5,6 +5,7 @@
 //! At the end: programs off, rings drained, last pass, last tallies. So a call is in the tallies if and only if it is in the events or
 //! among the losses. The end of an interval is the same without the first step: what the rings hold at that moment is counted in it.
 
+use super::adopt::{Adopted, TOO_MANY};
 use super::cost;
 use super::decode::Life;
 use super::load::{self, Knobs, Loaded};
@@ -28,6 +29,7 @@ use crate::host::text::ExecText;
 use crate::output::sink::Sink;
 use crate::output::writer_thread::Batch;
 use crate::source::{Command, Source};
+use crate::whom::rules::Rules;
 use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE, asked_capability, usage};
 use osd_recording::names::Arch;
 use osd_recording::rows::{Capability, Descriptor, Loss, Process, ProcessEvent, Row, Sample, Unseen};
@@ -36,7 +38,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 /// Files that are looked up of all processes when the recording begins.
-const OPEN_FILES_MAX: usize = 16_384;
+pub(super) const OPEN_FILES_MAX: usize = 16_384;
 
 /// The source.
 pub(crate) struct BpfSource {
@@ -59,6 +61,9 @@ pub(crate) struct BpfSource {
     pub(super) ends_read: Instant,
     /// What nobody fills of a sample.
     pub(super) unseen: Unseen,
+    /// Whom to take in when they match.
+    pub(super) rules: Option<Rules>,
+    pub(super) adopted: Adopted,
     /// The ring of calls ran dry in this interval.
     settled: bool,
     ending: bool,
@@ -69,7 +74,7 @@ impl BpfSource {
     ///
     /// # Errors
     /// What the kernel refuses: see [`crate::Error`].
-    pub(crate) fn start(config: &Config, arch: Arch, metadata: &mut Metadata) -> Result<Self> {
+    pub(crate) fn start(config: &Config, arch: Arch, metadata: &mut Metadata, rules: Option<Rules>) -> Result<Self> {
         let knobs = Knobs {
             events: config.syscalls == Syscalls::Events,
             latency: config.latency,
@@ -87,7 +92,7 @@ impl BpfSource {
             _ => Prices::default(),
         };
         let plan = if config.syscalls == Syscalls::Off { plan.without(&SYSCALLS) } else { plan };
-        let Loaded { probes, plan, families } = load::load(plan, &config.access, knobs)?;
+        let Loaded { probes, plan, families } = load::load(plan, &config.access, knobs, rules.as_ref())?;
         metadata.syscalls = match config.syscalls {
             Syscalls::Events if plan.has(&SYSCALLS) => "events",
             Syscalls::Tally if plan.has(&SYSCALLS) => "tally",
@@ -102,8 +107,14 @@ impl BpfSource {
         FAMILIES.iter().filter(|f| !plan.has(f)).for_each(|f| (f.unseen)(&mut unseen));
         let events = metadata.syscalls == "events";
         let spending = config.max_overhead.map(|allowed| Spending::new(allowed, metadata.host.n_cpus, prices, events));
+        let mut ledger = Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes, plan.has(&IO_URING));
+        if rules.is_some() {
+            ledger.join_idle();
+        }
         Ok(Self {
-            ledger: Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes, plan.has(&IO_URING)),
+            ledger,
+            rules,
+            adopted: Adopted::default(),
             probes,
             takes_fd: call_table::takes_fd(arch),
             losses: Losses::default(),
@@ -125,6 +136,7 @@ impl BpfSource {
     pub(super) fn drain(&mut self, sink: &mut Sink) -> Result<bool> {
         let mut batch = sink.writer.batch();
         self.drain_lives(&mut batch.rows, sink);
+        self.attend(&mut batch.rows, sink)?;
         if self.ends_are_due() {
             self.read_ended(&mut batch.rows, sink)?;
         }
@@ -144,7 +156,8 @@ impl BpfSource {
     }
 
     /// Gives `batch` to the writer. What the rings lose while it is too far behind to take more is its doing.
-    pub(super) fn hand_over(&mut self, batch: Batch, sink: &mut Sink) -> Result<()> {
+    pub(super) fn hand_over(&mut self, mut batch: Batch, sink: &mut Sink) -> Result<()> {
+        sink.name_groups(&mut batch.rows);
         sink.show(&batch);
         let Some(batch) = sink.writer.offer(batch)? else { return Ok(()) };
         let before = self.probes.calls_lost()?;
@@ -165,7 +178,9 @@ impl BpfSource {
         for record in self.probes.drain_lives() {
             match record {
                 Life::Fork(l) => {
-                    rows.push(self.ledger.arrived(&l, ProcessEvent::Fork, ExecText::default(), &sink.clock).into());
+                    // Of a parent that is not recorded nobody has said what it runs.
+                    let text = if l.parent_seq == 0 { host::running_text(l.pid) } else { ExecText::default() };
+                    rows.push(self.ledger.arrived(&l, ProcessEvent::Fork, text, &sink.clock).into());
                 }
                 Life::Exec(l, text) => {
                     self.losses.argv_cut(text.cut);
@@ -181,6 +196,8 @@ impl BpfSource {
                     rows.extend(row.map(Row::from));
                 }
                 Life::ThreadExit(l, usage) => self.ledger.thread_exited(&l, &usage, &sink.clock),
+                Life::Adopted(l, usage) => rows.push(self.adopt(l, &usage, sink).into()),
+                Life::Group(group) => self.adopted.groups.push(group),
                 Life::ThreadGone(e) => {
                     self.ledger.thread_gone(&e, false);
                 }
@@ -228,6 +245,7 @@ impl BpfSource {
     ) -> Result<[u64; N_CLASSES]> {
         let mut totals = self.probes.read_losses()?;
         totals.push((END_UNSEEN, self.ledger.n_given_up()));
+        totals.push((TOO_MANY, self.adopted.n_left_out));
         let tallied = (sink.metadata.syscalls == "events" && !self.ending).then_some(tallied);
         let (lost, shed) = self.losses.interval(totals, tallied);
         for (lost, count) in lost {
@@ -261,7 +279,7 @@ impl Source for BpfSource {
                 break;
             }
             for pid in new {
-                let seq = seeded.len() as u32 + 1;
+                let seq = self.adopted.next_seq();
                 seeded.insert(pid, seq);
                 if let Some(mut l) = self.probes.seed(pid, seq)? {
                     l.parent_seq = seeded.get(&l.ppid).copied().unwrap_or(0);
@@ -280,6 +298,10 @@ impl Source for BpfSource {
         sink.send(rows)
     }
 
+    fn select(&mut self, sink: &mut Sink) -> Result<()> {
+        self.begin_to_select(sink)
+    }
+
     fn begin(&mut self, sink: &Sink) -> Result<i64> {
         let usages = self.probes.sample()?;
         self.ledger.baseline(&usages);
@@ -294,7 +316,8 @@ impl Source for BpfSource {
     }
 
     fn reads_proc(&self) -> bool {
-        self.probes.by_proc()
+        // Which program a process runs is told only to who may trace it.
+        self.probes.by_proc() || self.rules.as_ref().is_some_and(|r| !r.exes().is_empty())
     }
 
     fn only_looks(&self) -> bool {
@@ -347,7 +370,10 @@ impl Source for BpfSource {
         }
         let totals = self.counts.with(not_events);
         // A thousand stats of /proc an interval is where it would begin to cost; beyond that the column is null.
-        let n_fds = self.ledger.live_pids().take(256).filter_map(|(seq, pid)| Some((seq, host::n_fds(pid)?))).collect();
+        let active = self.rules.as_ref().map(|_| self.ledger.active(&usages));
+        let moved = |seq: u32| active.as_ref().is_none_or(|active| active.contains(&seq));
+        let looked_at = self.ledger.live_pids().filter(|(seq, _)| moved(*seq)).take(256);
+        let n_fds = looked_at.filter_map(|(seq, pid)| Some((seq, host::n_fds(pid)?))).collect();
         let seqs = self.waiting.iter().map(|(c, _)| c.process_seq).chain(totals.iter().map(|(key, _)| key.process_seq));
         let met = self.ledger.meet(seqs, &usages, end_ns, self.ending, &sink.clock, host::read_info);
         batch.rows.extend(met.into_iter().map(Row::from));
@@ -379,6 +405,10 @@ impl Source for BpfSource {
         }
         sink.interval_start_ns = end_ns;
         Ok(())
+    }
+
+    fn end_file(&mut self) -> Vec<Row> {
+        self.ledger.end_idle().into_iter().map(|s| Sample { unseen: self.unseen, ..s }.into()).collect()
     }
 
     fn stop(&mut self, sink: &mut Sink) -> Result<()> {

@@ -8,10 +8,11 @@ use super::watch::{self, Watched, Zombie};
 use crate::config::{Config, Control};
 use crate::error::Result;
 use crate::family;
-use crate::host::proc::with_descendants;
+use crate::host::proc::{Stat, with_descendants};
 use crate::host::threads::MOST_THREADS;
 use crate::output::sink::Sink;
 use crate::source::{Command, Source};
+use crate::whom::rules::Rules;
 use osd_recording::Metadata;
 use osd_recording::rows::{Process, ProcessEvent, Row};
 use std::collections::BTreeMap;
@@ -26,13 +27,15 @@ pub(crate) struct ProcSource {
     began_ns: i64,
     began_ticks: u64,
     n_processes: u64,
+    /// Whom to take in when they match.
+    rules: Option<Rules>,
     /// A process that was named ended, and nobody knows whether well.
     target_failed: bool,
 }
 
 impl ProcSource {
     /// Says in `metadata` what will be seen.
-    pub(crate) fn start(config: &Config, metadata: &mut Metadata) -> Self {
+    pub(crate) fn start(config: &Config, metadata: &mut Metadata, rules: Option<Rules>) -> Self {
         metadata.syscalls = "off".into();
         metadata.families = family::without_bpf();
         metadata.blind_spots = blind_spots(config);
@@ -43,6 +46,7 @@ impl ProcSource {
             began_ns: 0,
             began_ticks: watch::ticks_now(),
             n_processes: 0,
+            rules,
             target_failed: false,
         }
     }
@@ -56,6 +60,18 @@ impl ProcSource {
             rows.push(row.into());
             self.processes.insert(pid, watched);
             self.n_processes += 1;
+        }
+    }
+
+    /// Takes in those who match and are not watched. With `event` a fork, who was there before the recording is one that runs.
+    fn take_in_matching(&mut self, event: ProcessEvent, sink: &Sink, rows: &mut Vec<Row>) {
+        let Some(rules) = &mut self.rules else { return };
+        rules.look_for_groups();
+        for pid in rules.matching() {
+            if !self.processes.contains_key(&pid) {
+                let before = Stat::read(pid).is_none_or(|s| s.start_ticks < self.began_ticks);
+                self.arrive(pid, if before { ProcessEvent::Running } else { event }, sink, rows);
+            }
         }
     }
 
@@ -83,6 +99,12 @@ impl Source for ProcSource {
         let mut rows = Vec::new();
         let all = if descendants { with_descendants(roots) } else { roots.iter().copied().collect() };
         all.into_iter().for_each(|pid| self.arrive(pid, ProcessEvent::Running, sink, &mut rows));
+        sink.send(rows)
+    }
+
+    fn select(&mut self, sink: &mut Sink) -> Result<()> {
+        let mut rows = Vec::new();
+        self.take_in_matching(ProcessEvent::Running, sink, &mut rows);
         sink.send(rows)
     }
 
@@ -133,6 +155,7 @@ impl Source for ProcSource {
                 }
             }
         }
+        self.take_in_matching(ProcessEvent::Fork, sink, &mut rows);
         let end_ns = sink.now_ns();
         for watched in self.processes.values_mut() {
             rows.extend(watched.look(end_ns).map(Row::from));
@@ -183,7 +206,10 @@ impl Source for ProcSource {
 
 fn blind_spots(config: &Config) -> Vec<String> {
     let interval_ms = config.interval.as_millis();
-    vec![
+    let by_rule = config.select.as_ref().map(|_| {
+        format!("whom to record was decided by rule, at the end of each interval: up to {interval_ms} ms of a process that matched are missing")
+    });
+    let always = [
         "recorded from /proc without BPF: no system calls, no network bytes".to_owned(),
         format!("processes that live for less than {interval_ms} ms may be missing, and children whose parent ended within it"),
         format!("fork, exec and exit are seen at the end of an interval: up to {interval_ms} ms late; exec of the same program \
@@ -195,5 +221,6 @@ fn blind_spots(config: &Config) -> Vec<String> {
         "read_*, write_* are null for processes of other users without CAP_SYS_PTRACE".into(),
         format!("runq_ns and ctx_* stand still while a process has more than {} threads", MOST_THREADS),
         "reads and writes of mapped files are seen as page faults only".into(),
-    ]
+    ];
+    always.into_iter().chain(by_rule).collect()
 }
