@@ -27,7 +27,7 @@ mkdir -p "$run"
 
 say "1/2 recording a key-value service for $DURATION: steady at first, then ten faults, 5 s each, from 20 s on"
 say "    what it really did goes to $labels, for the report to be judged by"
-"$OSD" record -o "$recording" --force --labels "$labels" -- \
+"$OSD" record -o "$recording" --force --stacks --labels "$labels" -- \
     "$OSD_WORKLOAD" --demo-faults --duration "$DURATION" --labels "$labels" --seed "$SEED"
 
 say "2/2 looking for what was wrong"

@@ -47,7 +47,7 @@ const EXAMPLES: &str = "EXAMPLES:
 pub(crate) enum Command {
     /// Record processes with eBPF into a Parquet file.
     #[cfg(feature = "record")]
-    Record(record::Args),
+    Record(Box<record::Args>),
     /// Show what a recording holds, what it lost and what it cost.
     Info(info::Args),
     /// Close a recording whose recorder was killed.
@@ -158,7 +158,7 @@ impl Command {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self {
             #[cfg(feature = "record")]
-            Self::Record(args) => record::run(args),
+            Self::Record(args) => record::run(*args),
             Self::Info(args) => info::run(args),
             Self::Recover(args) => recover::run(args),
             #[cfg(feature = "sql")]

@@ -52,11 +52,12 @@ enum { MSG_PEEK = 0x2, MSG_ERRQUEUE = 0x2000 };
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long di, si, dx, orig_ax;
+	unsigned long di, si, dx, orig_ax, ip, sp, bp, bx, r12, r13, r14, r15;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
 	__u64 regs[31];
+	__u64 sp, pc;
 	__u64 orig_x0;
 	__s32 syscallno;
 };
@@ -169,6 +170,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	unsigned long nvcsw, nivcsw;
 	__u64 start_boottime;
+	__u64 self_exec_id;
 	unsigned long min_flt, maj_flt;
 	const struct cred *cred;
 	char comm[16];

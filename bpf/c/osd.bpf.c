@@ -30,6 +30,10 @@ const volatile __u32 path_ring_wake = 1 << 30; /* unread bytes of the path ring 
 const volatile __u32 cpu_bits = 10; /* that a processor's number takes */
 const volatile bool by_tid = false; /* no task storage: a thread without a slot is in `threads_by_tid` */
 const volatile bool hold_tasks = false; /* tasks can be held beyond their end (kfunc bpf_task_acquire, Linux 6.2) */
+const volatile __u32 stack_bytes = 0; /* of a program's stack that are copied; 0: no stacks are taken */
+const volatile __u64 stack_period_ns = 0; /* between two rings of a processor's clock */
+const volatile __u32 stack_cpus = 0; /* processors that there may be */
+const volatile __u64 stack_wait_ns = 0; /* of waiting of a thread, for each stack; 0: no stacks of those who wait */
 const volatile bool exit_tells_last = false; /* the exit tracepoint says which thread was the last (Linux 6.16) */
 
 /* Makes the wire structs and enums part of this object's BTF, from which the Rust side is generated. */
@@ -42,6 +46,7 @@ struct life_thread_exit *unused_thread_exit __attribute__((unused));
 struct new_group *unused_new_group __attribute__((unused));
 struct ended_thread *unused_ended_thread __attribute__((unused));
 struct asked_capability *unused_capability __attribute__((unused));
+struct stack_sample *unused_stack __attribute__((unused));
 struct wire_numbers *unused_numbers __attribute__((unused));
 
 /*
@@ -52,6 +57,7 @@ struct wire_numbers *unused_numbers __attribute__((unused));
 #include "maps.bpf.h"
 #include "thread.bpf.h"
 #include "tally.bpf.h"
+#include "stacks.bpf.h"
 #include "syscalls.bpf.h"
 #include "network.bpf.h"
 #include "io_uring.bpf.h"

@@ -269,6 +269,8 @@ TRACED(call_returned, "sys_exit")
 		dur_ns = now - t->enter_ns;
 		t->enter_ns = 0;
 		t->counted.syscall_ns += dur_ns;
+		if (typed && stack_wait_ns)
+			take_wait(t, (void *)ctx[0], now, dur_ns);
 	} else if (!latency) {
 		/* A new thread returns from the call that made it, which it did not make. */
 		if (t->enter_ns) {

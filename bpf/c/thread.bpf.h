@@ -13,6 +13,7 @@ struct thread {
 	__u32 address_len; /* as the program said */
 	__u64 thread_seq;
 	struct counted counted;
+	__u64 wait_ns; /* within calls, since the last stack that was taken for it; only where stacks are taken */
 };
 
 /*
@@ -122,6 +123,8 @@ static __always_inline void free_thread(__u32 tid, const bool typed)
 	}
 	t->begun = 0;
 	t->enter_ns = t->path = t->thread_seq = 0;
+	if (stack_wait_ns)
+		t->wait_ns = 0;
 	t->counted = (struct counted){};
 	/* Last, and after the others: from here on it may be another's. */
 	if (typed)

@@ -20,6 +20,8 @@ enum wire_size {
 	MOST_USERS = 16,
 	LEAST_SLOTS = 4096,
 	NR_TABLE = 2048, /* call numbers are below this: see `nr` of a call, below */
+	KERNEL_FRAMES = 64, /* of a stack in the kernel */
+	STACK_BYTES = 65536, /* of a stack in the program, at most */
 };
 
 /* What the kernel itself counts of a thread, from its birth. */
@@ -235,6 +237,34 @@ struct tally_slot {
 };
 _Static_assert(sizeof(struct tally_slot) == 192, "wire size");
 
+/* Why a stack was taken. */
+enum stack_event {
+	STACK_CPU = 1, /* it ran on a processor when the clock rang */
+	STACK_WAIT = 2, /* it had waited within a system call, which has just returned */
+};
+
+/* Where a thread was. As much of the stack as there is, or as is wanted, follows. */
+struct stack_sample {
+	__u64 ts_ns;
+	__u64 ns; /* that it stands for */
+	__u64 exec_id; /* grows with every exec of its process */
+	/* of the program; 0 in a thread of the kernel */
+	__u64 ip;
+	__u64 sp;
+	__u64 fp;
+	__u64 saved[5]; /* x86: rbx, r12 to r15; arm64: the link register */
+	__u32 process_seq;
+	__u32 pid;
+	__u32 tid;
+	__u32 event; /* STACK_* */
+	__u32 n_kernel; /* addresses in `kernel`; of STACK_WAIT none */
+	__u32 n_bytes; /* of the stack of the program */
+	__u32 nr; /* of the call, of STACK_WAIT */
+	__u32 pad;
+	__u64 kernel[KERNEL_FRAMES]; /* the innermost first */
+};
+_Static_assert(sizeof(struct stack_sample) == 120 + 8 * KERNEL_FRAMES, "wire size");
+
 /* Index into the loss counters. What a recording calls each of them is said by the family that counts it (`record/src/family`). */
 enum loss {
 	LOSS_CALL_RING_FULL, /* syscall event not recorded; tallied in the kernel instead */
@@ -254,6 +284,7 @@ enum loss {
 	LOSS_CAPABILITY_RING_FULL, /* a capability that was asked for not recorded */
 	LOSS_GROUP_RING_FULL, /* path of a new control group not recorded */
 	LOSS_GROUP_PATH_CUT, /* likewise, because it is longer than PATH_BYTES */
+	LOSS_STACK_RING_FULL, /* a stack not recorded */
 	N_LOSSES,
 };
 
@@ -263,5 +294,6 @@ struct wire_numbers {
 	enum thread_state state;
 	enum call_args_bits args;
 	enum life_kind life;
+	enum stack_event stack;
 	enum loss loss;
 };

@@ -40,6 +40,9 @@ impl Mapping {
     }
 }
 
+// SAFETY: the mapping is its owner's alone on this side, wherever that runs; the kernel's side is reached through positions, which are atomic.
+unsafe impl Send for Mapping {}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: the mapping is ours and nothing borrowed from it outlives `self`.

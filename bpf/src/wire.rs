@@ -5,8 +5,8 @@
 
 pub use crate::skeleton::types::{
     asked_capability, call, call_args_bits, call_ring, call_with_path, counted, ended_thread, group_key, life,
-    life_exec, life_kind, life_thread_exit, loss, new_group, pattern, rodata, tally, tally_key, tally_slot, thread,
-    thread_state, totals, usage, wire_size,
+    life_exec, life_kind, life_thread_exit, loss, new_group, pattern, rodata, stack_event, stack_sample, tally,
+    tally_key, tally_slot, thread, thread_state, totals, usage, wire_size,
 };
 
 /// A record of fixed layout made of integers only, so that any bytes of the right length are one.
@@ -36,7 +36,7 @@ macro_rules! wire {
 }
 // SAFETY: as above; without padding. Its fields are the kernel side's own, and its size is of no matter here.
 unsafe impl Wire for thread {}
-wire!(call: 40, counted: 64, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 312, ended_thread: 112, asked_capability: 32, group_key: 16, new_group: 288, usage: 232, tally_key: 8, tally: 184, tally_slot: 192, totals: 80);
+wire!(call: 40, counted: 64, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 312, ended_thread: 112, asked_capability: 32, group_key: 16, new_group: 288, usage: 232, tally_key: 8, tally: 184, tally_slot: 192, totals: 80, stack_sample: 632);
 
 /// Bytes of a [`life_exec`] before its text, which is sent only as far as it is filled.
 pub const EXEC_TEXT_OFFSET: usize = std::mem::offset_of!(life_exec, text);
@@ -89,6 +89,12 @@ pub const PATTERN_BYTES: usize = wire_size::PATTERN_BYTES.0 as usize;
 pub const MOST_PATTERNS: usize = wire_size::MOST_PATTERNS.0 as usize;
 /// Most users that are selected.
 pub const MOST_USERS: usize = wire_size::MOST_USERS.0 as usize;
+/// Bytes of a program's stack that are copied, at most.
+pub const STACK_BYTES: usize = wire_size::STACK_BYTES.0 as usize;
+/// It ran on a processor: in a [`stack_sample`].
+pub const STACK_CPU: u32 = stack_event::STACK_CPU.0;
+/// It had waited within a system call: in a [`stack_sample`].
+pub const STACK_WAIT: u32 = stack_event::STACK_WAIT.0;
 
 /// Loss counters, which are numbered from 0.
 pub const N_LOSSES: usize = loss::N_LOSSES.0 as usize;

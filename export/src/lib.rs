@@ -9,6 +9,7 @@
 //! - `serve/`: `/metrics` over HTTP;
 //! - `otlp/`: metrics and findings for OpenTelemetry;
 //! - `import/`: recordings made of what other tools wrote;
+//! - `stack/`: stacks as profilers have them: folded, and for pprof;
 //! - `trace/`: processes, threads and their calls as slices, for Perfetto and Chrome's viewer.
 //!
 //! `proto.rs` are the bytes of Protocol Buffers and `json.rs` is text as JSON, which two of them write.
@@ -24,6 +25,7 @@ pub mod otlp;
 pub mod prom;
 mod proto;
 pub mod serve;
+pub mod stack;
 pub mod table;
 pub mod trace;
 

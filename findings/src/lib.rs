@@ -218,6 +218,9 @@ pub struct Window {
     /// The scenario of a library that it is; none if no library was asked, or none is near.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub known: Option<Known>,
+    /// Where the processor time went, function by function, beside the baseline; none where no stacks were taken, or the time did not rise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stacks: Option<StackShift>,
     /// What other detectors say of it; none where there is too little beside it that is normal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub second_look: Option<SecondLook>,
@@ -260,6 +263,44 @@ pub struct RoleShift {
     /// Mean outside; of calls that came at regular times, how many came then.
     pub before: f64,
     /// Mean inside; of calls that came at regular times, the most that came instead.
+    pub during: f64,
+}
+
+/// Where threads were inside a window against its baseline, by stacks taken at a constant rate.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StackShift {
+    /// What they were taken for: `cpu`.
+    pub event: String,
+    /// Stacks in the window, and in the baseline.
+    pub n_during: u64,
+    /// See [`StackShift::n_during`].
+    pub n_before: u64,
+    /// Of those in the window, the share that was followed to where its thread began, 0..=1.
+    pub complete: f64,
+    /// Seconds a second that they stand for: in the baseline and in the window.
+    pub before: f64,
+    /// See [`StackShift::before`].
+    pub during: f64,
+    /// The function of a program that has the most of the rise; nothing of its own is said of the kernel, which it called.
+    pub function: String,
+    /// The file that it is in.
+    pub module: String,
+    /// Who called it, most of the time; empty if nobody did or it is not known.
+    pub caller: String,
+    /// The share of the rise that it has, 0..=1.
+    pub share: f64,
+    /// The stacks, those first that have most of either.
+    pub stacks: Vec<StackRate>,
+}
+
+/// A stack inside a window against its baseline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StackRate {
+    /// Functions, the outermost first, separated by `;`.
+    pub frames: String,
+    /// Seconds a second in the baseline.
+    pub before: f64,
+    /// Seconds a second in the window.
     pub during: f64,
 }
 

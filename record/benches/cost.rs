@@ -141,6 +141,7 @@ fn record_with(
         latency,
         ring_bytes: RING_BYTES,
         life_ring_bytes: 4 << 20,
+        stacks: None,
         tally_entries: 65_536,
         labels: None,
         btf: None,

@@ -31,6 +31,15 @@ pub enum Syscalls {
     Off,
 }
 
+/// How stacks are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stacks {
+    /// How often a second the clock of a processor rings, 1 to 1000.
+    pub hz: u32,
+    /// Bytes of a program's stack that are looked at, 1 KiB to 64 KiB.
+    pub bytes: u32,
+}
+
 /// How to record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Backend {
@@ -91,6 +100,8 @@ pub struct Config {
     pub life_ring_bytes: u32,
     /// (process, call) pairs that can be counted at once.
     pub tally_entries: u32,
+    /// Which stacks to take, if any.
+    pub stacks: Option<Stacks>,
     /// Labels to put into the recording when it is closed.
     pub labels: Option<PathBuf>,
     /// Stands in for the kernel's BTF file in the preflight.
@@ -160,6 +171,12 @@ impl Config {
         }
         if self.tally_entries == 0 {
             return wrong("tallies without entries are not possible".into(), "use 1 or more");
+        }
+        if self.stacks.is_some_and(|s| !(1..=1000).contains(&s.hz)) {
+            return wrong("stacks are taken 1 to 1000 times a second".into(), "--stacks=49");
+        }
+        if self.stacks.is_some_and(|s| !(1024..=64 << 10).contains(&s.bytes)) {
+            return wrong("of a stack 1 KiB to 64 KiB are looked at".into(), "--stack-size 16K");
         }
         if self.max_overhead.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
             return wrong("a budget is more than nothing and at most all processors".into(), "--max-overhead 1%");
@@ -289,6 +306,7 @@ mod tests {
             ring_bytes: 8 << 20,
             life_ring_bytes: 4 << 20,
             tally_entries: 65_536,
+            stacks: Some(Stacks { hz: 49, bytes: 16 << 10 }),
             labels: None,
             btf: None,
             max_overhead: Some(0.01),
@@ -322,6 +340,8 @@ mod tests {
             (&|c| c.ring_bytes = 1 << 19, "rings of 0 MiB are not possible"),
             (&|c| c.life_ring_bytes = 5000, "a ring of life events of 5000 bytes is not possible"),
             (&|c| c.tally_entries = 0, "tallies without entries are not possible"),
+            (&|c| c.stacks = Some(Stacks { hz: 0, bytes: 4096 }), "stacks are taken 1 to 1000 times a second"),
+            (&|c| c.stacks = Some(Stacks { hz: 49, bytes: 100 }), "of a stack 1 KiB to 64 KiB are looked at"),
             (&|c| c.max_overhead = Some(1.5), "a budget is more than nothing and at most all processors"),
             (
                 &|c| c.cut = Cut::Flight { last: Duration::ZERO, after: Duration::ZERO },
@@ -331,7 +351,7 @@ mod tests {
                 &|c| c.cut = Cut::Every { bytes: None, age: Some(Duration::ZERO), keep: None },
                 "a file lasts a second at least",
             ),
-        ] as [(&dyn Fn(&mut Config), &str); 11]
+        ] as [(&dyn Fn(&mut Config), &str); 13]
         {
             assert_eq!(refused(change), problem);
         }

@@ -188,7 +188,9 @@ impl Error {
                 missing.join(",").to_lowercase()
             )),
             Self::Config { fix, .. } => Some((*fix).to_owned()),
-            Self::NeedsBpf { .. } => Some("run it with sudo, or without --max-overhead; `osd doctor` says more".into()),
+            Self::NeedsBpf { .. } => {
+                Some("run it with sudo, or without --max-overhead and --stacks; `osd doctor` says more".into())
+            }
             Self::Refused { .. } => {
                 Some("run `osd doctor`: it shows what this host refuses and how to allow it".into())
             }

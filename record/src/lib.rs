@@ -26,7 +26,7 @@ mod session;
 mod source;
 mod whom;
 
-pub use config::{Access, Backend, Config, Control, Outcome, Overhead, Status, Syscalls, ValidConfig, What};
+pub use config::{Access, Backend, Config, Control, Outcome, Overhead, Stacks, Status, Syscalls, ValidConfig, What};
 pub use error::{Error, Result};
 pub use output::flight::flight_recorder;
 pub use output::rotation::Cut;

@@ -34,7 +34,7 @@ mod write;
 
 pub use about::{
     Budget, CallPrices, ClockPoint, ClockTable, FORMAT_VERSION, Family, Host, LossTotal, METADATA_KEY, Metadata,
-    ProcId, SelfCost, Target, mix,
+    ProcId, SelfCost, StackTotals, Target, mix,
 };
 pub use assemble::{flight_folder, join, recover, recover_flight};
 pub use disk::output;

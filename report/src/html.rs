@@ -277,6 +277,15 @@ fn article(card: &Card) -> String {
         }
     }
     sequence(&mut out, card);
+    if let Some(flame) = &card.flame {
+        let drawn = picture::flame(flame);
+        let svg = paint::svg(&drawn.scene, picture::WIDTH as u32, drawn.height as u32, &flame.title);
+        let title = escape(&flame.title);
+        let _ = writeln!(
+            out,
+            "<div class=\"scroll flame\" tabindex=\"0\" role=\"region\" aria-label=\"{title}\">{svg}</div>"
+        );
+    }
     out.push_str("</article>\n");
     out
 }

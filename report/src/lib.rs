@@ -174,6 +174,13 @@ pub fn svg(findings: &Findings) -> String {
     )
 }
 
+/// A flame graph as SVG text: of each stack, its functions and seconds a second. `None` if they stand for no time.
+pub fn flame_graph(title: &str, note: &str, stacks: &[osd_findings::StackRate]) -> Option<String> {
+    let flame = view::Flame::new(words::clean(title, 200), words::clean(note, 300), stacks, false)?;
+    let drawn = picture::flame(&flame);
+    Some(draw::paint::svg(&drawn.scene, picture::WIDTH as u32, drawn.height as u32, &flame.title))
+}
+
 /// The page as one HTML file that needs nothing else: live charts, and a picture where scripts are off.
 pub fn html(findings: &Findings) -> String {
     html::page(&view::View::new(findings), findings)

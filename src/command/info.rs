@@ -91,6 +91,12 @@ fn describe(recording: &Recording) -> Vec<String> {
         line(kind.name(), format!("{}, {}, {each:.1} bytes a row", plural(count(rows), "row"), format::bytes(bytes)));
     }
     containers(recording).into_iter().for_each(|text| line("container", text));
+    if let Some(stacks) = &m.stacks {
+        let share = format::percent(stacks.complete as f64 / stacks.taken.max(1) as f64);
+        let whole = format!("{share} of them complete");
+        let size = format::bytes(stacks.stack_bytes.into());
+        line("stacks", format!("{} taken at {} Hz, {whole}; {size} of each looked at", count(stacks.taken), stacks.hz));
+    }
     if m.losses.is_empty() {
         line("lost", "nothing".into());
     }
@@ -192,16 +198,14 @@ fn containers(recording: &Recording) -> Vec<String> {
 
 fn target(m: &Metadata) -> String {
     let t = &m.target;
-    let mut text = if t.command.is_empty() && t.pids.is_empty() && !t.selection.is_empty() {
-        t.selection.join(", ")
-    } else if t.command.is_empty() {
-        format!("PID {}", t.pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", "))
-    } else {
-        format!("command {}", t.command.join(" "))
+    let pids = || format!("PID {}", t.pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", "));
+    let named = match (t.command.as_slice(), t.pids.as_slice()) {
+        ([], []) => None,
+        ([], _) => Some(pids()),
+        (command, _) => Some(format!("command {}", command.join(" "))),
     };
-    if !t.selection.is_empty() && !(t.command.is_empty() && t.pids.is_empty()) {
-        text.push_str(&format!(" and {}", t.selection.join(", ")));
-    }
+    let selected = (!t.selection.is_empty()).then(|| t.selection.join(", "));
+    let mut text = named.into_iter().chain(selected).collect::<Vec<_>>().join(" and ");
     if t.follow {
         text.push_str(" and children");
     }

@@ -4,7 +4,7 @@ use super::status::{Form, Reporter};
 use crate::failure::{Failure, Result};
 use crate::format;
 use crate::interrupt;
-use osd_record::{Access, Backend, Config, Control, Cut, Syscalls, What};
+use osd_record::{Access, Backend, Config, Control, Cut, Stacks, Syscalls, What};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -117,6 +117,15 @@ pub(crate) struct Args {
     #[cfg(feature = "export")]
     #[arg(long, value_name = "ADDRESS", value_parser = super::serve::parse_address)]
     serve: Option<std::net::SocketAddr>,
+
+    /// Take stacks: what functions use the processor time, 49 times a second or HZ, and in what functions threads wait. Needs no frame
+    /// pointers; functions are named while the processes run. `osd export --to folded` and `osd sql` (the table `stacks`) have them.
+    #[arg(long, value_name = "HZ", num_args = 0..=1, default_missing_value = "49", require_equals = true, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    stacks: Option<u32>,
+
+    /// How much of a program's stack is looked at, 1K to 64K. What is deeper is told as truncated.
+    #[arg(long, value_name = "SIZE", requires = "stacks", default_value = "16K", value_parser = format::parse_size)]
+    stack_size: u64,
 
     /// Ring of forks, execs and exits, KiB: for tests.
     #[arg(long, value_name = "KIB", default_value_t = 4096, hide = true, value_parser = clap::value_parser!(u32).range(4..=1_048_576))]
@@ -300,6 +309,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         ring_bytes: args.ring_mib << 20,
         life_ring_bytes: args.life_ring_kib.next_power_of_two() << 10,
         tally_entries: args.tally_entries,
+        stacks: args.stacks.map(|hz| Stacks { hz, bytes: u32::try_from(args.stack_size).unwrap_or(u32::MAX) }),
         labels: args.labels.clone(),
         btf: args.btf.clone(),
         ignored_signals,

@@ -32,7 +32,9 @@ fn rows_are_those_of_sql_in_every_form() {
     let path = run(dir.path(), 12);
     let path = path.to_str().unwrap();
     let tables = Kind::ALL.map(Kind::table);
-    let later = [Kind::Cgroup, Kind::Neighbour, Kind::Thread, Kind::Descriptor, Kind::Container].map(Kind::table);
+    let later =
+        [Kind::Cgroup, Kind::Neighbour, Kind::Thread, Kind::Descriptor, Kind::Capability, Kind::Container, Kind::Stack]
+            .map(Kind::table);
     for (kind, table) in tables.into_iter().map(|t| (t, t)).chain([("all", "recording")]) {
         for form in ["csv", "ndjson", "json"] {
             // An alias of `dur_ns`, for whoever asks for it by that name.

@@ -49,6 +49,7 @@ mod script;
 mod sentences;
 mod short_lives;
 mod sql;
+mod stacks;
 mod stdout;
 mod structure;
 mod support;

@@ -2,7 +2,7 @@
 //! the row, like `synth`, but with as many processes as a test needs.
 
 use osd_recording::names::Arch;
-use osd_recording::rows::{Owner, Process, ProcessEvent, Sample, Syscall, Tally};
+use osd_recording::rows::{Owner, Process, ProcessEvent, Sample, Stack, Syscall, Tally};
 use osd_recording::{ClockPoint, ClockTable, Family, Host, Metadata, ProcId, Target, Writer, WriterOptions};
 use osd_synth::START_NS;
 use std::ops::Range;
@@ -69,11 +69,13 @@ pub(crate) struct Script {
     pub(crate) about: fn(&mut Metadata),
     /// Changes each sample.
     pub(crate) sample: fn(&mut Sample),
+    /// Stacks that were taken in the interval of a sample.
+    pub(crate) stacks: fn(&Sample) -> Vec<Stack>,
 }
 
 impl Script {
     pub(crate) fn new(seconds: f64, actors: Vec<Actor>) -> Self {
-        Self { actors, seconds, interval_ms: 100, about: |_| {}, sample: |_| {} }
+        Self { actors, seconds, interval_ms: 100, about: |_| {}, sample: |_| {}, stacks: |_| Vec::new() }
     }
 
     pub(crate) fn write(&self, path: &Path) {
@@ -162,6 +164,7 @@ impl Script {
                     sample.syscall_ns += total_ns;
                 }
                 (self.sample)(&mut sample);
+                (self.stacks)(&sample).into_iter().for_each(|stack| writer.push(stack).unwrap());
                 writer.push(sample).unwrap();
             }
         }

@@ -1,7 +1,7 @@
 //! The way from a recording to findings: a table, windows in it, then what came with each window.
 
 use crate::compare::Context;
-use crate::evidence::{Bin, Events, Latency};
+use crate::evidence::{Bin, Events, Latency, Stacks};
 use crate::usual::Usual;
 use crate::{Config, Result, find, group, recurring, second_look, window};
 use osd_findings::{FINDINGS_VERSION, Findings, Heatmap, HeatmapRow, LabelSpan, LossSpan, RecordingSummary, Series};
@@ -60,6 +60,7 @@ pub fn analyze_against(recording: &Recording, baselines: &[Recording], config: &
     if !found.groups.is_empty() {
         let events = if n_event_rows > 0 { Events::read(recording, grid, &bins, range)? } else { Events::default() };
         let latency = Latency::read(recording, grid, &bins, range)?;
+        let stacks = Stacks::read(recording, grid, &bins, range)?;
         if n_event_rows > 0 {
             n_events = events.total;
         }
@@ -69,6 +70,7 @@ pub fn analyze_against(recording: &Recording, baselines: &[Recording], config: &
             bins: &bins,
             events: &events,
             latency: &latency,
+            stacks: &stacks,
             range,
             files: OnceCell::new(),
             usual: &usual,

@@ -2,7 +2,7 @@
 //! baseline of a recording that has none of its own.
 
 use crate::error::{Error, Result};
-use crate::evidence::{Bin, Events, Latency, Thread};
+use crate::evidence::{Bin, Events, Latency, Stacks, Thread};
 use osd_detect::grid::Grid;
 use osd_recording::{Kind, Recording};
 use osd_signals::metric::{METRICS, Metric, Source};
@@ -24,6 +24,7 @@ pub(crate) struct Usual<'a> {
     pub(crate) bins: Vec<Bin>,
     pub(crate) events: Events,
     pub(crate) latency: Latency,
+    pub(crate) stacks: Stacks,
     /// Threads by the names of their process and of themselves.
     pub(crate) threads: BTreeMap<(String, String), Vec<Thread>>,
 }
@@ -71,6 +72,7 @@ impl<'a> Usual<'a> {
         bins[grid.len.saturating_sub(closing)..].fill(Bin::Neither);
         let events = if has_events { Events::read(recording, grid, &bins, None)? } else { Events::default() };
         let latency = Latency::read(recording, grid, &bins, None)?;
+        let stacks = Stacks::read(recording, grid, &bins, None)?;
         let mut threads: BTreeMap<(String, String), Vec<Thread>> = BTreeMap::new();
         let end_ns = grid.time(grid.len);
         for thread in events.threads.keys() {
@@ -78,7 +80,7 @@ impl<'a> Usual<'a> {
             let own = table.thread_names.at(thread.proc, thread.tid, end_ns).unwrap_or(process);
             threads.entry((process.to_owned(), own.to_owned())).or_default().push(*thread);
         }
-        Ok(Self { recording, table, bins, events, latency, threads })
+        Ok(Self { recording, table, bins, events, latency, stacks, threads })
     }
 
     pub(crate) fn grid(&self) -> Grid {

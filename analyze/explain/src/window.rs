@@ -104,6 +104,8 @@ pub(crate) fn explain(
     let tail =
         group.hits.iter().filter(|h| MetricId::at(h.metric).metric().opens_windows).map(|h| h.tail).fold(1.0, f64::min);
     let hours = grid.seconds(grid.len) / 3_600.0;
+    let rose = |m: &MetricShift| m.metric == MetricId::Cpu.name() && m.during > m.before;
+    let stacks = if shifts.iter().any(rose) { context.stacks(&frame) } else { None };
     let mut window = Window {
         id: index as u32 + 1,
         group: None,
@@ -126,6 +128,7 @@ pub(crate) fn explain(
         role: role.map(|role| role.shift.clone()),
         recurs: None,
         known: None,
+        stacks,
         second_look: None,
         hypotheses,
         baseline_s: frame.outside_s,

@@ -47,6 +47,8 @@ impl Family {
         let tracepoints: Vec<_> = programs.unwrap_or_default().iter().filter_map(|p| p.listed()).collect();
         let (attach, probes) = match programs {
             None => (Attach::Off, Vec::new()),
+            Some([.., Program { at: At::Clock, .. }]) if typed => (Attach::PerfEvent, vec!["cpu-clock"]),
+            Some([.., Program { at: At::Clock, .. }]) => (Attach::Off, Vec::new()),
             Some(_) if !tracepoints.is_empty() => (if typed { Attach::TpBtf } else { Attach::RawTp }, tracepoints),
             Some(_) if typed && !self.programs.is_empty() => (Attach::IterTask, vec!["task"]),
             Some(_) => (Attach::Proc, self.files.to_vec()),
@@ -84,6 +86,8 @@ pub(crate) enum Attach {
     RawTp,
     /// A pass over threads in the kernel.
     IterTask,
+    /// Clocks of the processors.
+    PerfEvent,
     /// Files.
     Proc,
     Off,
@@ -96,6 +100,7 @@ impl Attach {
             Self::TpBtf => "tp_btf",
             Self::RawTp => "raw_tp",
             Self::IterTask => "iter/task",
+            Self::PerfEvent => "perf_event",
             Self::Proc => "/proc",
             Self::Off => "off",
         }
@@ -127,6 +132,11 @@ impl Program {
         Self { name, at, when: |_| true, stream: "", to_the_end: false }
     }
 
+    /// Whenever a processor's clock rings.
+    pub(super) const fn clock(name: &'static str, stream: &'static str) -> Self {
+        Self { stream, ..Self::pass(name, At::Clock) }
+    }
+
     /// Whether it runs by itself, at a tracepoint.
     pub(crate) fn is_traced(&self) -> bool {
         matches!(self.at, At::Tracepoint(_))
@@ -146,6 +156,7 @@ impl Program {
             At::Tracepoint(name) => name.to_owned(),
             At::Threads => "iter/task".to_owned(),
             At::MapEntries => "iter/bpf_map_elem".to_owned(),
+            At::Clock => "perf_event cpu-clock".to_owned(),
         }
     }
 
@@ -168,6 +179,8 @@ pub(crate) enum At {
     Threads,
     /// The entries of a map.
     MapEntries,
+    /// The clock of each processor.
+    Clock,
 }
 
 /// How the programs that run are made up.

@@ -16,6 +16,7 @@ pub(crate) mod io_uring;
 pub(crate) mod life;
 pub(crate) mod network;
 pub(crate) mod plan;
+pub(crate) mod stacks;
 pub(crate) mod syscalls;
 mod table;
 pub(crate) mod usage;

@@ -95,7 +95,7 @@ impl AttachPlan {
         programs.any(|p| match (p.is_called(name), p.at) {
             (None, _) => false,
             (Some(twin), At::Tracepoint(_)) => twin != self.typed,
-            (Some(_), At::Threads | At::MapEntries) => self.typed,
+            (Some(_), At::Threads | At::MapEntries | At::Clock) => self.typed,
         })
     }
 
@@ -148,6 +148,8 @@ fn is_there(program: &Program, family: &Family, btf: &Btf<'_>, typed: bool) -> b
         At::Threads => !typed || has_pass(btf, "task"),
         // Asked for only where tasks can be held, which is newer.
         At::MapEntries => true,
+        // Software, and so everywhere; but it looks for the thread by its type.
+        At::Clock => typed,
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) static FAMILIES: &[&Family] = &[
     &super::capability::CAPABILITY,
     &super::life::LIFE,
     &super::usage::USAGE,
+    &super::stacks::STACKS,
     &super::host::HOST,
     &super::groups::GROUPS,
 ];

@@ -17,6 +17,8 @@ pub(crate) const SYS_PTRACE: u32 = 19;
 pub(crate) const SYS_ADMIN: u32 = 21;
 /// Read kernel memory and attach to tracepoints (Linux 5.8).
 pub(crate) const PERFMON: u32 = 38;
+/// Follow the links of what a process has mapped (Linux 5.9).
+const CHECKPOINT_RESTORE: u32 = 40;
 /// Load programs and create maps (Linux 5.8).
 pub(crate) const BPF: u32 = 39;
 
@@ -82,6 +84,11 @@ impl Keep {
     /// And for reading `/proc` of processes of others, if that is allowed now.
     pub(crate) fn and_proc(self) -> Self {
         Self(self.0.with(SYS_PTRACE, true).with(DAC_READ_SEARCH, true))
+    }
+
+    /// And for reading the files that processes of others have mapped.
+    pub(crate) fn and_mapped_files(self) -> Self {
+        Self(self.and_proc().0.with(CHECKPOINT_RESTORE, true))
     }
 
     /// Gives up, for the calling thread and what it starts, all but this; `works` says whether what must go on still does.

@@ -167,6 +167,7 @@ impl Sink {
         self.metadata.recording_id = host::random_id();
         self.metadata.started_ns = self.interval_start_ns;
         self.metadata.losses.clear();
+        self.metadata.stacks = None;
         self.writer.describe(&self.metadata)
     }
 }

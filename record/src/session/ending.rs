@@ -31,6 +31,7 @@ impl Session {
         metadata.ended_ns = self.sink.interval_start_ns;
         metadata.clock = self.sink.clock;
         metadata.self_cost.budget = self.source.close_budget();
+        metadata.stacks = self.source.close_stacks();
         let n_processes = self.source.n_processes();
         let still_running = self.source.still_running();
         let full = self.sink.writer.is_full();

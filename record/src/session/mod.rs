@@ -50,6 +50,9 @@ pub fn record_watched(
         return Err(Error::NeedsBpf { what: "a budget for what recording costs" });
     }
     let rules = config.select.as_ref().map(Rules::resolve).transpose()?;
+    if backend == Backend::Proc && config.stacks.is_some() {
+        return Err(Error::NeedsBpf { what: "taking stacks" });
+    }
     let options = WriterOptions { force: config.force, arch, ..WriterOptions::default() };
     let mut rotation = Rotation::new(&config.output, options, config.cut)?;
     let writer = rotation.next_writer(host::read_clocks().realtime_ns)?;
@@ -152,6 +155,7 @@ impl Session {
         self.sink.metadata.self_cost.budget = self.source.close_budget();
         let held_back = self.source.end_file();
         self.sink.send(held_back)?;
+        self.sink.metadata.stacks = self.source.close_stacks();
         self.sink.turn_over(writer)?;
         let now_ns = self.sink.interval_start_ns;
         let mut rows: Vec<Row> = self.source.alive(now_ns).into_iter().map(Row::from).collect();

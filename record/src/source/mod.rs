@@ -8,8 +8,8 @@ use crate::config::{Control, Status};
 use crate::error::Result;
 use crate::host::command::Ended;
 use crate::output::sink::Sink;
-use osd_recording::Budget;
 use osd_recording::rows::{Process, Row};
+use osd_recording::{Budget, StackTotals};
 use std::time::Instant;
 
 /// A command that is recorded: its PID, and how it ended, if that was known when the interval was about to end.
@@ -96,6 +96,11 @@ pub(crate) trait Source {
 
     /// The account of a budget, if there is one, of a file that ends here.
     fn close_budget(&mut self) -> Option<Budget> {
+        None
+    }
+
+    /// The sums of the stacks that were taken, if any are, of a file that ends here.
+    fn close_stacks(&mut self) -> Option<StackTotals> {
         None
     }
 

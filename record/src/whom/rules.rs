@@ -167,7 +167,7 @@ impl Rules {
             return None;
         }
         let path = &group.path;
-        let at = |wanted: &String| self.trees.at(wanted).iter().any(|g| *g == group);
+        let at = |wanted: &String| self.trees.at(wanted).contains(&group);
         let meant = self.selection.cgroups.iter().any(at) || self.selection.units.iter().any(|u| is_unit(path, u));
         let container = own_container(path).filter(|_| !self.selection.containers.is_empty());
         let meant = meant || container.as_ref().is_some_and(|id| self.is_wanted(id, self.name_of(id).as_deref()));

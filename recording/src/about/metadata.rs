@@ -35,6 +35,9 @@ pub struct Metadata {
     /// How long calls took was not recorded: `dur_ns` of `syscall` rows (whose `ts` is then when they returned), `total_ns`,
     /// `latency_log2` and `syscall_ns` are null.
     pub no_latency: bool,
+    /// What was taken of stacks; `None`: none were asked for, or the recording was recovered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stacks: Option<StackTotals>,
     /// Probe families and how each was attached.
     pub families: Vec<Family>,
     /// Clock readings at start, every few seconds, and at the end.
@@ -103,6 +106,20 @@ pub struct Family {
     pub attach: String,
     /// Kernel objects it is attached to.
     pub probes: Vec<String>,
+}
+
+/// What was taken of stacks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StackTotals {
+    /// How often a second the clock of a processor rings.
+    pub hz: u32,
+    /// Bytes of a program's stack that are looked at.
+    pub stack_bytes: u32,
+    /// Stacks taken.
+    pub taken: u64,
+    /// Of these, those that were followed to where their thread began.
+    pub complete: u64,
 }
 
 /// Sum of one class of loss.

@@ -8,5 +8,5 @@ mod metadata;
 pub use clock::{ClockPoint, ClockTable};
 pub use identity::{ProcId, mix};
 pub use metadata::{
-    Budget, CallPrices, FORMAT_VERSION, Family, Host, LossTotal, METADATA_KEY, Metadata, SelfCost, Target,
+    Budget, CallPrices, FORMAT_VERSION, Family, Host, LossTotal, METADATA_KEY, Metadata, SelfCost, StackTotals, Target,
 };

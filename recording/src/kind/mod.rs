@@ -19,6 +19,7 @@ mod parts;
 mod process;
 mod sample;
 pub mod schema;
+mod stack;
 mod syscall;
 mod system;
 mod tally;
@@ -151,6 +152,8 @@ kinds! {
     Capability in capability;
     /// A control group, and the container that it stands for.
     Container in container;
+    /// Where threads were, function by function.
+    Stack in stack;
 }
 
 impl Kind {

@@ -1,5 +1,6 @@
 //! A box for each window: its sentence, its tables, its first calls.
 
+use super::flame;
 use super::layout::{MARGIN, WIDTH};
 use crate::draw::Font;
 use crate::draw::Scene;
@@ -63,6 +64,9 @@ fn boxed(scene: &mut Scene, card: &Card, x: f64, top: f64, width: f64) -> f64 {
         y = table(&mut content, card, left, y, inner);
         y = lists(&mut content, card, left, y, inner);
         y = sequence(&mut content, card, left, y, inner);
+    }
+    if let Some(flame) = &card.flame {
+        y = flame::draw(&mut content, flame, left, y, inner);
     }
     let bottom = y + 12.0;
     scene.frame(x, top, width, bottom - top, RULE);

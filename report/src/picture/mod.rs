@@ -4,6 +4,7 @@
 mod boxes;
 mod chart;
 mod comparison;
+mod flame;
 mod groups;
 mod heatmap;
 mod layout;
@@ -14,5 +15,5 @@ mod relations;
 pub(crate) use comparison::{both, comparison};
 pub(crate) use layout::WIDTH;
 pub use learning::{Learning, learning_png};
-pub(crate) use page::{charts, page};
+pub(crate) use page::{charts, flame, page};
 pub(crate) use relations::relations;

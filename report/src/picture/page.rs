@@ -5,7 +5,7 @@ use super::{boxes, chart, groups, heatmap};
 use crate::draw::Font;
 use crate::draw::Scene;
 use crate::draw::style::{INK, MUTED, PURPLE, RULE, WASH, WINDOW, faded, window_color};
-use crate::view::View;
+use crate::view::{Flame, View};
 use crate::words::command;
 
 const TITLE: Font = Font::bold(28.0);
@@ -27,6 +27,13 @@ pub(crate) fn page(view: &View) -> Picture {
     let y = boxes::windows(&mut scene, view, y);
     let y = notes(&mut scene, view, y + 8.0);
     Picture { scene, height: (y + MARGIN).ceil() }
+}
+
+/// A flame graph alone.
+pub(crate) fn flame(flame: &Flame) -> Picture {
+    let mut scene = Scene::default();
+    let height = super::flame::draw(&mut scene, flame, 8.0, 8.0, WIDTH - 16.0) + 8.0;
+    Picture { scene, height: height.ceil() }
 }
 
 /// The charts alone, for a page that has its words elsewhere.

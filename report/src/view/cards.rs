@@ -1,5 +1,6 @@
 //! A window as words and tables: one card of the page.
 
+use super::flame::Flame;
 use super::groups;
 use crate::words::clean;
 use crate::words::units;
@@ -38,6 +39,8 @@ pub(crate) struct Card {
     pub(crate) thread: String,
     pub(crate) sequence: Vec<SequenceRow>,
     pub(crate) basis: String,
+    /// Where the processor time went, function by function.
+    pub(crate) flame: Option<Flame>,
 }
 
 /// A line of the table: see [`CALL_COLUMNS`].
@@ -111,6 +114,7 @@ impl Card {
             processes: window.new_processes.iter().take(MAX_PROCESSES).map(process_line).collect(),
             thread: clean(&window.sequence_thread, 60),
             sequence: window.sequence.iter().take(MAX_SEQUENCE).map(sequence_row).collect(),
+            flame: window.stacks.as_ref().and_then(Flame::of),
             basis: format!(
                 "against {} of baseline; {}, corrected for their number{}",
                 units::span(window.baseline_s),

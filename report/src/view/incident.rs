@@ -8,7 +8,7 @@ use super::decimate::Point;
 use super::groups::{Group, groups};
 use crate::words::clean;
 use crate::words::units;
-use osd_findings::{Findings, Series};
+use osd_findings::{Findings, LossSpan, Series};
 use osd_recording::words::plural;
 
 /// Windows drawn at most; the strongest are kept.
@@ -299,7 +299,7 @@ fn tiles(findings: &Findings) -> Vec<Tile> {
 
 fn losses(findings: &Findings) -> Vec<Loss> {
     let start = findings.recording.started_ns;
-    let loss = findings.losses.iter().map(|l| {
+    let loss = findings.losses.iter().filter(|l| is_missing(l)).map(|l| {
         let from_s = units::since(start, l.ts_ns);
         let kept = l.coverage.filter(|c| c.is_finite()).map(|c| c.clamp(0.0, 1.0));
         let share = kept.map(|c| format!(", {} kept", units::percent(c))).unwrap_or_default();
@@ -310,10 +310,16 @@ fn losses(findings: &Findings) -> Vec<Loss> {
     loss.collect()
 }
 
+/// Whether anything is missing: a stack that was not followed to its end, or has a function without a name, is there all the same.
+fn is_missing(loss: &LossSpan) -> bool {
+    loss.stream != "stack" || matches!(loss.reason.as_str(), "ring_full" | "dropped")
+}
+
 fn coverage(findings: &Findings) -> String {
     let recording = &findings.recording;
-    let lost = findings.losses.iter().fold(0_u64, |sum, l| sum.saturating_add(l.count)).max(recording.n_lost);
-    match (lost, findings.losses.len()) {
+    let losses: Vec<_> = findings.losses.iter().filter(|l| is_missing(l)).collect();
+    let lost = losses.iter().fold(0_u64, |sum, l| sum.saturating_add(l.count)).max(recording.n_lost);
+    match (lost, losses.len()) {
         (0, _) => "nothing lost".into(),
         (lost, 0) => format!("{} lost", plural(units::grouped(lost), "event")),
         (lost, n) => format!("{} lost in {}", plural(units::grouped(lost), "event"), plural(n, "span")),

@@ -1,9 +1,10 @@
 //! `osd export`: a recording as what other tools read. Here is what may be asked; `tables.rs` does
-//! what are tables, `metrics.rs` what are metrics, `traces.rs` what are traces; `findings.rs` reads
-//! the findings that go with either.
+//! what are tables, `metrics.rs` what are metrics, `traces.rs` what are traces, `stacks.rs` what
+//! are stacks; `findings.rs` reads the findings that go with metrics and traces.
 
 mod findings;
 mod metrics;
+mod stacks;
 mod tables;
 mod traces;
 
@@ -44,6 +45,9 @@ pub(crate) struct Args {
     /// Time between two values of --series (by default an interval of the recording) or of metrics (by default 1s).
     #[arg(long, value_name = "TIME", value_parser = format::parse_duration)]
     every: Option<u64>,
+    /// Stacks: of threads that waited within a system call instead of those that ran.
+    #[arg(long)]
+    waits: bool,
     /// Metrics: processes with series of their own, those with the most CPU time. The others are counted together.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     processes: u32,
@@ -89,6 +93,8 @@ const EXAMPLES: &str = "EXAMPLES:
   osd export run.parquet --to openmetrics --findings report/findings.json -o run.om
   promtool tsdb create-blocks-from openmetrics run.om data/    and `prometheus --storage.tsdb.path data/` has it
   osd export run.parquet --to perfetto --from 90s --until 2m -o run.pftrace   open it at https://ui.perfetto.dev
+  osd export run.parquet --to flamegraph -o cpu.svg            where the CPU time went (osd record --stacks)
+  osd export run.parquet --to pprof -o cpu.pb && go tool pprof -http : cpu.pb
   osd export run.parquet --to otlp --endpoint http://127.0.0.1:4318 --findings report/findings.json
   osd export run.parquet --to otlp --endpoint https://otlp.example.org --header @token --ca root.pem";
 
@@ -111,6 +117,13 @@ enum To {
     Perfetto,
     /// The same as JSON of Chrome's trace viewer, for small spans.
     Chrome,
+    /// Stacks (`osd record --stacks`), a line each with a number, as flame graphs are fed.
+    Folded,
+    /// Stacks for `go tool pprof` and its like.
+    Pprof,
+    /// Stacks as a picture (SVG): functions on those that called them.
+    #[cfg(feature = "analyze")]
+    Flamegraph,
     /// Metrics for OpenTelemetry, as JSON lines or to a collector (--endpoint), there with findings as log records.
     Otlp,
     /// The findings alone, as log records of OpenTelemetry.
@@ -126,7 +139,7 @@ impl To {
             Self::Ndjson => Some(Form::Ndjson),
             Self::Arrow => Some(Form::Arrow),
             Self::ArrowStream => Some(Form::ArrowStream),
-            Self::Openmetrics | Self::Perfetto | Self::Chrome | Self::Otlp | Self::OtlpLogs => None,
+            _ => None,
         }
     }
 
@@ -134,8 +147,19 @@ impl To {
         matches!(self, Self::Perfetto | Self::Chrome)
     }
 
+    /// The form of stacks, if it is one.
+    fn stacks(self) -> Option<stacks::Form> {
+        match self {
+            Self::Folded => Some(stacks::Form::Folded),
+            Self::Pprof => Some(stacks::Form::Pprof),
+            #[cfg(feature = "analyze")]
+            Self::Flamegraph => Some(stacks::Form::Drawn),
+            _ => None,
+        }
+    }
+
     fn is_binary(self) -> bool {
-        matches!(self, Self::Arrow | Self::ArrowStream | Self::Perfetto)
+        matches!(self, Self::Arrow | Self::ArrowStream | Self::Perfetto | Self::Pprof)
     }
 }
 
@@ -160,6 +184,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     if args.to.is_trace() {
         traces::check(&recordings)?;
     }
+    let stacks =
+        args.to.stacks().map(|form| Ok::<_, Failure>((form, stacks::read(&recordings, args.waits, range.as_ref())?)));
+    let stacks = stacks.transpose()?;
     let endpoint = args.endpoint.as_deref().map(|text| collector(text, args)).transpose()?;
     let to_stdout = args.output.as_ref().is_none_or(|path| path.as_os_str() == "-");
     if args.to.is_binary() && to_stdout && std::io::stdout().is_terminal() {
@@ -175,6 +202,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
             tables::series(&recordings, range, args.every.unwrap_or(0), form, &mut out).map(|()| None)
         }
         (_, Some(form)) => tables::rows(&recordings, args.kind.0, range, form, &mut out, &mut progress).map(|()| None),
+        _ if let Some((form, sums)) = &stacks => stacks::write(sums, *form, &mut out).map(Some),
         (To::Perfetto | To::Chrome, _) => {
             traces::write(&recordings, args.to == To::Chrome, range, &findings, &mut out, &mut progress).map(Some)
         }
@@ -238,6 +266,14 @@ fn check(args: &Args) -> Result<()> {
     }
     if args.to == To::OtlpLogs && args.findings.is_empty() {
         return Err(Failure::new("log records are findings, and none are named").hint("add --findings FILE"));
+    }
+    if args.waits && args.to.stacks().is_none() {
+        return Err(Failure::new("only stacks are of those who wait").hint("--to folded, --to pprof, --to flamegraph"));
+    }
+    if args.to.stacks().is_some() && (args.every.is_some() || !args.findings.is_empty()) {
+        return Err(
+            Failure::new("stacks have no steps and no place for findings").hint("leave --every and --findings out")
+        );
     }
     if args.to.is_trace() && args.every.is_some() {
         return Err(Failure::new("a trace has no steps, and --every is one").hint("leave --every out"));

@@ -132,6 +132,9 @@ fn said(kind: Kind, rows: &RecordBatch, row: usize) -> Result<String> {
             let image = if image.is_empty() { image } else { format!(" ({image})") };
             format!("{} {name}{image}", texts("cgroup_path")?).trim_end().to_owned()
         }
+        Kind::Stack => {
+            format!("{} x {}: {}", texts("event")?, number("count")?.unwrap_or(0), texts("frames")?)
+        }
         Kind::Neighbour => {
             format!("{} used {}{dur}", texts("comm")?, format::duration(number("cpu_ns")?.unwrap_or(0)))
         }

@@ -1,7 +1,7 @@
 //! A window beside its baseline: the bins of each, and counts of one thing in both.
 
 use crate::Result;
-use crate::evidence::{Bin, Elsewhere, Events, Files, Latency, Reference, Sparse};
+use crate::evidence::{Bin, Elsewhere, Events, Files, Latency, Reference, Sparse, Stacks};
 use crate::usual::Usual;
 use osd_detect::rates::Counts;
 use osd_detect::windows::Group;
@@ -18,6 +18,7 @@ pub(crate) struct Context<'a> {
     pub(crate) bins: &'a [Bin],
     pub(crate) events: &'a Events,
     pub(crate) latency: &'a Latency,
+    pub(crate) stacks: &'a Stacks,
     /// Only its rows are looked at, if it is not all of the recording.
     pub(crate) range: Option<&'a Range<i64>>,
     /// Read when the first descriptor is to be named.

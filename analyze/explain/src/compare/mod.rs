@@ -1,7 +1,7 @@
 //! What differs between a window and its baseline, each with how sure that is.
 //!
 //! The baseline is all time that belongs to no window. It is cut into blocks as long as the window, so that burstiness
-//! widens the intervals. One file a kind of evidence, all on [`Context`]: calls, threads, errors, metrics, processes.
+//! widens the intervals. One file a kind of evidence, all on [`Context`]: calls, threads, errors, metrics, processes, stacks.
 
 mod calls;
 mod context;
@@ -9,6 +9,7 @@ mod errors;
 mod metrics;
 mod processes;
 mod reason;
+mod stacks;
 mod threads;
 
 pub(crate) use context::Context;

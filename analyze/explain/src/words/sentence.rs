@@ -5,7 +5,7 @@ use super::numbers::{amount, length, number, time};
 use super::slow::{Climb, climbed};
 use crate::evidence::{Owned, Ranked};
 use crate::pattern::Pattern;
-use osd_findings::{ErrorShift, MetricShift, Ratio, RoleShift, SyscallShift, Window};
+use osd_findings::{ErrorShift, MetricShift, Ratio, RoleShift, StackShift, SyscallShift, Window};
 use osd_recording::words::plural;
 use osd_signals::metric::{Metric, MetricId};
 
@@ -224,7 +224,14 @@ fn evidence(window: &Window, extra: &Extra) -> String {
             .cpu_by_process
             .first()
             .map_or_else(String::new, |(name, cores)| format!("{name} used {} more; ", plural(number(*cores), "core")));
-        return match first.filter(|s| s.share > 0.3 && !s.by_time && s.during_per_s > 200.0) {
+        let with = first.filter(|s| s.share > 0.3 && !s.by_time && s.during_per_s > 200.0);
+        if let Some(stacks) = &window.stacks {
+            let who = who.trim_end_matches("; ");
+            let of = if who.is_empty() { "" } else { ", " };
+            let with = with.map_or_else(String::new, |s| format!("; it co-occurs with {}", call(s)));
+            return format!("{who}{of}{}{with}", in_function(stacks));
+        }
+        return match with {
             Some(s) => format!("{who}it co-occurs with {}", call(s)),
             None => format!("{who}no system call explains it: the time is spent computing, not in calls"),
         };
@@ -264,6 +271,12 @@ fn evidence(window: &Window, extra: &Extra) -> String {
         return [faults, Some(leading)].into_iter().flatten().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("; ");
     }
     leading
+}
+
+/// Where the rise is: `93 % of it in crc32_slow called by handle_request`.
+fn in_function(stacks: &StackShift) -> String {
+    let by = if stacks.caller.is_empty() { String::new() } else { format!(" called by `{}`", stacks.caller) };
+    format!("{:.0} % of it in `{}`{by}", stacks.share * 100.0, stacks.function)
 }
 
 /// The call that shows the pattern best: of its kind, if there is one, else the first.
@@ -310,6 +323,11 @@ pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
     let span = seconds(window);
     out.extend(extra.roles.iter().map(|role| of_role(role, None, span)));
     out.extend(others.into_iter().map(|m| capital(&moved(m, span, extra.elsewhere))));
+    if let Some(stacks) =
+        window.stacks.as_ref().filter(|_| !matches!(extra.pattern, Pattern::CpuBurn | Pattern::CpuClimb))
+    {
+        out.push(format!("CPU beyond the usual: {}, by {}", in_function(stacks), plural(stacks.n_during, "stack")));
+    }
     let said = leading(window, &extra.pattern).map(|s| &s.syscall);
     out.extend(
         window

@@ -65,6 +65,7 @@ fn load(arch: Arch, access: &Access, plan: &AttachPlan, (events, latency): (bool
         life_ring_bytes: 1 << 20,
         tally_entries: 1024,
         arch,
+        stacks: None,
         hold_tasks: true,
     };
     load::load(plan.clone(), access, knobs, None)

@@ -1,8 +1,9 @@
 //! Loads the programs of a plan and attaches them; what the kernel refuses is left out, if it may
 //! be, or tried in a lesser attach mode.
 
+use super::perf;
 use super::probes::{Attached, Endings, Probes, RingSizes};
-use crate::config::Access;
+use crate::config::{Access, Stacks};
 use crate::error::{Error, Result, bpf};
 use crate::family::call_table::call_args;
 use crate::family::plan::AttachPlan;
@@ -17,7 +18,7 @@ use osd_bpf::wire::{TALLY_SLOTS, call, rodata, thread, wire_size};
 use osd_bpf::{OsdSkel, OsdSkelBuilder};
 use osd_recording::names::Arch;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, IntoRawFd, RawFd};
 
 /// What the caller says of the programs that run.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +35,8 @@ pub(crate) struct Knobs {
     pub(crate) life_ring_bytes: u32,
     /// (process, call) pairs that can be counted at once, without those that spill.
     pub(crate) tally_entries: u32,
+    /// Which stacks are taken.
+    pub(crate) stacks: Option<Stacks>,
     /// What syscall numbers mean here.
     pub(crate) arch: Arch,
     /// Hold the tasks of threads that have ended, if they can be held.
@@ -118,6 +121,10 @@ fn try_to_load(plan: &AttachPlan, knobs: Knobs, rules: Option<&Rules>) -> Result
         if let Some(rules) = rules {
             say_rules(rodata, rules);
         }
+        rodata.stack_bytes = knobs.stacks.map_or(0, |s| s.bytes);
+        rodata.stack_period_ns = knobs.stacks.map_or(0, |s| period_ns(s.hz));
+        rodata.stack_wait_ns = if knobs.stacks.is_some() && plan.typed { WAIT_NS } else { 0 };
+        rodata.stack_cpus = n_cpus as u32;
     }
     let slot_bytes = slots * size_of::<thread>() as u32;
     open.maps.bss_slots.set_value_size(slot_bytes).map_err(bpf("size the table of threads"))?;
@@ -130,6 +137,13 @@ fn try_to_load(plan: &AttachPlan, knobs: Knobs, rules: Option<&Rules>) -> Result
     maps.lives.set_max_entries(knobs.life_ring_bytes).map_err(bpf("size the ring of life events"))?;
     maps.tally_slots.set_max_entries((sizes.tables * TALLY_SLOTS) as u32).map_err(bpf("size the tallies"))?;
     maps.tallies.set_max_entries(knobs.tally_entries).map_err(bpf("size the tallies"))?;
+    let takes_stacks = knobs.stacks.is_some() && plan.typed;
+    if takes_stacks {
+        maps.stacks.set_max_entries(STACK_RING_BYTES).map_err(bpf("size the ring of stacks"))?;
+        maps.stack_scratches.set_max_entries(2 * n_cpus as u32).map_err(bpf("size the ring of stacks"))?;
+    }
+    maps.stacks.set_autocreate(takes_stacks).map_err(bpf("choose where stacks are"))?;
+    maps.stack_scratches.set_autocreate(takes_stacks).map_err(bpf("choose where stacks are"))?;
     maps.threads.set_autocreate(!plan.by_tid).map_err(bpf("choose where threads are"))?;
     maps.threads_by_tid.set_autocreate(plan.by_tid).map_err(bpf("choose where threads are"))?;
     maps.held_tasks.set_autocreate(hold_tasks).map_err(bpf("choose where ended threads are"))?;
@@ -142,7 +156,10 @@ fn try_to_load(plan: &AttachPlan, knobs: Knobs, rules: Option<&Rules>) -> Result
         Some(program) => Error::Program { program, source },
         None => bpf("load the BPF programs")(source),
     })?;
-    let attached = attach(&skel, plan.typed, &setup)?;
+    let mut attached = attach(&skel, plan.typed, &setup)?;
+    if let Some(stacks) = knobs.stacks.filter(|_| takes_stacks) {
+        attached.links.extend(clocks(&skel, period_ns(stacks.hz))?);
+    }
     Ok((Probes::new(skel, attached, &sizes, n_cpus)?, setup))
 }
 
@@ -193,7 +210,7 @@ fn attach(skel: &OsdSkel<'static>, typed: bool, setup: &Setup) -> Result<Attache
 /// Tells the kernel side whom to record.
 fn say_rules(rodata: &mut rodata, rules: &Rules) {
     let own = std::process::id();
-    rodata.selects = true.into();
+    rodata.selects = true;
     rodata.own_pid = if rules.selection().with_osd { 0 } else { own };
     rodata.group_trees = rules.tree_bits();
     for (to, user) in rodata.select_users.iter_mut().zip(rules.users()) {
@@ -205,6 +222,35 @@ fn say_rules(rodata: &mut rodata, rules: &Rules) {
     for (to, exe) in rodata.select_exes.iter_mut().zip(rules.exes()) {
         (*to, rodata.n_select_exes) = (exe.to_wire(), rodata.n_select_exes + 1);
     }
+}
+
+/// Bytes of the ring of stacks: a few hundred of the largest.
+const STACK_RING_BYTES: u32 = 8 << 20;
+
+/// Of waiting, for each stack of a thread that waits: threads that do nothing else are many.
+const WAIT_NS: u64 = 100_000_000;
+
+/// Nanoseconds from one ring of a clock to the next.
+fn period_ns(hz: u32) -> u64 {
+    1_000_000_000 / u64::from(hz.max(1))
+}
+
+/// Has the clock of each processor ring every `period_ns`, and the program run when it does.
+fn clocks(skel: &OsdSkel<'static>, period_ns: u64) -> Result<Vec<Link>> {
+    let refused = |source| Error::Program { program: "cpu_sampled".into(), source };
+    let n_cpus = libbpf_rs::num_possible_cpus().map_err(bpf("count processors"))?;
+    let mut links = Vec::new();
+    for cpu in 0..n_cpus {
+        let clock = match perf::clock(cpu as i32, period_ns) {
+            Ok(clock) => clock,
+            // A processor that is possible and not there.
+            Err(e) if e.raw_os_error() == Some(libc::ENODEV) => continue,
+            Err(source) => return Err(Error::Os { action: "set the clock of a processor (perf_event_open)", source }),
+        };
+        // The link closes it.
+        links.push(skel.progs.cpu_sampled.attach_perf_event(clock.into_raw_fd()).map_err(refused)?);
+    }
+    Ok(links)
 }
 
 fn ring_sizes(knobs: &Knobs, n_cpus: usize) -> RingSizes {

@@ -2,7 +2,8 @@
 //!
 //! In the order of the data: `load` loads and attaches them, `probes` reads the
 //! rings and maps (`tallies` the counts, `passes` stands in for passes over threads where `/proc` must), `decode` makes values of records,
-//! `recorder` drives them all and makes rows, `adopt` takes in who comes to match a rule, `ending` waits for the last totals of threads. `cost` says what that costs here.
+//! `recorder` drives them all and makes rows, `adopt` takes in who comes to match a rule, `ending` waits for the last totals of threads,
+//! `stacks` says in a thread of its own what functions are on a stack (`perf` is the clock that takes them). `cost` says what that costs here.
 
 mod adopt;
 pub mod cost;
@@ -10,6 +11,8 @@ pub(crate) mod decode;
 mod ending;
 pub(crate) mod load;
 mod passes;
+mod perf;
 pub(crate) mod probes;
 pub(crate) mod recorder;
+mod stacks;
 mod tallies;

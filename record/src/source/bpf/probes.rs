@@ -15,7 +15,7 @@ use osd_bpf::tallies::TallySlots;
 use osd_bpf::wire::{self, Wire, ended_thread, life, tally, tally_key, usage};
 use std::cell::Cell;
 use std::io::Read;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::time::Duration;
 
 /// Calls taken from a ring in one go: bounds memory, and lets other work come between.
@@ -357,6 +357,20 @@ impl Probes {
             totals.push((Loss { stream, reason: "recursion_miss" }, misses));
         }
         Ok(totals)
+    }
+
+    /// The ring of stacks, for whoever reads them; `None` if none are taken.
+    ///
+    /// # Errors
+    /// [`Error::Os`] if it cannot be mapped.
+    pub(super) fn stack_ring(&self) -> Result<Option<(RecordRing, OwnedFd)>> {
+        let ring = &self.skel.maps.stacks;
+        if !ring.autocreate() {
+            return Ok(None);
+        }
+        let mapped = |source| Error::Os { action: "map a ring", source };
+        let fd = ring.as_fd().try_clone_to_owned().map_err(mapped)?;
+        Ok(Some((RecordRing::new(&fd, ring.max_entries()).map_err(mapped)?, fd)))
     }
 
     /// Detaches everything that counts; the passes and maps stay readable, and threads that have ended still say when they are gone.

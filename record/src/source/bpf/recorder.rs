@@ -10,6 +10,7 @@ use super::cost;
 use super::decode::Life;
 use super::load::{self, Knobs, Loaded};
 use super::probes::Probes;
+use super::stacks::StackReader;
 use crate::account::counts::Counts;
 use crate::account::ledger::{Interval, Ledger};
 use crate::account::losses::Losses;
@@ -20,6 +21,7 @@ use crate::config::{Config, Control, Status, Syscalls};
 use crate::error::Result;
 use crate::family::io_uring::IO_URING;
 use crate::family::plan::AttachPlan;
+use crate::family::stacks::STACKS;
 use crate::family::syscalls::SYSCALLS;
 use crate::family::usage::END_UNSEEN;
 use crate::family::{FAMILIES, blind_spots, call_table};
@@ -33,7 +35,7 @@ use crate::whom::rules::Rules;
 use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE, asked_capability, usage};
 use osd_recording::names::Arch;
 use osd_recording::rows::{Capability, Descriptor, Loss, Process, ProcessEvent, Row, Sample, Unseen};
-use osd_recording::{Budget, Calls, LossTotal, Metadata};
+use osd_recording::{Budget, Calls, LossTotal, Metadata, StackTotals};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -55,6 +57,8 @@ pub(crate) struct BpfSource {
     spending: Option<Spending>,
     /// Events, and those with a path, when the last interval ended.
     counted: (u64, u64),
+    /// `None`: no stacks are taken.
+    stacks: Option<StackReader>,
     /// A process that was named ended badly.
     target_failed: bool,
     /// When those who have ended were last read.
@@ -82,6 +86,7 @@ impl BpfSource {
             ring_bytes: config.ring_bytes,
             life_ring_bytes: config.life_ring_bytes,
             tally_entries: config.tally_entries,
+            stacks: config.stacks,
             arch,
             hold_tasks: !config.access.lacks("held_tasks"),
         };
@@ -92,6 +97,7 @@ impl BpfSource {
             _ => Prices::default(),
         };
         let plan = if config.syscalls == Syscalls::Off { plan.without(&SYSCALLS) } else { plan };
+        let plan = if config.stacks.is_none() { plan.without(&STACKS) } else { plan };
         let Loaded { probes, plan, families } = load::load(plan, &config.access, knobs, rules.as_ref())?;
         metadata.syscalls = match config.syscalls {
             Syscalls::Events if plan.has(&SYSCALLS) => "events",
@@ -103,6 +109,12 @@ impl BpfSource {
         metadata.families = families;
         metadata.blind_spots =
             blind_spots(|f| plan.has(f), &plan.left_out, config, probes.by_proc(), probes.holds_ended());
+        let stacks = match (config.stacks, probes.stack_ring()?) {
+            (Some(settings), Some((ring, fd))) => {
+                Some(StackReader::start(settings, ring, fd, config.access.keep_privileges)?)
+            }
+            _ => None,
+        };
         let mut unseen = Unseen { latency: !config.latency, ..Unseen::default() };
         FAMILIES.iter().filter(|f| !plan.has(f)).for_each(|f| (f.unseen)(&mut unseen));
         let events = metadata.syscalls == "events";
@@ -124,6 +136,7 @@ impl BpfSource {
             n_events: 0,
             spending,
             counted: (0, 0),
+            stacks,
             target_failed: false,
             ends_read: Instant::now(),
             unseen,
@@ -246,6 +259,7 @@ impl BpfSource {
         let mut totals = self.probes.read_losses()?;
         totals.push((END_UNSEEN, self.ledger.n_given_up()));
         totals.push((TOO_MANY, self.adopted.n_left_out));
+        totals.extend(self.stacks.iter().flat_map(StackReader::losses));
         let tallied = (sink.metadata.syscalls == "events" && !self.ending).then_some(tallied);
         let (lost, shed) = self.losses.interval(totals, tallied);
         for (lost, count) in lost {
@@ -374,12 +388,19 @@ impl Source for BpfSource {
         let moved = |seq: u32| active.as_ref().is_none_or(|active| active.contains(&seq));
         let looked_at = self.ledger.live_pids().filter(|(seq, _)| moved(*seq)).take(256);
         let n_fds = looked_at.filter_map(|(seq, pid)| Some((seq, host::n_fds(pid)?))).collect();
+        let of_stacks = self.stacks.as_mut().map_or_else(Vec::new, StackReader::processes);
         let seqs = self.waiting.iter().map(|(c, _)| c.process_seq).chain(totals.iter().map(|(key, _)| key.process_seq));
+        let seqs = seqs.chain(of_stacks);
         let met = self.ledger.meet(seqs, &usages, end_ns, self.ending, &sink.clock, host::read_info);
         batch.rows.extend(met.into_iter().map(Row::from));
         // Whoever was introduced above has its tallies in this interval, so its calls belong here too.
         self.resolve_waiting(&mut batch.syscalls, sink);
         self.n_events += batch.syscalls.len() as u64;
+        if let Some(stacks) = &mut self.stacks {
+            let until_ns = if self.ending { i64::MAX } else { end_ns };
+            let rows = stacks.rows(until_ns, |seq| self.ledger.owner(seq), &sink.clock);
+            batch.rows.extend(rows.into_iter().map(Row::from));
+        }
         let settled = std::mem::take(&mut self.settled);
         let mut interval = self.ledger.close_interval(end_ns, &usages, &totals, &n_fds, settled);
         self.probes.delete_tallies(&interval.dead_tallies);
@@ -413,6 +434,7 @@ impl Source for BpfSource {
 
     fn stop(&mut self, sink: &mut Sink) -> Result<()> {
         self.probes.detach();
+        self.stacks.iter_mut().for_each(StackReader::finish);
         while self.drain(sink)? {}
         // Nobody is left whose time goes on without being recorded: what their end took belongs to their last interval.
         if self.ledger.n_live() == 0 {
@@ -452,6 +474,10 @@ impl Source for BpfSource {
 
     fn close_budget(&mut self) -> Option<Budget> {
         self.spending.as_mut().map(Spending::close)
+    }
+
+    fn close_stacks(&mut self) -> Option<StackTotals> {
+        self.stacks.as_mut().map(StackReader::close_totals)
     }
 
     fn report(&self, status: &mut Status) {
