@@ -15,6 +15,7 @@ need setpriv util-linux
 need tmux tmux
 need runc runc
 need nginx nginx
+need ip iproute2
 need redis-server redis-server
 need redis-benchmark redis-tools
 need /usr/lib/postgresql postgresql

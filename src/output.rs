@@ -85,7 +85,7 @@ impl Output {
     }
 
     /// What was written until now is to be seen.
-    #[cfg(feature = "replay")]
+    #[cfg(any(feature = "replay", feature = "record"))]
     pub(crate) fn see(&mut self) -> Result<()> {
         self.flush().map_err(|e| self.failed(&e))
     }

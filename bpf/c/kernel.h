@@ -26,11 +26,13 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_PERCPU_HASH = 5,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_LRU_HASH = 9,
+	BPF_MAP_TYPE_STACK = 23,
+	BPF_MAP_TYPE_SK_STORAGE = 24,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 enum { BPF_ANY = 0, BPF_NOEXIST = 1 };
-enum { BPF_F_NO_PREALLOC = 1, BPF_F_MMAPABLE = 1024 };
+enum { BPF_F_NO_PREALLOC = 1, BPF_F_CLONE = 512, BPF_F_MMAPABLE = 1024 };
 enum { BPF_LOCAL_STORAGE_GET_F_CREATE = 1 };
 enum { BPF_RB_NO_WAKEUP = 1, BPF_RB_FORCE_WAKEUP = 2 };
 enum { BPF_RB_AVAIL_DATA = 0 };
@@ -45,14 +47,18 @@ enum cgroup_subsys_id { cpu_cgrp_id, memory_cgrp_id, pids_cgrp_id, devices_cgrp_
 enum { TS_COMPAT = 0x2, TIF_32BIT = 22 };
 
 /* include/linux/socket.h */
-enum { AF_INET = 2, AF_INET6 = 10 };
+enum { AF_UNIX = 1, AF_INET = 2, AF_INET6 = 10 };
 enum { MSG_PEEK = 0x2, MSG_ERRQUEUE = 0x2000 };
+enum { IPPROTO_TCP = 6 };
+
+/* include/net/tcp_states.h */
+enum { TCP_ESTABLISHED = 1, TCP_SYN_SENT = 2, TCP_CLOSE = 7, TCP_LISTEN = 10 };
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-	unsigned long di, si, dx, orig_ax, ip, sp, bp, bx, r12, r13, r14, r15;
+	unsigned long r10, di, si, dx, orig_ax, ip, sp, bp, bx, r12, r13, r14, r15;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {
@@ -93,6 +99,8 @@ struct signal_struct {
 struct cred {
 	kuid_t uid;
 };
+struct files_struct;
+struct fs_struct;
 struct percpu_counter {
 	__s64 count;
 };
@@ -177,15 +185,113 @@ struct task_struct {
 	struct signal_struct *signal;
 	struct task_io_accounting ioac;
 	struct css_set *cgroups;
+	struct files_struct *files;
+	struct fs_struct *fs;
 };
 struct linux_binprm {
 	const char *filename;
 };
+struct net {
+	struct ns_common ns;
+};
+typedef struct {
+	struct net *net;
+} possible_net_t;
+struct in6_addr {
+	__u8 octets[16];
+};
 struct sock_common {
+	__be32 skc_daddr, skc_rcv_saddr;
+	__be16 skc_dport;
+	__u16 skc_num;
 	unsigned short skc_family;
+	unsigned char skc_state;
+	possible_net_t skc_net;
+	struct in6_addr skc_v6_daddr, skc_v6_rcv_saddr;
+};
+struct numa_drop_counters {
+	atomic_t drops0, drops1;
 };
 struct sock {
 	struct sock_common __sk_common;
+	atomic_t sk_drops;
+	int sk_err;
+	__u16 sk_protocol;
+	__u32 sk_ack_backlog, sk_max_ack_backlog;
+	struct numa_drop_counters *sk_drop_counters;
+};
+struct inet_sock {
+	__be16 inet_sport;
+};
+struct tcp_sock {
+	__u32 copied_seq, write_seq, mdev_us, rcv_nxt, snd_una, srtt_us, total_retrans;
+};
+struct socket {
+	short type;
+	struct sock *sk;
+};
+struct sockaddr_un {
+	unsigned short sun_family;
+	char sun_path[108];
+};
+struct unix_address {
+	int len;
+	struct sockaddr_un name[];
+};
+struct unix_sock {
+	struct unix_address *addr;
+	struct sock *peer;
+};
+
+/* What is open: a descriptor's file, and where that is in the tree of mounts. */
+struct qstr {
+	const unsigned char *name;
+};
+struct hlist_bl_node {
+	struct hlist_bl_node **pprev;
+};
+struct super_block {
+	__u32 s_dev;
+	unsigned long s_magic;
+};
+struct inode {
+	unsigned short i_mode;
+	unsigned long i_ino;
+	struct super_block *i_sb;
+};
+struct dentry {
+	struct hlist_bl_node d_hash;
+	struct dentry *d_parent;
+	struct qstr d_name;
+};
+struct vfsmount {
+	struct dentry *mnt_root;
+};
+struct mount {
+	struct mount *mnt_parent;
+	struct dentry *mnt_mountpoint;
+	struct vfsmount mnt;
+};
+struct path {
+	struct vfsmount *mnt;
+	struct dentry *dentry;
+};
+struct file {
+	struct path f_path;
+	struct inode *f_inode;
+	unsigned int f_flags;
+	void *private_data;
+};
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+	unsigned long *close_on_exec;
+};
+struct files_struct {
+	struct fdtable *fdt;
+};
+struct fs_struct {
+	struct path root, pwd;
 };
 struct seq_file;
 struct bpf_iter_meta {
@@ -195,7 +301,19 @@ struct bpf_iter__task {
 	struct bpf_iter_meta *meta;
 	struct task_struct *task;
 };
+struct bpf_iter__task_file {
+	struct bpf_iter_meta *meta;
+	struct task_struct *task;
+	__u32 fd;
+	struct file *file;
+};
 struct bpf_map;
+struct bpf_iter__bpf_sk_storage_map {
+	struct bpf_iter_meta *meta;
+	struct bpf_map *map;
+	struct sock *sk;
+	void *value;
+};
 struct bpf_iter__bpf_map_elem {
 	struct bpf_iter_meta *meta;
 	struct bpf_map *map;

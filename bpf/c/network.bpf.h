@@ -2,13 +2,6 @@
 /* Bytes of internet sockets, at the socket call, where the current task is the one that asked. */
 #pragma once
 
-static __always_inline bool is_internet(struct sock *sk, const bool typed)
-{
-	unsigned short family = GET(sk, __sk_common.skc_family);
-
-	return family == AF_INET || family == AF_INET6;
-}
-
 TRACED(socket_sent, "sock_send_length")
 {
 	struct thread *t = this_thread(typed);
@@ -18,6 +11,8 @@ TRACED(socket_sent, "sock_send_length")
 		return 0;
 	t->counted.net_tx_bytes += ret;
 	t->counted.net_tx_msgs += 1;
+	if (typed && flows)
+		count_flow((void *)ctx[0], t, ret, true);
 	return 0;
 }
 
@@ -31,5 +26,7 @@ TRACED(socket_received, "sock_recv_length")
 		return 0;
 	t->counted.net_rx_bytes += ret;
 	t->counted.net_rx_msgs += 1;
+	if (typed && flows)
+		count_flow((void *)ctx[0], t, ret, false);
 	return 0;
 }

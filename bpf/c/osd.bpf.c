@@ -25,6 +25,7 @@ const volatile bool record_calls = true; /* one record a call; off: tallies only
 const volatile bool latency = true; /* how long a call takes; off: `call_entered` is not there, and arguments are taken at the return */
 const volatile bool follow = true; /* children become targets */
 const volatile __u8 call_args[NR_TABLE] = {}; /* CALL_* by number */
+const volatile __u8 call_objects[NR_TABLE] = {}; /* TELL_* by number; all 0: no descriptor is described */
 const volatile __u32 ring_slots = 1; /* calls a processor's ring holds: a power of two */
 const volatile __u32 path_ring_wake = 1 << 30; /* unread bytes of the path ring at which the reader is woken */
 const volatile __u32 cpu_bits = 10; /* that a processor's number takes */
@@ -39,6 +40,7 @@ const volatile bool exit_tells_last = false; /* the exit tracepoint says which t
 /* Makes the wire structs and enums part of this object's BTF, from which the Rust side is generated. */
 struct usage *unused_usage __attribute__((unused));
 struct call_with_path *unused_call __attribute__((unused));
+struct object *unused_object __attribute__((unused));
 struct call_ring *unused_ring __attribute__((unused));
 struct tally_slot *unused_slot __attribute__((unused));
 struct life_exec *unused_exec __attribute__((unused));
@@ -47,6 +49,8 @@ struct new_group *unused_new_group __attribute__((unused));
 struct ended_thread *unused_ended_thread __attribute__((unused));
 struct asked_capability *unused_capability __attribute__((unused));
 struct stack_sample *unused_stack __attribute__((unused));
+struct flow *unused_flow __attribute__((unused));
+struct flow_share *unused_share __attribute__((unused));
 struct wire_numbers *unused_numbers __attribute__((unused));
 
 /*
@@ -58,7 +62,9 @@ struct wire_numbers *unused_numbers __attribute__((unused));
 #include "thread.bpf.h"
 #include "tally.bpf.h"
 #include "stacks.bpf.h"
+#include "files.bpf.h"
 #include "syscalls.bpf.h"
+#include "flow.bpf.h"
 #include "network.bpf.h"
 #include "io_uring.bpf.h"
 #include "usage.bpf.h"

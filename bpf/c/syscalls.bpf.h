@@ -24,12 +24,6 @@ struct {
 	__uint(max_entries, 4096);
 } paths SEC(".maps");
 
-/* Holds nothing. The reader sleeps on it with a time limit; it is rung when a ring is half full, never for a single call. */
-struct {
-	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 4096);
-} doorbell SEC(".maps");
-
 /* A path is read here first, so that the ring is given only as many bytes as it has. */
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -37,21 +31,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct call_with_path);
 } path_scratch SEC(".maps");
-
-#if defined(__TARGET_ARCH_x86)
-#define ARG0 di
-#define ARG1 si
-#define ARG2 dx
-#define ARG0_AT_RETURN di
-#define NR_AT_RETURN orig_ax
-#else
-#define ARG0 regs[0]
-#define ARG1 regs[1]
-#define ARG2 regs[2]
-/* The result is where the first argument was. */
-#define ARG0_AT_RETURN orig_x0
-#define NR_AT_RETURN syscallno
-#endif
 
 /* A 32-bit program's numbers, and those that a 64-bit one passes to int 0x80, are of another table. */
 static __always_inline __u32 call_number(struct task_struct *task, long nr, const bool typed)
@@ -65,6 +44,16 @@ static __always_inline __u32 call_number(struct task_struct *task, long nr, cons
 	if ((unsigned long)nr > NR_UNKNOWN)
 		nr = NR_UNKNOWN;
 	return compat ? NR_COMPAT + nr : nr;
+}
+
+/* Instead of a pointer to a path: the call has none, and something else is told of it. */
+#define NO_PATH (~0ULL)
+
+static __always_inline __u64 path_argument(struct pt_regs *regs, __u8 path, __u64 first, const bool typed)
+{
+	if (path == CALL_NO_PATH)
+		return NO_PATH;
+	return path == 1 ? first : path == 3 ? GET(regs, ARG2) : GET(regs, ARG1);
 }
 
 TRACED(call_entered, "sys_enter")
@@ -84,7 +73,7 @@ TRACED(call_entered, "sys_enter")
 		t->fd = GET(regs, ARG0);
 		path = call_args[t->nr & (NR_TABLE - 1)] & CALL_PATH;
 		if (path)
-			t->path = path == 1 ? GET(regs, ARG0) : path == 3 ? GET(regs, ARG2) : GET(regs, ARG1);
+			t->path = path_argument(regs, path, GET(regs, ARG0), typed);
 		if (path == CALL_ADDRESS)
 			t->address_len = GET(regs, ARG2);
 	}
@@ -111,16 +100,6 @@ static __always_inline void hand_over(struct call_ring *ring, __u64 head)
 #else
 	__sync_lock_test_and_set(&ring->head, head);
 #endif
-}
-
-static __noinline int ring_doorbell(void)
-{
-	void *nothing = bpf_ringbuf_reserve(&doorbell, 8, 0);
-
-	/* No room: it has been ringing all along. */
-	if (nothing)
-		bpf_ringbuf_discard(nothing, BPF_RB_FORCE_WAKEUP);
-	return 0;
 }
 
 static __noinline int lose_call(struct thread *t, __u64 dur_ns, bool failed)
@@ -172,6 +151,10 @@ static __noinline int record_call_with_path(struct thread *t, __u64 now, __u64 d
 
 	if (!t)
 		return 0;
+	if (t->path == NO_PATH) {
+		t->path = 0;
+		return 0;
+	}
 	e = bpf_map_lookup_elem(&path_scratch, &zero);
 	if (!e)
 		return 0;
@@ -227,7 +210,7 @@ static __always_inline void take_call(struct thread *t, struct pt_regs *regs, co
 	path = call_args[nr & (NR_TABLE - 1)] & CALL_PATH;
 	t->path = 0;
 	if (path)
-		t->path = path == 1 ? GET(regs, ARG0_AT_RETURN) : path == 3 ? GET(regs, ARG2) : GET(regs, ARG1);
+		t->path = path_argument(regs, path, GET(regs, ARG0_AT_RETURN), typed);
 	if (path == CALL_ADDRESS)
 		t->address_len = GET(regs, ARG2);
 }
@@ -284,6 +267,9 @@ TRACED(call_returned, "sys_exit")
 	t->counted.n_syscall_errors += failed;
 	if (!record_calls)
 		return tally_call(t, dur_ns, failed);
+	/* Also of calls that are shed: what comes later is about these descriptors. */
+	if (t->path && call_objects[t->nr & (NR_TABLE - 1)])
+		tell_objects(t, (void *)ctx[0], now, dur_ns, ret, typed);
 	level = shed_level;
 	if (level && rank_of(t->nr) < level)
 		return shed_call(t, dur_ns, failed);

@@ -12,6 +12,7 @@ struct thread {
 	__u32 begun; /* a return without an entry has been seen: that of the call under way when it became a target */
 	__u32 address_len; /* as the program said */
 	__u64 thread_seq;
+	__s64 ret; /* of the call that has just returned, for what is told of it */
 	struct counted counted;
 	__u64 wait_ns; /* within calls, since the last stack that was taken for it; only where stacks are taken */
 };

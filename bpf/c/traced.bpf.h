@@ -24,3 +24,21 @@
 			bpf_core_read(&got, sizeof(got), &(p)->field);                                                 \
 		got;                                                                                                   \
 	})
+
+/* Where the arguments of a system call are. */
+#if defined(__TARGET_ARCH_x86)
+#define ARG0 di
+#define ARG1 si
+#define ARG2 dx
+#define ARG3 r10
+#define ARG0_AT_RETURN di
+#define NR_AT_RETURN orig_ax
+#else
+#define ARG0 regs[0]
+#define ARG1 regs[1]
+#define ARG2 regs[2]
+#define ARG3 regs[3]
+/* The result is where the first argument was. */
+#define ARG0_AT_RETURN orig_x0
+#define NR_AT_RETURN syscallno
+#endif

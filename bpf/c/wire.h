@@ -14,6 +14,8 @@ enum wire_size {
 	PATH_BYTES = 256,
 	ARGV_BYTES = 4096,
 	COMM_BYTES = 16,
+	NAMES_BYTES = 1024, /* of the names on the way to a file: a power of two */
+	NAME_BYTES = 256, /* of one of them, with its NUL */
 	TALLY_SLOTS = 256, /* of a processor: see `struct tally_slot` */
 	PATTERN_BYTES = 128,
 	MOST_PATTERNS = 8,
@@ -48,6 +50,11 @@ struct counted {
 	__u64 net_rx_msgs;
 	__u64 net_tx_msgs;
 	__u64 n_io_uring_sqes;
+	/* of the bytes and calls above, what is in no `struct flow` */
+	__u64 rest_tx_bytes;
+	__u64 rest_rx_bytes;
+	__u64 rest_tx_msgs;
+	__u64 rest_rx_msgs;
 };
 
 /* What a thread is doing, of what is told; 0: anything else. */
@@ -75,7 +82,7 @@ struct usage {
 	__u32 inside; /* 1 + number of the call that it is in; 0: none, or one whose entry nobody saw */
 	char comm[COMM_BYTES]; /* its own name, which need not be that of its process */
 };
-_Static_assert(sizeof(struct usage) == 232, "wire size");
+_Static_assert(sizeof(struct usage) == 264, "wire size");
 
 /* Of a call whose entry nobody saw, as none is seen with `latency` off. */
 #define NO_DURATION (~0ULL)
@@ -126,9 +133,72 @@ enum call_args_bits {
 	CALL_FD = 0x80, /* the first is a file descriptor */
 	CALL_PATH = 0x07, /* 1 + index of the path argument, 0: none */
 	CALL_ADDRESS = 0x04, /* of the bits of CALL_PATH: the second is a socket address */
+	CALL_NO_PATH = 0x05, /* of the bits of CALL_PATH: there is none, but what the call does to descriptors is told (`call_objects`) */
 	CALL_CLASS = 0x30, /* the level of shedding from which on it is no event; 0: always one */
 	CALL_CLASS_SHIFT = 4,
 };
+
+/* What a call does to descriptors, of the calls of which that is told: an entry of `call_objects`. */
+enum tell {
+	TELL_NOTHING,
+	TELL_RETURNED, /* it returns one */
+	TELL_FIRST, /* its first argument is another thing afterwards, as a socket that was bound */
+	TELL_PAIR, /* it puts two where its first argument points */
+	TELL_PAIR_AT_4, /* likewise its fourth */
+	TELL_RECEIVED, /* they come in its message */
+	TELL_FCNTL, /* by its second argument: it returns one, or it says what becomes of one at an exec */
+	TELL_FOLDER, /* the process works in another directory */
+	TELL_RANGE, /* it closes those between its first and its second argument */
+	TELL_MOVED_2, /* bytes go between two: its first and its second argument */
+	TELL_MOVED_3, /* likewise its first and its third */
+};
+
+/* What an object record says. */
+enum object_what {
+	OBJECT_IS, /* `fd` is this since the call returned */
+	OBJECT_BECAME, /* `fd` is the same and described anew */
+	OBJECT_FOLDER, /* this is the working directory */
+	OBJECT_RANGE, /* `fd` to `fd2` are closed, or will be at an exec */
+	OBJECT_MOVED, /* `ret` bytes went between `fd` and `fd2` */
+};
+
+enum object_flags {
+	OBJECT_CLOEXEC = 1, /* an exec closes it */
+	OBJECT_UNLINKED = 2, /* it has no name any more */
+	OBJECT_PSEUDO = 4, /* it never had a place: its one name is its own */
+	OBJECT_CUT = 8, /* names are missing, those nearest to the root */
+	OBJECT_PEER = 16, /* the name is that of the other end */
+};
+
+/* What a descriptor is, or what became of some: everything there is in the ring of objects. Sent only as far as the names go. */
+struct object {
+	__u64 ts_ns; /* when the call returned */
+	__u64 dur_ns; /* or NO_DURATION */
+	__s64 ret; /* of the call */
+	__u64 inode;
+	__u32 process_seq;
+	__u32 tid;
+	__u32 nr; /* of the call */
+	__u32 what; /* OBJECT_* */
+	__s32 fd;
+	__s32 fd2;
+	__u32 flags;
+	__u32 device; /* that the file system is on */
+	__u32 magic; /* of the file system */
+	__u32 mode; /* type and rights, as in stat */
+	__u32 open_flags; /* O_* */
+	__u16 family; /* of a socket, as the seven below */
+	__u16 type;
+	__u16 local_port; /* in the host's order */
+	__u16 remote_port;
+	__u32 state;
+	__u8 local[16]; /* IPv4: the first four */
+	__u8 remote[16];
+	__u32 names_len; /* bytes of `names` */
+	__u32 pad;
+	char names[NAMES_BYTES + NAME_BYTES]; /* from the file to the root, each with its NUL; of a UNIX socket its address */
+};
+_Static_assert(sizeof(struct object) == 1408, "wire size");
 
 /* Kinds of life records. */
 enum life_kind {
@@ -264,6 +334,60 @@ struct stack_sample {
 	__u64 kernel[KERNEL_FRAMES]; /* the innermost first */
 };
 _Static_assert(sizeof(struct stack_sample) == 120 + 8 * KERNEL_FRAMES, "wire size");
+/* Who began a connection. */
+enum flow_direction {
+	FLOW_UNKNOWN,
+	FLOW_OUT,
+	FLOW_IN,
+	FLOW_LISTEN,
+};
+
+/* What one process did with one internet socket, and what the socket is. Counts and times only grow while it is live. */
+struct flow {
+	__u64 tx_bytes;
+	__u64 rx_bytes;
+	__u64 tx_msgs;
+	__u64 rx_msgs;
+	__u64 cookie; /* the kernel's number of the socket, given once */
+	__u32 process_seq;
+	__u32 primary; /* 1 + slot of the process that used the socket first, if that is another */
+	__u64 closed_ns; /* 0: it is there */
+	__u32 pass; /* the last pass that met its socket */
+	__u32 live; /* 0: nothing of this means anything; set last */
+	__u64 opened_ns; /* connect, listen, or when an incoming one was established; 0: not seen */
+	__u64 established_ns; /* of an outgoing one */
+	__u32 laddr[4]; /* of AF_INET the first */
+	__u32 raddr[4];
+	__u16 lport; /* both in network order */
+	__u16 rport;
+	__u16 family;
+	__u16 protocol;
+	__u32 state; /* as in net/tcp_states.h; 0: not TCP */
+	__u32 direction;
+	__u32 netns; /* inode */
+	__u32 error; /* why it was closed */
+	/* since the socket was made; `_before` is from when it was first met */
+	__u32 retransmits;
+	__u32 retransmits_before;
+	__u32 drops;
+	__u32 drops_before;
+	__u32 resets_sent;
+	__u32 srtt_us;
+	__u32 rttvar_us;
+	__u32 tx_queue; /* bytes sent and not acknowledged, or not sent yet */
+	__u32 rx_queue; /* bytes not read yet; of a listener, connections not accepted yet */
+	__u32 backlog_max;
+	__u64 pad[2]; /* what is counted all the time is on one cache line */
+};
+_Static_assert(sizeof(struct flow) == 192, "wire size");
+
+/* A process that uses a socket which another process used first. */
+struct flow_share {
+	__u64 cookie;
+	__u32 process_seq;
+	__u32 primary;
+};
+_Static_assert(sizeof(struct flow_share) == 16, "wire size");
 
 /* Index into the loss counters. What a recording calls each of them is said by the family that counts it (`record/src/family`). */
 enum loss {
@@ -280,11 +404,15 @@ enum loss {
 	LOSS_CALL_SHED_1, /* syscall event of class 1 not recorded, to keep to the budget; tallied in the kernel instead */
 	LOSS_CALL_SHED_2,
 	LOSS_CALL_SHED_3,
+	LOSS_OBJECT_RING_FULL, /* what a descriptor is not recorded */
+	LOSS_OBJECT_CUT, /* the way to a file is longer than its record */
+	LOSS_OBJECT_UNTOLD, /* descriptors that came in one message, beyond those that are told */
 	LOSS_ENDING_MAP_FULL, /* what a thread used while it ended not recorded: too many threads have ended that the kernel still remembers */
 	LOSS_CAPABILITY_RING_FULL, /* a capability that was asked for not recorded */
 	LOSS_GROUP_RING_FULL, /* path of a new control group not recorded */
 	LOSS_GROUP_PATH_CUT, /* likewise, because it is longer than PATH_BYTES */
 	LOSS_STACK_RING_FULL, /* a stack not recorded */
+	LOSS_FLOW_MAP_FULL, /* a socket call counted with its thread only, or a connection without a flow: no slot, or no memory */
 	N_LOSSES,
 };
 
@@ -293,7 +421,11 @@ struct wire_numbers {
 	enum wire_size size;
 	enum thread_state state;
 	enum call_args_bits args;
+	enum tell tell;
+	enum object_what object;
+	enum object_flags flags;
 	enum life_kind life;
 	enum stack_event stack;
+	enum flow_direction direction;
 	enum loss loss;
 };

@@ -8,7 +8,7 @@
 mod skeleton {
     include!(concat!(env!("OUT_DIR"), "/osd.skel.rs"));
 }
-pub use skeleton::{OsdSkel, OsdSkelBuilder};
+pub use skeleton::{OpenOsdMaps, OsdSkel, OsdSkelBuilder};
 
 /// Programs that do nothing (`c/floor.bpf.c`): what benchmarks compare with.
 #[allow(missing_docs, unreachable_pub, clippy::all, clippy::undocumented_unsafe_blocks, clippy::unwrap_used)]
@@ -18,6 +18,8 @@ pub mod floor {
 
 pub use libbpf_rs;
 
+/// Reader of the flows.
+pub mod flows;
 /// Readers of the rings.
 pub mod ring;
 /// Reader of the tables of tallies.

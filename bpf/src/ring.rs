@@ -159,9 +159,9 @@ impl CallRings {
         Ok(Self { rings: Mapping::new(map.as_fd(), 0, len, true)?, n_rings, n_slots })
     }
 
-    /// Hands over at most `limit` calls of each ring, oldest first; true if any ring has more.
-    pub fn read(&mut self, limit: usize, mut each: impl FnMut(call)) -> bool {
-        let mut more = false;
+    /// Hands over at most `limit` calls of each ring, oldest first. If any ring has more: until when all calls have been handed over.
+    pub fn read(&mut self, limit: usize, mut each: impl FnMut(call)) -> Option<u64> {
+        let mut read_until: Option<u64> = None;
         for ring in 0..self.n_rings {
             let base = ring * Self::ring_bytes(self.n_slots);
             let head = self.rings.position(base + std::mem::offset_of!(call_ring, head)).load(Ordering::Acquire);
@@ -173,11 +173,14 @@ impl CallRings {
                 let offset = base + size_of::<call_ring>() + slot * size_of::<call>();
                 // SAFETY: in bounds of the mapping, and aligned, since all the sizes are multiples of 8. The kernel side wrote the
                 // slot before `head` and leaves it alone until `tail` has passed it. Integers only, so any bytes are a call.
-                each(unsafe { self.rings.start.as_ptr().add(offset).cast::<call>().read() });
+                let call = unsafe { self.rings.start.as_ptr().add(offset).cast::<call>().read() };
+                if at + 1 == end && end < head {
+                    read_until = Some(read_until.map_or(call.exit_ns, |other| other.min(call.exit_ns)));
+                }
+                each(call);
             }
             tail.store(end, Ordering::Release);
-            more |= end < head;
         }
-        more
+        read_until
     }
 }

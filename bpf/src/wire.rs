@@ -4,9 +4,10 @@
 //! Structs and enums are generated from the BTF of `wire.h`: what is inserted there moves here too.
 
 pub use crate::skeleton::types::{
-    asked_capability, call, call_args_bits, call_ring, call_with_path, counted, ended_thread, group_key, life,
-    life_exec, life_kind, life_thread_exit, loss, new_group, pattern, rodata, stack_event, stack_sample, tally,
-    tally_key, tally_slot, thread, thread_state, totals, usage, wire_size,
+    asked_capability, call, call_args_bits, call_ring, call_with_path, counted, ended_thread, flow, flow_direction,
+    flow_share, group_key, life, life_exec, life_kind, life_thread_exit, loss, new_group, object, object_flags,
+    object_what, pattern, rodata, stack_event, stack_sample, tally, tally_key, tally_slot, tell, thread, thread_state,
+    totals, usage, wire_size,
 };
 
 /// A record of fixed layout made of integers only, so that any bytes of the right length are one.
@@ -36,7 +37,7 @@ macro_rules! wire {
 }
 // SAFETY: as above; without padding. Its fields are the kernel side's own, and its size is of no matter here.
 unsafe impl Wire for thread {}
-wire!(call: 40, counted: 64, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 312, ended_thread: 112, asked_capability: 32, group_key: 16, new_group: 288, usage: 232, tally_key: 8, tally: 184, tally_slot: 192, totals: 80, stack_sample: 632);
+wire!(call: 40, counted: 96, call_ring: 128, call_with_path: 304, life: 80, life_thread_exit: 344, ended_thread: 112, asked_capability: 32, group_key: 16, new_group: 288, usage: 264, tally_key: 8, tally: 184, tally_slot: 192, totals: 80, stack_sample: 632, object: 1408, flow: 192, flow_share: 16);
 
 /// Bytes of a [`life_exec`] before its text, which is sent only as far as it is filled.
 pub const EXEC_TEXT_OFFSET: usize = std::mem::offset_of!(life_exec, text);
@@ -51,11 +52,36 @@ pub const TALLY_SLOTS: usize = wire_size::TALLY_SLOTS.0 as usize;
 /// Call numbers are below this.
 pub const NR_TABLE: usize = wire_size::NR_TABLE.0 as usize;
 
+/// Bytes of an [`object`] before its names, which are sent only as far as they go.
+pub const NAMES_OFFSET: usize = std::mem::offset_of!(object, names);
+/// `what` of an [`object`]: the descriptor is this since the call returned.
+pub const OBJECT_IS: u32 = object_what::OBJECT_IS.0;
+/// Likewise: it is the same, described anew.
+pub const OBJECT_BECAME: u32 = object_what::OBJECT_BECAME.0;
+/// Likewise: the working directory.
+pub const OBJECT_FOLDER: u32 = object_what::OBJECT_FOLDER.0;
+/// Likewise: a range of descriptors is closed.
+pub const OBJECT_RANGE: u32 = object_what::OBJECT_RANGE.0;
+/// Likewise: bytes went between two.
+pub const OBJECT_MOVED: u32 = object_what::OBJECT_MOVED.0;
+/// In the flags of an [`object`]: an exec closes it.
+pub const OBJECT_CLOEXEC: u32 = object_flags::OBJECT_CLOEXEC.0;
+/// Likewise: it has no name any more.
+pub const OBJECT_UNLINKED: u32 = object_flags::OBJECT_UNLINKED.0;
+/// Likewise: it never had a place in the tree of files.
+pub const OBJECT_PSEUDO: u32 = object_flags::OBJECT_PSEUDO.0;
+/// Likewise: names are missing.
+pub const OBJECT_CUT: u32 = object_flags::OBJECT_CUT.0;
+
 /// `NO_DURATION` of `wire.h`: no enum of C holds it.
 pub const NO_DURATION: u64 = u64::MAX;
 
 /// In a byte of the table of calls: the first argument is a file descriptor.
 pub const CALL_FD: u8 = call_args_bits::CALL_FD.0 as u8;
+/// In a byte of the table of calls: there is no path, but what the call does to descriptors is told.
+pub const CALL_NO_PATH: u8 = call_args_bits::CALL_NO_PATH.0 as u8;
+/// In a byte of the table of calls: where the path is.
+pub const CALL_PATH: u8 = call_args_bits::CALL_PATH.0 as u8;
 /// In a byte of the table of calls: the second argument is a socket address.
 pub const CALL_ADDRESS: u8 = call_args_bits::CALL_ADDRESS.0 as u8;
 /// Where in a byte of the table of calls the class is.

@@ -202,6 +202,9 @@ pub struct Window {
     pub errors: Vec<ErrorShift>,
     /// Processes first seen in the window, or seen only in it.
     pub new_processes: Vec<NewProcess>,
+    /// The flows that moved most of what the window is about, or that had trouble.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub flows: Vec<FlowShift>,
     /// First syscalls of the window's busiest thread.
     pub sequence: Vec<SequenceCall>,
     /// That thread, in words: `redis-server/1234`.
@@ -464,6 +467,68 @@ pub struct NewProcess {
     pub count: u64,
     /// PID of the first.
     pub first_pid: u32,
+}
+
+/// Sockets of one process that lead to one peer, or come from whomever to one of its ports, inside a window against its baseline.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FlowShift {
+    /// Whose: `redis-server/1234`.
+    pub process: String,
+    /// `tcp`, `udp`, or a number; empty: of sockets that were not told apart.
+    pub protocol: String,
+    /// It serves at `address`, a port of its own; otherwise that is the address and port of the peer.
+    pub serves: bool,
+    /// `10.0.0.9:5432`, `port 6379`.
+    pub address: String,
+    /// Sockets in the window.
+    pub n_sockets: u64,
+    /// Where its peers are, if it serves: three of them.
+    pub peers: Vec<String>,
+    /// How many there are.
+    pub n_peers: u64,
+    /// Sent in the window.
+    pub tx_bytes: u64,
+    /// Received in the window.
+    pub rx_bytes: u64,
+    /// Sent per second in the baseline.
+    pub tx_before_per_s: f64,
+    /// Received per second in the baseline.
+    pub rx_before_per_s: f64,
+    /// It sent more beyond the usual than it received.
+    pub outgoing: bool,
+    /// Share of what the process and all others moved that way beyond the usual, 0..=1.
+    pub share: f64,
+    /// Segments sent again.
+    pub retransmits: u64,
+    /// Resets sent.
+    pub resets_sent: u64,
+    /// Packets or connections for which there was no room.
+    pub drops: u64,
+    /// Connections that ended with an error.
+    pub failed: Vec<FlowFailure>,
+    /// Median round-trip time in the baseline, ns.
+    pub rtt_before_ns: Option<f64>,
+    /// In the window.
+    pub rtt_ns: Option<f64>,
+    /// Median time to connect in the baseline, ns.
+    pub connect_before_ns: Option<f64>,
+    /// In the window.
+    pub connect_ns: Option<f64>,
+    /// Most connections that waited to be accepted.
+    pub backlog: u64,
+    /// Most of them that there may be.
+    pub backlog_max: u64,
+    /// In words.
+    pub text: String,
+}
+
+/// Connections that ended with one error.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct FlowFailure {
+    /// Symbolic name: `ECONNREFUSED`.
+    pub errno: String,
+    /// How many.
+    pub count: u64,
 }
 
 /// One call of an exemplar sequence.

@@ -1,7 +1,7 @@
 //! What recording costs: time added to a system call as a ratio to an empty sys_enter+sys_exit
 //! pair, time added to a process that is started and ends, bytes a syscall row; and (in `flow`)
 //! what it loses, its memory and its own processor time. `-- --flow` measures the latter alone, `--
-//! --lives` the processes.
+//! --lives` the processes, `-- --sockets` socket calls with and without flows.
 //!
 //! `make bench` runs it, as root. A child makes getppid calls as fast as it can on one processor while the recorder has another. It
 //! times itself in slices of a few milliseconds at real-time priority, so that other work on the machine spoils single slices and not
@@ -15,6 +15,7 @@ mod flow;
 use osd_bpf::floor::FloorSkelBuilder;
 use osd_bpf::libbpf_rs::skel::{OpenSkel, Skel, SkelBuilder};
 use osd_record::{Access, Config, Control, Outcome, Selection, Syscalls, What};
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -22,6 +23,7 @@ use std::time::{Duration, Instant};
 const SLICES: usize = 50;
 const CALLS_PER_SLICE: u64 = 20_000;
 const LIVES_PER_SLICE: u64 = 100;
+const PAIRS_PER_SLICE: u64 = 2_000;
 const ROUNDS: usize = 11;
 /// What `osd record` uses by default.
 const RING_BYTES: u32 = 8 << 20;
@@ -36,6 +38,9 @@ fn main() {
     }
     if let Some(i) = args.iter().position(|a| a == "--lives-of") {
         return child(Path::new(&args[i + 1]), LIVES_PER_SLICE, start_and_wait);
+    }
+    if let Some(i) = args.iter().position(|a| a == "--sockets-of") {
+        return child(Path::new(&args[i + 1]), PAIRS_PER_SLICE, send_and_receive());
     }
     match args.get(1).map(String::as_str) {
         Some("--load") => return flow::load(&args[2..]),
@@ -53,6 +58,11 @@ fn main() {
     let dir = std::env::temp_dir().join(format!("osd-bench-{}", std::process::id()));
     std::fs::create_dir_all(&dir).unwrap();
     let only = |what: &str| args.iter().any(|a| a == what);
+    if only("--sockets") {
+        cost_per_socket_call(&dir);
+        std::fs::remove_dir_all(&dir).unwrap();
+        return;
+    }
     if !only("--lives") {
         flow::measure(&dir);
         flow::churn(&dir);
@@ -60,6 +70,9 @@ fn main() {
     if !only("--lives") && !only("--flow") {
         cost_per_call(&dir);
         redis(&dir);
+    }
+    if !only("--flow") && !only("--lives") {
+        cost_per_socket_call(&dir);
     }
     if !only("--flow") {
         cost_per_process(&dir);
@@ -79,6 +92,17 @@ fn start_and_wait() {
             libc::_exit(0);
         }
         assert!(libc::waitpid(pid, std::ptr::null_mut(), 0) == pid);
+    }
+}
+
+/// Sends a byte to itself and receives it: two socket calls, and all that lies between them.
+fn send_and_receive() -> impl Fn() {
+    let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+    socket.connect(socket.local_addr().unwrap()).unwrap();
+    move || {
+        let mut byte = [0];
+        socket.send(&byte).unwrap();
+        socket.recv(&mut byte).unwrap();
     }
 }
 
@@ -119,7 +143,7 @@ fn run_plain(what: &str, result: &Path) -> Vec<f64> {
 type Mode = (Syscalls, bool);
 
 fn record(what: What, output: PathBuf, mode: Mode, duration: Option<Duration>) -> Outcome {
-    record_with(what, None, output, mode, duration)
+    record_with(what, None, output, mode, duration, true)
 }
 
 fn record_with(
@@ -128,6 +152,7 @@ fn record_with(
     output: PathBuf,
     (syscalls, latency): Mode,
     duration: Option<Duration>,
+    flows: bool,
 ) -> Outcome {
     let config = Config {
         what,
@@ -139,10 +164,15 @@ fn record_with(
         duration,
         syscalls,
         latency,
+        files: true,
+        keep_calls: true,
+        without: Vec::new(),
         ring_bytes: RING_BYTES,
         life_ring_bytes: 4 << 20,
         stacks: None,
         tally_entries: 65_536,
+        flows,
+        flow_entries: 16_384,
         labels: None,
         btf: None,
         max_overhead: None,
@@ -244,11 +274,11 @@ fn whole_host(dir: &Path) {
         let command = vec![std::env::current_exe().unwrap().into(), "--loop".into(), result.clone().into()];
         let everybody = || Some(Selection { all: true, ..Selection::default() });
         let (path, mode) = (dir.join("host.parquet"), (Syscalls::Events, true));
-        lost += record_with(What::Command(command), everybody(), path.clone(), mode, None).status.lost;
+        lost += record_with(What::Command(command), everybody(), path.clone(), mode, None, true).status.lost;
         all.extend(ns_per_call(&result));
         let before = own_cpu_ns();
         let second = Duration::from_secs(2);
-        let outcome = record_with(What::Pids(Vec::new()), everybody(), path, mode, Some(second));
+        let outcome = record_with(What::Pids(Vec::new()), everybody(), path, mode, Some(second), true);
         shares.push((own_cpu_ns() - before) as f64 / second.as_nanos() as f64);
         samples = outcome.recordings[0].metadata.rows.get("sample").copied().unwrap_or(0);
         lost += outcome.status.lost;
@@ -302,6 +332,46 @@ fn cost_per_process(dir: &Path) {
         let us = |q| quantile(ns, q) / 1e3;
         let (spread, added) = (format!("({:.1}-{:.1})", us(0.1), us(0.9)), us(0.5) - median(&nothing) / 1e3);
         println!("{name:<34} {:>9.1} {spread:>17} {added:>+9.1} {:>8.3}", us(0.5), median(ns) / median(&nothing));
+    }
+}
+
+/// What flows add to socket calls, which are dearer than any other that does as little.
+fn cost_per_socket_call(dir: &Path) {
+    let result = dir.join("ns");
+    let what = "--sockets-of";
+    let [mut nothing, mut empty, mut without, mut with, mut bystander] = [const { Vec::new() }; 5];
+    let recorded = |flows: bool| {
+        let command = vec![std::env::current_exe().unwrap().into(), what.into(), result.clone().into()];
+        record_with(What::Command(command), None, dir.join("sockets.parquet"), (Syscalls::Events, true), None, flows);
+        ns_per_call(&result)
+    };
+    for _ in 0..ROUNDS {
+        nothing.extend(run_plain(what, &result));
+        let mut object = std::mem::MaybeUninit::uninit();
+        let mut floor = FloorSkelBuilder::default().open(&mut object).unwrap().load().unwrap();
+        floor.attach().unwrap();
+        empty.extend(run_plain(what, &result));
+        drop(floor);
+        without.extend(recorded(false));
+        with.extend(recorded(true));
+        bystander.extend(run_beside(what, dir, &result));
+    }
+    let floor = (median(&empty) - median(&nothing)) / 2.0;
+    println!(
+        "a byte sent over loopback and received, {ROUNDS} interleaved rounds of {SLICES} slices of {PAIRS_PER_SLICE} pairs"
+    );
+    println!("{:<34} {:>9} {:>17} {:>9} {:>8}", "attached", "ns/pair", "(10%-90%)", "a call", "ratio");
+    let rows: [(&str, &Vec<f64>); 5] = [
+        ("nothing", &nothing),
+        ("empty sys_enter + sys_exit pair", &empty),
+        ("osd --no-flows", &without),
+        ("osd", &with),
+        ("osd recording somebody else", &bystander),
+    ];
+    for (name, values) in rows {
+        let added = (median(values) - median(&nothing)) / 2.0;
+        let spread = format!("({:.0}-{:.0})", quantile(values, 0.1), quantile(values, 0.9));
+        println!("{name:<34} {:>9.0} {spread:>17} {added:>+9.0} {:>8.2}", median(values), added / floor);
     }
 }
 

@@ -61,7 +61,7 @@ pub struct Access {
     pub keep_privileges: bool,
     /// Leave out what cannot be attached, instead of failing.
     pub best_effort: bool,
-    /// What to behave without as if this kernel did not have it: families (`syscalls`, `network`, `io_uring`, `life`, `usage`) and what ways to attach need
+    /// What to behave without as if this kernel did not have it: families (`syscalls`, `files`, `network`, `flow`, `io_uring`, `life`, `usage`) and what ways to attach need
     /// (`btf`, `tp_btf`, `task_storage`, `held_tasks`); for tests.
     pub pretend_missing: Vec<String>,
 }
@@ -94,6 +94,12 @@ pub struct Config {
     pub syscalls: Syscalls,
     /// How long each call takes.
     pub latency: bool,
+    /// What descriptors are, and what is done with files; needs [`Syscalls::Events`].
+    pub files: bool,
+    /// The rows of calls are written, and not only used to make others.
+    pub keep_calls: bool,
+    /// Families of probes to leave out, of those that a recording can do without: `network`, `io_uring`, `capabilities`.
+    pub without: Vec<String>,
     /// Bytes of the rings between kernel and recorder, all processors together: a power of two.
     pub ring_bytes: u32,
     /// Bytes of the ring of forks, execs and exits: a power of two.
@@ -102,6 +108,10 @@ pub struct Config {
     pub tally_entries: u32,
     /// Which stacks to take, if any.
     pub stacks: Option<Stacks>,
+    /// Internet sockets one by one.
+    pub flows: bool,
+    /// (process, socket) pairs that can be counted at once; what more there are is counted together, by process.
+    pub flow_entries: u32,
     /// Labels to put into the recording when it is closed.
     pub labels: Option<PathBuf>,
     /// Stands in for the kernel's BTF file in the preflight.
@@ -178,6 +188,9 @@ impl Config {
         if self.stacks.is_some_and(|s| !(1024..=64 << 10).contains(&s.bytes)) {
             return wrong("of a stack 1 KiB to 64 KiB are looked at".into(), "--stack-size 16K");
         }
+        if !FLOW_ENTRIES.contains(&self.flow_entries) {
+            return wrong(format!("{} flows at once are not possible", self.flow_entries), "use 1 to 1048576");
+        }
         if self.max_overhead.is_some_and(|share| !(share > 0.0 && share <= 1.0)) {
             return wrong("a budget is more than nothing and at most all processors".into(), "--max-overhead 1%");
         }
@@ -195,6 +208,8 @@ const INTERVALS: RangeInclusive<Duration> = Duration::from_millis(10)..=Duration
 /// Shortest length of a file of a series, and of what a flight recorder keeps.
 const SHORTEST_FILE: Duration = Duration::from_secs(1);
 const LEAST_RING_BYTES: u32 = 1 << 20;
+/// 192 bytes each, and taken at once.
+const FLOW_ENTRIES: RangeInclusive<u32> = 1..=1 << 20;
 /// A page.
 const LEAST_LIFE_RING_BYTES: u32 = 4096;
 
@@ -303,10 +318,15 @@ mod tests {
             duration: None,
             syscalls: Syscalls::Events,
             latency: true,
+            files: true,
+            keep_calls: true,
+            without: Vec::new(),
             ring_bytes: 8 << 20,
             life_ring_bytes: 4 << 20,
             tally_entries: 65_536,
             stacks: Some(Stacks { hz: 49, bytes: 16 << 10 }),
+            flows: true,
+            flow_entries: 16_384,
             labels: None,
             btf: None,
             max_overhead: Some(0.01),
@@ -342,6 +362,7 @@ mod tests {
             (&|c| c.tally_entries = 0, "tallies without entries are not possible"),
             (&|c| c.stacks = Some(Stacks { hz: 0, bytes: 4096 }), "stacks are taken 1 to 1000 times a second"),
             (&|c| c.stacks = Some(Stacks { hz: 49, bytes: 100 }), "of a stack 1 KiB to 64 KiB are looked at"),
+            (&|c| c.flow_entries = 0, "0 flows at once are not possible"),
             (&|c| c.max_overhead = Some(1.5), "a budget is more than nothing and at most all processors"),
             (
                 &|c| c.cut = Cut::Flight { last: Duration::ZERO, after: Duration::ZERO },
@@ -351,7 +372,7 @@ mod tests {
                 &|c| c.cut = Cut::Every { bytes: None, age: Some(Duration::ZERO), keep: None },
                 "a file lasts a second at least",
             ),
-        ] as [(&dyn Fn(&mut Config), &str); 13]
+        ] as [(&dyn Fn(&mut Config), &str); 14]
         {
             assert_eq!(refused(change), problem);
         }

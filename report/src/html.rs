@@ -270,7 +270,7 @@ fn article(card: &Card) -> String {
     let shifts: String = card.shifts.iter().map(|s| format!("<span>{}</span> ", escape(s))).collect();
     let _ = writeln!(out, "<p class=\"shifts\">{shifts}</p>");
     calls(&mut out, card);
-    for (head, lines) in [("Errors", &card.errors), ("New processes", &card.processes)] {
+    for (head, lines) in [("Flows", &card.flows), ("Errors", &card.errors), ("New processes", &card.processes)] {
         if !lines.is_empty() {
             let items: String = lines.iter().map(|line| format!("<li>{}</li>", escape(line))).collect();
             let _ = writeln!(out, "<h4>{head}</h4><ul>{items}</ul>");

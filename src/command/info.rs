@@ -1,5 +1,7 @@
 //! `osd info`: what a recording holds, what it lost and what it cost. Reads the footer, and the
-//! names of containers.
+//! names of containers, rows of flows.
+
+mod flows;
 
 use crate::failure::Result;
 use crate::format::{self, count, plural};
@@ -97,6 +99,7 @@ fn describe(recording: &Recording) -> Vec<String> {
         let size = format::bytes(stacks.stack_bytes.into());
         line("stacks", format!("{} taken at {} Hz, {whole}; {size} of each looked at", count(stacks.taken), stacks.hz));
     }
+    flows::describe(recording).into_iter().for_each(|(name, value)| line(name, value));
     if m.losses.is_empty() {
         line("lost", "nothing".into());
     }

@@ -19,9 +19,13 @@ pub(crate) mod doctor;
 pub(crate) mod eval;
 #[cfg(feature = "export")]
 pub(crate) mod export;
+#[cfg(feature = "record")]
+pub(crate) mod families;
 #[cfg(feature = "export")]
 pub(crate) mod import;
 pub(crate) mod info;
+#[cfg(feature = "record")]
+pub(crate) mod live;
 pub(crate) mod man;
 #[cfg(feature = "record")]
 pub(crate) mod record;

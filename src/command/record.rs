@@ -1,6 +1,7 @@
 //! `osd record`: checks what was asked for and runs a recording session.
 
 use super::status::{Form, Reporter};
+use super::{families, live};
 use crate::failure::{Failure, Result};
 use crate::format;
 use crate::interrupt;
@@ -26,6 +27,8 @@ const EXAMPLES: &str = "EXAMPLES:
   osd record --wait-all -o run.parquet -- ./daemonize    until all that the command started has ended
   osd record --propagate-status -o run.parquet -- make test   exits as the command did
   osd record -p 1234 --serve 127.0.0.1:9435 -o run.parquet   with /metrics for Prometheus while it records
+  osd record -p 1234 --only files --live -o run.parquet   what is done with which file, every second; counts of calls, no rows
+  osd record -p 1234 --without files,network -o run.parquet   without these families
   osd record -p 1234 --status json -o run.parquet        for scripts: its state as one JSON object a line
 
 The first Ctrl-C (or SIGTERM, or a closed terminal) closes the recording. The second one aborts. A signal that is
@@ -83,6 +86,14 @@ pub(crate) struct Args {
     #[arg(long)]
     no_latency: bool,
 
+    #[command(flatten)]
+    families: families::Args,
+
+    /// While recording, print what is done with files on stdout, about once a second: PID, control group, reads, writes, bytes, name,
+    /// file. As JSON (an object a line) or CSV: each row of each interval.
+    #[arg(long, value_name = "FORM", num_args = 0..=1, default_missing_value = "table", require_equals = true)]
+    live: Option<live::Form>,
+
     /// Size of the rings between kernel and recorder in MiB, all processors together, a power of two. Larger rings lose less
     /// when the recorder does not get a processor.
     #[arg(long, value_name = "MIB", default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1024))]
@@ -134,6 +145,14 @@ pub(crate) struct Args {
     /// (process, call) pairs that can be counted at once: for tests.
     #[arg(long, value_name = "N", default_value_t = 65_536, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     tally_entries: u32,
+
+    /// Do not tell sockets apart. By default each process has a row for each internet socket that it moved something through.
+    #[arg(long)]
+    no_flows: bool,
+
+    /// (process, socket) pairs that can be counted at once: for tests.
+    #[arg(long, value_name = "N", default_value_t = 16_384, hide = true, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
+    flow_entries: u32,
 
     /// Add these labels to the recording when it closes. Each line of FILE is a JSON object with name, start_ns, end_ns, note.
     #[arg(long, value_name = "FILE")]
@@ -292,7 +311,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             );
         }
     };
-    let config = Config {
+    let mut config = Config {
         what,
         select,
         output: args.output.clone(),
@@ -306,10 +325,15 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             SyscallsArg::Off => Syscalls::Off,
         },
         latency: !args.no_latency,
+        files: true,
+        keep_calls: true,
+        without: Vec::new(),
         ring_bytes: args.ring_mib << 20,
         life_ring_bytes: args.life_ring_kib.next_power_of_two() << 10,
         tally_entries: args.tally_entries,
         stacks: args.stacks.map(|hz| Stacks { hz, bytes: u32::try_from(args.stack_size).unwrap_or(u32::MAX) }),
+        flows: !args.no_flows,
+        flow_entries: args.flow_entries,
         labels: args.labels.clone(),
         btf: args.btf.clone(),
         ignored_signals,
@@ -330,7 +354,12 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         command_line: std::env::args_os().map(|a| a.to_string_lossy().into_owned()).collect(),
         osd_version: env!("CARGO_PKG_VERSION").into(),
     };
+    args.families.apply(&mut config);
     config.check()?;
+    if args.live.is_some() && !(config.files && config.syscalls == Syscalls::Events) {
+        return Err(Failure::new("--live prints what is done with files, and they are not recorded")
+            .hint("add `files` to --only, and leave out --no-files and --syscalls"));
+    }
     #[cfg(feature = "replay")]
     if args.tui {
         super::replay::tui::check("leave it out, and run `osd replay --follow --tui FILE` in a terminal")?;
@@ -355,8 +384,11 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
     interrupt::stop_by(&config.ignored_signals, move || stopped.stop());
     let triggered = control.clone();
     interrupt::trigger_by(move || triggered.trigger());
-    #[cfg_attr(not(any(feature = "replay", feature = "export")), expect(unused_mut, reason = "nothing else watches"))]
     let mut watch: Vec<Box<dyn osd_record::Watch>> = Vec::new();
+    if let Some(form) = args.live {
+        let columns = terminal_size::terminal_size_of(std::io::stdout()).map(|(width, _)| usize::from(width.0));
+        watch.push(Box::new(live::Live::new(form, columns, control.clone())));
+    }
     #[cfg(feature = "replay")]
     watch.extend(detecting);
     #[cfg(feature = "export")]

@@ -19,7 +19,7 @@ use table::Look;
 /// Query recordings with SQL; without a statement, interactively.
 ///
 /// The table `recording` holds all rows. The tables `samples`, `tallies`, `syscalls`, `processes`, `systems`, `losses`, `labels`,
-/// `cgroups`, `neighbours`, `threads`, `descriptors`, `capabilities` and `stacks` hold the rows of one kind with its columns. If files of `osd score` are given, their rows are the table
+/// `cgroups`, `neighbours`, `threads`, `descriptors`, `capabilities`, `containers`, `stacks`, `files` and `flows` hold the rows of one kind with its columns. If files of `osd score` are given, their rows are the table
 /// `scores`. Each row names its recording in the column `recording`.
 ///
 /// Functions beside those of DataFusion: time_bucket('1s', ts), errno_name(n), histogram_quantile(latency_log2, q), and the

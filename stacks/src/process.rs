@@ -9,9 +9,12 @@ use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
 
-/// How long a list of mappings is believed, and how soon one that lacks an address is read again (ns).
+/// How long a list of mappings is believed, and how soon one that lacks an address is read again (ns): sooner while a program begins, when
+/// its libraries come one after the other.
 const BELIEVED_NS: u64 = 10_000_000_000;
 const AGAIN_NS: u64 = 200_000_000;
+const AGAIN_WHILE_YOUNG_NS: u64 = 5_000_000;
+const YOUNG_NS: u64 = 1_000_000_000;
 /// Addresses whose names are kept.
 const MOST_NAMES: usize = 64 * 1024;
 
@@ -43,8 +46,9 @@ pub(crate) struct Process {
     jit: Jit,
     /// When the mappings were read. `None`: never, because it had ended.
     read_ns: Option<u64>,
-    /// When that was last tried.
+    /// When that was last tried, and when for the first time.
     tried_ns: u64,
+    first_ns: u64,
     /// When it was last asked for.
     pub(crate) used_ns: u64,
 }
@@ -60,6 +64,7 @@ impl Process {
             jit: Jit::default(),
             read_ns: None,
             tried_ns: 0,
+            first_ns: now_ns,
             used_ns: now_ns,
         };
         process.read(now_ns, files);
@@ -74,22 +79,32 @@ impl Process {
     /// Makes sure that the mappings are not too old to be believed, where `address` is to be in one of them.
     pub(crate) fn look_again(&mut self, address: u64, now_ns: u64, files: &mut Files) {
         let age = now_ns.saturating_sub(self.tried_ns);
-        if age > BELIEVED_NS || age > AGAIN_NS && self.mapped_at(address).is_none() {
+        if age > BELIEVED_NS || self.is_worth_a_look(now_ns) && self.mapped_at(address).is_none() {
             self.read(now_ns, files);
         }
     }
 
-    /// Reads the mappings. Those of a process that has ended stay as they were.
-    fn read(&mut self, now_ns: u64, files: &mut Files) {
+    /// Reads the mappings again because a walk did not get on, if it is time; whether there are others now.
+    pub(crate) fn look_for_more(&mut self, now_ns: u64, files: &mut Files) -> bool {
+        self.is_worth_a_look(now_ns) && self.read(now_ns, files)
+    }
+
+    fn is_worth_a_look(&self, now_ns: u64) -> bool {
+        let is_young = now_ns.saturating_sub(self.first_ns) < YOUNG_NS;
+        now_ns.saturating_sub(self.tried_ns) >= if is_young { AGAIN_WHILE_YOUNG_NS } else { AGAIN_NS }
+    }
+
+    /// Reads the mappings; whether they are others than before. Those of a process that has ended stay as they were.
+    fn read(&mut self, now_ns: u64, files: &mut Files) -> bool {
         self.tried_ns = now_ns;
-        let Ok(read) = maps::read(self.pid) else { return };
+        let Ok(read) = maps::read(self.pid) else { return false };
         // One that has just ended has none.
         if read.is_empty() {
-            return;
+            return false;
         }
         self.read_ns = Some(now_ns);
         if read.iter().eq(self.mapped.iter().map(|m| &m.mapping)) {
-            return;
+            return false;
         }
         self.unwinder = UnwinderNative::new();
         self.cache = CacheNative::new();
@@ -101,6 +116,7 @@ impl Process {
             let base = mapped.bias.wrapping_add(elf.base());
             self.unwinder.add_module(Module::new(path.clone(), *start..*end, base, elf.sections()));
         }
+        true
     }
 
     fn mapped_with_file(&self, mapping: Mapping, files: &mut Files) -> Mapped {
@@ -187,5 +203,19 @@ mod tests {
         let frame = own.frame(libc::getppid as *const () as u64 + 1);
         assert!(frame.name.ends_with("getppid") && frame.module.starts_with("libc"), "{frame:?}");
         assert!(own.frame(8).unnamed && !own.has_code_at(8));
+    }
+
+    /// As a library that was loaded after the first look: it is there at the next one, which is not made at each stack.
+    #[test]
+    fn what_was_mapped_later_is_found_when_a_walk_does_not_get_on() {
+        let mut files = Files::new();
+        let mut own = Process::new(std::process::id(), 1, &mut files);
+        own.mapped.pop();
+        assert!(!own.look_for_more(2, &mut files), "just now");
+        assert!(own.look_for_more(1 + AGAIN_WHILE_YOUNG_NS, &mut files));
+        assert!(!own.look_for_more(2 + AGAIN_WHILE_YOUNG_NS, &mut files));
+        own.mapped.pop();
+        assert!(own.look_for_more(YOUNG_NS + AGAIN_NS, &mut files));
+        assert!(!own.look_for_more(YOUNG_NS + AGAIN_NS + AGAIN_WHILE_YOUNG_NS, &mut files), "it is not young any more");
     }
 }

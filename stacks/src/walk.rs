@@ -202,10 +202,14 @@ impl Walker {
         if !process.is_known() {
             return End::Gone;
         }
-        let (mut addresses, end) = addresses(process, registers, sample.stack);
+        let (mut found, mut end) = addresses(process, registers, sample.stack);
+        // A caller may be in a library that was loaded after the last look.
+        if end == End::Broken && process.look_for_more(sample.now_ns, files) {
+            (found, end) = addresses(process, registers, sample.stack);
+        }
         // A caller's address is that of the instruction to which it is returned to.
-        addresses.iter_mut().skip(1).for_each(|a| *a -= 1);
-        frames.extend(addresses.into_iter().map(|a| process.frame(a)));
+        found.iter_mut().skip(1).for_each(|a| *a -= 1);
+        frames.extend(found.into_iter().map(|a| process.frame(a)));
         end
     }
 

@@ -32,9 +32,18 @@ fn rows_are_those_of_sql_in_every_form() {
     let path = run(dir.path(), 12);
     let path = path.to_str().unwrap();
     let tables = Kind::ALL.map(Kind::table);
-    let later =
-        [Kind::Cgroup, Kind::Neighbour, Kind::Thread, Kind::Descriptor, Kind::Capability, Kind::Container, Kind::Stack]
-            .map(Kind::table);
+    let later = [
+        Kind::Cgroup,
+        Kind::Neighbour,
+        Kind::Thread,
+        Kind::Descriptor,
+        Kind::Capability,
+        Kind::Container,
+        Kind::Stack,
+        Kind::File,
+        Kind::Flow,
+    ]
+    .map(Kind::table);
     for (kind, table) in tables.into_iter().map(|t| (t, t)).chain([("all", "recording")]) {
         for form in ["csv", "ndjson", "json"] {
             // An alias of `dur_ns`, for whoever asks for it by that name.
@@ -182,7 +191,7 @@ fn what_cannot_be_exported_is_refused_with_a_way_to_mend_it() {
         assert!(said.contains(wanted), "{said}");
     }
     let of = |args: &[&str]| text(&osd([&["export", "x.parquet"], args].concat()).stderr).to_owned();
-    assert!(of(&["--to", "csv", "--kind", "flows"]).contains("write one of samples, tallies, syscalls"));
+    assert!(of(&["--to", "csv", "--kind", "fluxes"]).contains("write one of samples, tallies, syscalls"));
     assert!(of(&["--to", "csv", "--from", "yesterday"]).contains("write a time such as"));
     assert!(of(&["--to", "xls"]).contains("[possible values: csv, json"));
 }

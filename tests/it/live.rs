@@ -62,6 +62,11 @@ fn every_fault_of_the_demo_is_found_and_named() {
         let look = hit.second_look.as_ref().unwrap();
         assert!(look.agree.len() >= 4 && look.normal >= 30, "{}: {look:?}", label.name);
     }
+    let transfer = f.windows.iter().find(|w| w.pattern == "outgoing transfer").unwrap();
+    let flow = &transfer.flows[0];
+    assert!(flow.outgoing && !flow.serves && flow.share > 0.9 && flow.process.starts_with("osd-workload/"), "{flow:?}");
+    assert!(flow.address.starts_with("127.0.0.1:") && flow.tx_bytes > 200 << 20, "{flow:?}");
+    assert!(transfer.sentence.ends_with(&flow.text), "{}", transfer.sentence);
     let outside = f
         .windows
         .iter()

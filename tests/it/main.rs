@@ -18,6 +18,8 @@ mod diff;
 mod endings;
 mod eval;
 mod export;
+mod files;
+mod flows;
 mod groups;
 mod honesty;
 mod host;

@@ -159,7 +159,7 @@ fn a_stall_says_that_the_process_was_stopped_and_by_whom() {
 fn a_stall_says_which_lock_it_waits_for() {
     let Some((_, w)) = window("a_stall_says_which_lock_it_waits_for", "lock", 1.0) else { return };
     // Opened while recorded: its path is known.
-    reason(&w, "waiting", &["waited in flock on /tmp/trouble-", ".lock (fd ", "one call of 5."]);
+    reason(&w, "waiting", &["waited in flock on /tmp/trouble-", ".lock, one call of 5."]);
 }
 
 #[test]

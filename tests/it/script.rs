@@ -2,7 +2,7 @@
 //! the row, like `synth`, but with as many processes as a test needs.
 
 use osd_recording::names::Arch;
-use osd_recording::rows::{Owner, Process, ProcessEvent, Sample, Stack, Syscall, Tally};
+use osd_recording::rows::{Flow, Owner, Process, ProcessEvent, Sample, Stack, Syscall, Tally};
 use osd_recording::{ClockPoint, ClockTable, Family, Host, Metadata, ProcId, Target, Writer, WriterOptions};
 use osd_synth::START_NS;
 use std::ops::Range;
@@ -71,11 +71,21 @@ pub(crate) struct Script {
     pub(crate) sample: fn(&mut Sample),
     /// Stacks that were taken in the interval of a sample.
     pub(crate) stacks: fn(&Sample) -> Vec<Stack>,
+    /// The flows of the interval of a sample.
+    pub(crate) flows: fn(&Sample) -> Vec<Flow>,
 }
 
 impl Script {
     pub(crate) fn new(seconds: f64, actors: Vec<Actor>) -> Self {
-        Self { actors, seconds, interval_ms: 100, about: |_| {}, sample: |_| {}, stacks: |_| Vec::new() }
+        Self {
+            actors,
+            seconds,
+            interval_ms: 100,
+            about: |_| {},
+            sample: |_| {},
+            stacks: |_| Vec::new(),
+            flows: |_| Vec::new(),
+        }
     }
 
     pub(crate) fn write(&self, path: &Path) {
@@ -165,6 +175,7 @@ impl Script {
                 }
                 (self.sample)(&mut sample);
                 (self.stacks)(&sample).into_iter().for_each(|stack| writer.push(stack).unwrap());
+                (self.flows)(&sample).into_iter().for_each(|flow| writer.push(flow).unwrap());
                 writer.push(sample).unwrap();
             }
         }

@@ -5,6 +5,7 @@ use crate::record::Place;
 use crate::script::{Act, Actor, Script};
 use crate::support::{findings, honesty, record, targets, text};
 use osd_findings::{Findings, Window};
+use osd_recording::rows::{Flow, Sample};
 
 /// The window of the pattern.
 fn window(f: &Findings, pattern: &str) -> Window {
@@ -205,4 +206,66 @@ fn non_blocking_connects_of_a_live_process_are_no_error_storm() {
     let w = window(&f, "connection burst");
     assert!(f.windows.iter().all(|w| !w.pattern.starts_with("error storm")), "{:#?}", f.windows);
     assert!(w.errors.iter().all(|e| e.errno != "EINPROGRESS"), "{:#?}", w.errors);
+}
+
+#[test]
+fn a_window_of_bytes_names_the_peer_and_what_went_wrong_with_it() {
+    // From 30 s to 33 s a database sends a hundred times as much, over a path that loses packets; another peer goes on as
+    // before, and a third refuses connections.
+    fn in_window(sample: &Sample) -> bool {
+        (30_000..33_000).contains(&((sample.ts_ns - osd_synth::START_NS) / 1_000_000))
+    }
+    fn flows(sample: &Sample) -> Vec<Flow> {
+        let to = |socket: u64, raddr: &str, rport: u32| Flow {
+            ts_ns: sample.ts_ns,
+            dur_ns: sample.dur_ns,
+            owner: sample.owner,
+            socket: Some(socket),
+            protocol: Some("tcp".into()),
+            direction: Some("out"),
+            raddr: Some(raddr.into()),
+            rport: Some(rport),
+            lport: Some(40_000),
+            ..Flow::default()
+        };
+        let (bytes, retransmits, rtt_ns) =
+            if in_window(sample) { (5_000_000, 4, 41_000_000) } else { (50_000, 0, 300_000) };
+        let database = Flow {
+            rx_bytes: bytes,
+            rx_msgs: 5,
+            retransmits: Some(retransmits),
+            rtt_ns: Some(rtt_ns),
+            ..to(1, "10.0.0.9", 5432)
+        };
+        let cache = Flow { rx_bytes: 5_000, rx_msgs: 1, rtt_ns: Some(200_000), ..to(2, "fd00::8", 6379) };
+        let refused = Flow { errno: Some(111), ..to(3 + sample.ts_ns.unsigned_abs(), "10.0.0.7", 9) };
+        let mut all = vec![database, cache];
+        all.extend(in_window(sample).then_some(refused));
+        all
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("run.parquet");
+    let app = Actor::new(10, "app", 0.0..60.0, vec![Act::new("recvfrom", 60.0, 0.0..60.0).fd(7)]);
+    Script {
+        sample: |s| s.net_rx_bytes = if in_window(s) { 5_005_000 } else { 55_000 },
+        flows,
+        ..Script::new(60.0, vec![app])
+    }
+    .write(&path);
+    let f = findings(&path, &[]);
+    let w = window(&f, "incoming transfer");
+    let told: Vec<&str> = w.flows.iter().map(|flow| flow.address.as_str()).collect();
+    assert_eq!(told, ["10.0.0.9:5432", "10.0.0.7:9"], "{:#?}", w.flows);
+    let database = &w.flows[0];
+    assert!(!database.outgoing && !database.serves && database.share > 0.99, "{database:#?}");
+    assert_eq!((database.rtt_before_ns, database.rtt_ns), (Some(300_000.0), Some(41_000_000.0)));
+    assert!(w.sentence.ends_with(&database.text), "{}", w.sentence);
+    assert!(database.text.starts_with("app/10 received "), "{}", database.text);
+    assert!(database.text.contains(" from tcp 10.0.0.9:5432, 100 % of the excess; "), "{}", database.text);
+    assert!(database.text.ends_with(" retransmits; round trips 300 us -> 41 ms"), "{}", database.text);
+    assert_eq!(w.flows[1].failed[0].errno, "ECONNREFUSED");
+    assert!(w.details.contains(&w.flows[1].text), "{:#?}", w.details);
+    let info = crate::support::osd_ok(["info", path.to_str().unwrap()]);
+    assert!(info.contains("PID 10 with tcp 10.0.0.9:5432: "), "{info}");
+    assert!(info.contains("PID 10 with tcp [fd00::8]:6379: "), "{info}");
 }

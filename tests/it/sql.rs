@@ -132,7 +132,7 @@ fn bad_sql_is_one_line_with_what_there_is() {
     };
     insta::assert_snapshot!(error("SELECT 1 FROM smaples"), @"
     error: no table `smaples`
-    hint: there are: recording, samples, tallies, syscalls, processes, systems, losses, labels, cgroups, neighbours, threads, descriptors, capabilities, stacks
+    hint: there are: recording, samples, tallies, syscalls, processes, systems, losses, labels, cgroups, neighbours, threads, descriptors, capabilities, containers, stacks, files, flows
     ");
     insta::assert_snapshot!(error("SELECT nam FROM labels"), @"
     error: no column `nam`

@@ -2,7 +2,7 @@
 //! words for it.
 
 use crate::compare::Context;
-use crate::evidence::{By, Owned, Ranked, Topic, Verbatim};
+use crate::evidence::{By, Ranked, Topic, Verbatim};
 use crate::find::InRole;
 use crate::words::Fall;
 use crate::{Config, Result, pattern, words};
@@ -37,28 +37,20 @@ pub(crate) fn explain(
             reference.weight = grid.seconds(group.end - group.start) / seconds;
         }
         let same = |which: usize, proc: u64| context.same_process(which, proc);
-        Verbatim::read(context.recording, &span, &reference, (&elsewhere, &same), topics, busiest.map(|(t, _)| t))?
+        let thread = busiest.map(|(t, _)| t);
+        let here = (context.recording, context.files()?);
+        Verbatim::read(here, &span, &reference, (&elsewhere, &same), topics, thread)?
     } else {
         Verbatim::default()
     };
     let process = |proc: u64| context.process(proc, span.end);
-    let named = |ranked: &Ranked| -> Result<Vec<String>> {
-        let mut names: Vec<String> = ranked.names(&process).into_iter().take(3).collect();
-        for (name, (object, _)) in names.iter_mut().zip(&ranked.first) {
-            if let Owned::Fd(proc, fd) = object
-                && let Some(path) = context.path(*proc, *fd, span.end)?
-            {
-                *name += &format!(" ({path})");
-            }
-        }
-        Ok(names)
-    };
+    let named = |ranked: &Ranked| -> Vec<String> { ranked.names(&process).into_iter().take(3).collect() };
     let mut objects = verbatim.objects.iter();
     for (shift, ranked) in syscalls.iter_mut().zip(&mut objects) {
-        shift.objects = named(ranked)?;
+        shift.objects = named(ranked);
     }
     for (shift, ranked) in errors.iter_mut().zip(&mut objects) {
-        shift.objects = named(ranked)?;
+        shift.objects = named(ranked);
     }
     threads.truncate(8);
     let facts = pattern::Facts {
@@ -106,6 +98,12 @@ pub(crate) fn explain(
     let hours = grid.seconds(grid.len) / 3_600.0;
     let rose = |m: &MetricShift| m.metric == MetricId::Cpu.name() && m.during > m.before;
     let stacks = if shifts.iter().any(rose) { context.stacks(&frame) } else { None };
+    // The leading metric of the two, if either is among them.
+    let sent = |s: &MetricShift| {
+        [(MetricId::NetTx, true), (MetricId::NetRx, false)].into_iter().find(|(id, _)| id.name() == s.metric)
+    };
+    let moves = shifts.iter().find_map(sent).map(|(_, sent)| sent);
+    let flows = context.flows(&frame, group, moves)?;
     let mut window = Window {
         id: index as u32 + 1,
         group: None,
@@ -122,6 +120,7 @@ pub(crate) fn explain(
         threads,
         errors,
         new_processes,
+        flows,
         sequence: verbatim.sequence.clone(),
         sequence_thread: busiest.map_or_else(String::new, |(t, calls)| context.thread(t, calls, &frame)),
         reason,

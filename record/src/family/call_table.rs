@@ -6,7 +6,7 @@
 //! and sockets that it has open, last what is left. Never: what an investigation asks for. Which program ran, who was called, what was
 //! opened, deleted, changed or mounted, who became whom, who touched another process or the kernel.
 
-use osd_bpf::wire::{self, NR_TABLE};
+use osd_bpf::wire::{self, NR_TABLE, tell};
 use osd_recording::names::{Arch, COMPAT};
 
 /// The level from which on a call is shed; 0: never.
@@ -103,9 +103,10 @@ fn known(name: &str) -> (Class, Args) {
     CALLS.iter().find(|(.., names)| names.contains(&name)).map_or((LAST, PLAIN), |(class, args, _)| (*class, *args))
 }
 
-/// For each call by number, those of the 32-bit ABI included, where numbers mean other calls: its arguments and its class, as the kernel
-/// side is told.
-pub(crate) fn call_args(arch: Arch) -> [u8; NR_TABLE] {
+/// Of each call its byte for the kernel side, by number, those of the 32-bit ABI included, where numbers mean other calls: what it takes,
+/// and its class. With `objects`, calls that change what descriptors are stop at their return, too.
+pub(crate) fn call_args(arch: Arch, objects: bool) -> [u8; NR_TABLE] {
+    let tells = call_objects(arch, objects);
     std::array::from_fn(|nr| {
         let label = arch.syscall_label(nr as u16);
         let (class, args) = match label.split_once(':').filter(|_| nr >= usize::from(COMPAT)) {
@@ -113,13 +114,113 @@ pub(crate) fn call_args(arch: Arch) -> [u8; NR_TABLE] {
             Some((_, name)) => (known(name).0, PLAIN),
             None => known(&label),
         };
-        args | class << wire::CALL_CLASS_SHIFT
+        let without_path = tells[nr] != 0 && args & wire::CALL_PATH == 0;
+        args | class << wire::CALL_CLASS_SHIFT | if without_path { wire::CALL_NO_PATH } else { 0 }
     })
+}
+
+/// What calls do to descriptors, of those of which the kernel side tells it.
+#[rustfmt::skip]
+const TELLS: &[(tell, &[&str])] = &[
+    (tell::TELL_RETURNED, &[
+        "open", "openat", "openat2", "creat", "open_by_handle_at", "open_tree", "memfd_create", "memfd_secret", "socket",
+        "accept", "accept4", "dup", "dup2", "dup3", "epoll_create", "epoll_create1", "eventfd", "eventfd2",
+        "timerfd_create", "inotify_init", "inotify_init1", "signalfd", "signalfd4", "userfaultfd", "perf_event_open",
+        "io_uring_setup", "pidfd_open", "pidfd_getfd", "fanotify_init", "fsopen", "fsmount", "fspick", "mq_open",
+        "landlock_create_ruleset",
+    ]),
+    (tell::TELL_FIRST, &["connect", "bind", "listen"]),
+    (tell::TELL_PAIR, &["pipe", "pipe2"]),
+    (tell::TELL_PAIR_AT_4, &["socketpair"]),
+    (tell::TELL_RECEIVED, &["recvmsg"]),
+    (tell::TELL_FCNTL, &["fcntl"]),
+    (tell::TELL_FOLDER, &["chdir", "fchdir"]),
+    (tell::TELL_RANGE, &["close_range"]),
+    (tell::TELL_MOVED_2, &["sendfile", "tee"]),
+    (tell::TELL_MOVED_3, &["splice", "copy_file_range"]),
+];
+
+/// For each call by number, what the kernel side tells of it; nothing of any, unless `objects`.
+pub(crate) fn call_objects(arch: Arch, objects: bool) -> [u8; NR_TABLE] {
+    let mut table = [0; NR_TABLE];
+    for (what, names) in TELLS.iter().filter(|_| objects) {
+        for nr in names.iter().filter_map(|name| arch.syscall_nr(name)) {
+            table[usize::from(nr)] = what.0 as u8;
+        }
+    }
+    table
+}
+
+/// What a call is to the account of objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Use {
+    Nothing,
+    /// Returns a descriptor for a path.
+    Opens,
+    Closes,
+    /// Returns how many bytes it read.
+    Reads,
+    /// Returns how many bytes it wrote.
+    Writes,
+    /// Reads and returns how many messages.
+    ReadsMany,
+    WritesMany,
+    /// Reads from one and writes to another; both are told apart from it.
+    Moves,
+    /// Likewise, and its first argument is where bytes go to.
+    MovesToFirst,
+    Syncs,
+    /// Is on a descriptor, and nothing that is counted.
+    Looks,
+    Renames,
+    RenamesAt,
+    Unlinks,
+    UnlinksAt,
+}
+
+#[rustfmt::skip]
+const USES: &[(Use, &[&str])] = &[
+    (Use::Opens, &["open", "openat", "openat2", "creat"]),
+    (Use::Closes, &["close"]),
+    (Use::Reads, &["read", "pread64", "readv", "preadv", "preadv2", "recvfrom", "recvmsg"]),
+    (Use::Writes, &["write", "pwrite64", "writev", "pwritev", "pwritev2", "sendto", "sendmsg"]),
+    (Use::ReadsMany, &["recvmmsg"]),
+    (Use::WritesMany, &["sendmmsg"]),
+    (Use::Moves, &["tee", "splice", "copy_file_range"]),
+    (Use::MovesToFirst, &["sendfile"]),
+    (Use::Syncs, &["fsync", "fdatasync", "sync_file_range", "syncfs"]),
+    (Use::Renames, &["rename"]),
+    (Use::RenamesAt, &["renameat", "renameat2"]),
+    (Use::Unlinks, &["unlink", "rmdir"]),
+    (Use::UnlinksAt, &["unlinkat"]),
+];
+
+/// What each call is to it, by number. Calls of the 32-bit ABI are nothing: what they are on is not known.
+pub(crate) fn uses(arch: Arch) -> [Use; NR_TABLE] {
+    let mut table = takes_fd(arch).map(|takes| if takes { Use::Looks } else { Use::Nothing });
+    for (does, names) in USES {
+        for nr in names.iter().filter_map(|name| arch.syscall_nr(name)) {
+            table[usize::from(nr)] = *does;
+        }
+    }
+    table
+}
+
+impl Use {
+    /// Whether the call is counted as a read, and whether as a write.
+    pub(crate) fn counts_as(self) -> (bool, bool) {
+        match self {
+            Self::Reads | Self::ReadsMany => (true, false),
+            Self::Writes | Self::WritesMany => (false, true),
+            Self::Moves | Self::MovesToFirst => (true, true),
+            _ => (false, false),
+        }
+    }
 }
 
 /// Which calls take a file descriptor first, by number.
 pub(crate) fn takes_fd(arch: Arch) -> [bool; NR_TABLE] {
-    call_args(arch).map(|a| a & wire::CALL_FD != 0)
+    call_args(arch, false).map(|a| a & wire::CALL_FD != 0)
 }
 
 #[cfg(test)]
@@ -128,7 +229,7 @@ mod tests {
     use osd_recording::names::UNKNOWN;
 
     fn class_of(arch: Arch, name: &str) -> u8 {
-        call_args(arch)[usize::from(arch.syscall_nr(name).unwrap())] >> wire::CALL_CLASS_SHIFT & 3
+        call_args(arch, false)[usize::from(arch.syscall_nr(name).unwrap())] >> wire::CALL_CLASS_SHIFT & 3
     }
 
     #[test]
@@ -152,24 +253,26 @@ mod tests {
             for (name, class) in [("futex", 1), ("getppid", 1), ("read", 2), ("sendto", 2), ("mmap", 3), ("close", 3)] {
                 assert_eq!(class_of(arch, name), class, "{name}");
             }
-            assert_eq!(call_args(arch)[usize::from(UNKNOWN)], LAST << wire::CALL_CLASS_SHIFT);
+            assert_eq!(call_args(arch, false)[usize::from(UNKNOWN)], LAST << wire::CALL_CLASS_SHIFT);
         }
     }
 
     #[test]
     fn the_32_bit_abi_is_sorted_by_its_own_names() {
-        let classes = call_args(Arch::X86_64).map(|a| a >> wire::CALL_CLASS_SHIFT & 3);
+        let classes = call_args(Arch::X86_64, false).map(|a| a >> wire::CALL_CLASS_SHIFT & 3);
         // 11 is execve there and munmap in the 64-bit table, 3 is read there and close.
         assert_eq!((classes[usize::from(COMPAT) + 11], classes[11]), (0, 3));
         assert_eq!((classes[usize::from(COMPAT) + 3], classes[3]), (2, 3));
         // Without a table of names nothing can be told apart.
-        assert!(call_args(Arch::Aarch64)[usize::from(COMPAT)..].iter().all(|a| *a == LAST << wire::CALL_CLASS_SHIFT));
+        assert!(
+            call_args(Arch::Aarch64, false)[usize::from(COMPAT)..].iter().all(|a| *a == LAST << wire::CALL_CLASS_SHIFT)
+        );
     }
 
     #[test]
     fn arguments_are_where_the_abi_has_them() {
         let args = |name: &str| {
-            let args = call_args(Arch::X86_64)[usize::from(Arch::X86_64.syscall_nr(name).unwrap())];
+            let args = call_args(Arch::X86_64, false)[usize::from(Arch::X86_64.syscall_nr(name).unwrap())];
             args & !(3 << wire::CALL_CLASS_SHIFT)
         };
         assert_eq!(["read", "open", "openat", "getpid"].map(args), [FD, PATH_1, PATH_2, PLAIN]);
@@ -193,5 +296,23 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), n);
+    }
+
+    #[test]
+    fn calls_of_which_objects_are_told_exist_and_say_so_to_the_kernel_side_only_if_they_are_told() {
+        let names: Vec<&str> =
+            TELLS.iter().flat_map(|(_, n)| *n).chain(USES.iter().flat_map(|(_, n)| *n)).copied().collect();
+        for name in &names {
+            assert!(Arch::X86_64.syscall_nr(name).is_some(), "{name}");
+        }
+        let (on, off) = (call_args(Arch::X86_64, true), call_args(Arch::X86_64, false));
+        let nr = |name: &str| usize::from(Arch::X86_64.syscall_nr(name).unwrap());
+        assert_eq!(on[nr("accept4")] & wire::CALL_PATH, wire::CALL_NO_PATH);
+        assert_eq!(
+            (off[nr("accept4")] & wire::CALL_PATH, on[nr("read")], on[nr("openat")]),
+            (0, off[nr("read")], off[nr("openat")])
+        );
+        assert!(call_objects(Arch::X86_64, false).iter().all(|t| *t == 0));
+        assert!(uses(Arch::X86_64)[usize::from(COMPAT)..].iter().all(|u| *u == Use::Nothing));
     }
 }

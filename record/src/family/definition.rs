@@ -11,6 +11,8 @@ pub(crate) struct Family {
     pub(crate) name: &'static str,
     pub(crate) programs: &'static [Program],
     pub(crate) absence: Absence,
+    /// Another family, without which it sees nothing.
+    pub(crate) needs: Option<&'static Family>,
     /// What a recording without it is, in words. Empty if a blind spot of its own says it.
     pub(crate) without_it: &'static str,
     /// What the kernel side counts of what it lost.
@@ -33,6 +35,7 @@ impl Family {
         name: "",
         programs: &[],
         absence: Absence::Fatal,
+        needs: None,
         without_it: "",
         counters: &[],
         files: &[],
@@ -50,6 +53,9 @@ impl Family {
             Some([.., Program { at: At::Clock, .. }]) if typed => (Attach::PerfEvent, vec!["cpu-clock"]),
             Some([.., Program { at: At::Clock, .. }]) => (Attach::Off, Vec::new()),
             Some(_) if !tracepoints.is_empty() => (if typed { Attach::TpBtf } else { Attach::RawTp }, tracepoints),
+            Some(running) if typed && running.iter().any(|p| p.at == At::OpenFiles) => {
+                (Attach::IterTaskFile, vec!["task_file"])
+            }
             Some(_) if typed && !self.programs.is_empty() => (Attach::IterTask, vec!["task"]),
             Some(_) => (Attach::Proc, self.files.to_vec()),
         };
@@ -88,6 +94,8 @@ pub(crate) enum Attach {
     IterTask,
     /// Clocks of the processors.
     PerfEvent,
+    /// A pass over what is open, in the kernel.
+    IterTaskFile,
     /// Files.
     Proc,
     Off,
@@ -101,6 +109,7 @@ impl Attach {
             Self::RawTp => "raw_tp",
             Self::IterTask => "iter/task",
             Self::PerfEvent => "perf_event",
+            Self::IterTaskFile => "iter/task_file",
             Self::Proc => "/proc",
             Self::Off => "off",
         }
@@ -127,6 +136,11 @@ impl Program {
         Self { name, at: At::Tracepoint(tracepoint), when: |_| true, stream, to_the_end: false }
     }
 
+    /// At `tracepoint`, where the kernel's own types are to be had.
+    pub(super) const fn typed(name: &'static str, tracepoint: &'static str, stream: &'static str) -> Self {
+        Self { at: At::TypedTracepoint(tracepoint), ..Self::new(name, tracepoint, stream) }
+    }
+
     /// That passes over something when it is asked to.
     pub(super) const fn pass(name: &'static str, at: At) -> Self {
         Self { name, at, when: |_| true, stream: "", to_the_end: false }
@@ -139,13 +153,13 @@ impl Program {
 
     /// Whether it runs by itself, at a tracepoint.
     pub(crate) fn is_traced(&self) -> bool {
-        matches!(self.at, At::Tracepoint(_))
+        matches!(self.at, At::Tracepoint(_) | At::TypedTracepoint(_))
     }
 
     /// The tracepoint that the metadata name.
     pub(super) fn listed(&self) -> Option<&'static str> {
         match self.at {
-            At::Tracepoint(name) if !self.to_the_end => Some(name),
+            At::Tracepoint(name) | At::TypedTracepoint(name) if !self.to_the_end => Some(name),
             _ => None,
         }
     }
@@ -153,11 +167,18 @@ impl Program {
     /// What it attaches to, as an error names it.
     pub(super) fn attaches_to(&self) -> String {
         match self.at {
-            At::Tracepoint(name) => name.to_owned(),
+            At::Tracepoint(name) | At::TypedTracepoint(name) => name.to_owned(),
             At::Threads => "iter/task".to_owned(),
+            At::OpenFiles => "iter/task_file".to_owned(),
             At::MapEntries => "iter/bpf_map_elem".to_owned(),
             At::Clock => "perf_event cpu-clock".to_owned(),
+            At::SocketStorage => "iter/bpf_sk_storage_map".to_owned(),
         }
+    }
+
+    /// Whether only programs with the kernel's own types do what it does.
+    pub(super) fn needs_types(&self) -> bool {
+        matches!(self.at, At::TypedTracepoint(_) | At::SocketStorage)
     }
 
     /// Whether `name` is it or its twin; if it is the twin, `Some(true)`.
@@ -175,12 +196,18 @@ impl Program {
 pub(crate) enum At {
     /// A tracepoint.
     Tracepoint(&'static str),
+    /// A tracepoint, by the kernel's own types or not at all.
+    TypedTracepoint(&'static str),
     /// All threads of the host.
     Threads,
+    /// All that is open on the host.
+    OpenFiles,
     /// The entries of a map.
     MapEntries,
     /// The clock of each processor.
     Clock,
+    /// The sockets that a map has something of.
+    SocketStorage,
 }
 
 /// How the programs that run are made up.

@@ -10,6 +10,8 @@
 pub(crate) mod call_table;
 mod capability;
 mod definition;
+pub(crate) mod files;
+pub(crate) mod flow;
 mod groups;
 mod host;
 pub(crate) mod io_uring;
@@ -21,5 +23,5 @@ pub(crate) mod syscalls;
 mod table;
 pub(crate) mod usage;
 
-pub(crate) use definition::{Counter, Loss, Program, Setup};
+pub(crate) use definition::{Absence, Counter, Loss, Program, Setup};
 pub(crate) use table::{FAMILIES, blind_spots, counters, without_bpf};

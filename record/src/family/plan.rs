@@ -75,7 +75,18 @@ impl AttachPlan {
             }
             plan.families.push(Planned { family, programs });
         }
+        plan.drop_dependent();
         Ok(plan)
+    }
+
+    /// Does without the families that see nothing in this attach mode, or without another one. Their blind spots say it.
+    pub(crate) fn drop_dependent(&mut self) {
+        let present: Vec<_> = self.families.iter().map(|p| p.family).collect();
+        let typed = self.typed;
+        self.families.retain(|p| {
+            p.family.needs.is_none_or(|other| present.contains(&other))
+                && (typed || !p.programs.iter().any(|p| p.needs_types()))
+        });
     }
 
     /// Whether `family` will be attached.
@@ -95,7 +106,7 @@ impl AttachPlan {
         programs.any(|p| match (p.is_called(name), p.at) {
             (None, _) => false,
             (Some(twin), At::Tracepoint(_)) => twin != self.typed,
-            (Some(_), At::Threads | At::MapEntries | At::Clock) => self.typed,
+            (Some(_), _) => self.typed,
         })
     }
 
@@ -146,6 +157,10 @@ fn is_there(program: &Program, family: &Family, btf: &Btf<'_>, typed: bool) -> b
         }
         // `/proc` stands in for it.
         At::Threads => !typed || has_pass(btf, "task"),
+        // Without types, all of its family goes.
+        At::TypedTracepoint(name) => !typed || has_tracepoint(btf, name),
+        At::SocketStorage => has_pass(btf, "bpf_sk_storage_map"),
+        At::OpenFiles => !typed || has_pass(btf, "task_file"),
         // Asked for only where tasks can be held, which is newer.
         At::MapEntries => true,
         // Software, and so everywhere; but it looks for the thread by its type.

@@ -66,8 +66,8 @@ fn blind_spots(view: &View<'_>) -> Vec<BlindSpot> {
         );
     }
     match config.syscalls {
-        Syscalls::Events => {}
-        Syscalls::Tally => not_asked("system calls: counted, not listed"),
+        Syscalls::Events if config.keep_calls => {}
+        Syscalls::Events | Syscalls::Tally => not_asked("system calls: counted, not listed"),
         Syscalls::Off => not_asked("system calls: not recorded"),
     }
     spots

@@ -8,8 +8,10 @@ use crate::config::Config;
 pub(crate) static FAMILIES: &[&Family] = &[
     &super::syscalls::SYSCALLS,
     &super::network::NETWORK,
+    &super::flow::FLOW,
     &super::io_uring::IO_URING,
     &super::capability::CAPABILITY,
+    &super::files::FILES,
     &super::life::LIFE,
     &super::usage::USAGE,
     &super::stacks::STACKS,
@@ -45,6 +47,7 @@ pub(crate) fn blind_spots(
 ) -> Vec<String> {
     let of_family = |f: &&'static Family| (f.blind_spots)(&View { config, off: !is_on(f), by_proc, holds_ended });
     let mut spots: Vec<BlindSpot> = FAMILIES.iter().flat_map(of_family).collect();
+    spots.extend(config.without.iter().map(|name| (Topic::NotAsked, format!("--without {name}: not recorded"))));
     spots.extend(left_out.iter().map(|what| (Topic::LeftOut, what.clone())));
     // What belongs together stands together, whichever family it is of.
     spots.sort_by_key(|(topic, _)| *topic);

@@ -24,4 +24,4 @@ pub(crate) use cgroups::Cgroups;
 pub(crate) use clocks::{boottime_ns, own_cpu_ns, own_usage, read_clocks, thread_cpu_ns};
 pub(crate) use meter::HostMeter;
 pub(crate) use neighbours::Neighbours;
-pub(crate) use proc::{n_fds, open_files, read_info, running_text};
+pub(crate) use proc::{n_fds, open_files, open_links, read_info, running_text, working_folder};

@@ -211,6 +211,18 @@ pub(crate) fn open_files(pid: u32, most: usize) -> Vec<(i32, String)> {
     files
 }
 
+/// All that a process has open, as the links of `/proc/PID/fd` say it.
+pub(crate) fn open_links(pid: u32) -> Vec<(i32, String)> {
+    let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
+    let link = |path: std::path::PathBuf| Some(std::fs::read_link(path).ok()?.to_string_lossy().into_owned());
+    entries.filter_map(|e| Some((e.file_name().to_str()?.parse().ok()?, link(e.path())?))).collect()
+}
+
+/// The directory that a process works in.
+pub(crate) fn working_folder(pid: u32) -> Option<String> {
+    Some(std::fs::read_link(format!("/proc/{pid}/cwd")).ok()?.to_string_lossy().into_owned())
+}
+
 /// `roots` and all their descendants at this moment, but for this process: a recorder of the shell that started it would otherwise wait
 /// for its own end.
 pub(crate) fn with_descendants(roots: &[u32]) -> BTreeSet<u32> {

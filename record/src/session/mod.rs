@@ -157,6 +157,7 @@ impl Session {
         self.sink.send(held_back)?;
         self.sink.metadata.stacks = self.source.close_stacks();
         self.sink.turn_over(writer)?;
+        self.source.turned_over();
         let now_ns = self.sink.interval_start_ns;
         let mut rows: Vec<Row> = self.source.alive(now_ns).into_iter().map(Row::from).collect();
         rows.extend(self.sink.names.retell(now_ns));

@@ -76,6 +76,9 @@ pub(crate) trait Source {
         Ok(())
     }
 
+    /// What follows goes to another file, which has to say everything by itself.
+    fn turned_over(&mut self) {}
+
     /// The processes that are alive, for a file that begins at `now_ns` (UTC).
     fn alive(&self, now_ns: i64) -> Vec<Process>;
 

@@ -1,20 +1,22 @@
-//! `descriptor`: what a descriptor was when the recording began.
+//! `descriptor`: what a descriptor is.
 
 use super::common::{Owner, cgroup_id, kind, pid, proc, ts};
 use super::field::{Field, RowField};
 use super::waiting::{ByRow, Rowed};
 
-/// A descriptor of a process that was already running. What is opened later is in the row of the call that opened it.
+/// A descriptor that was open when the recording began, or became what it is by other means than a path in the row of a call.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Descriptor {
-    /// When it was looked at.
+    /// From when on it is that; when it was looked at.
     pub ts_ns: i64,
     /// Whose.
     pub owner: Owner,
     /// Its number.
     pub fd: i32,
-    /// The path that it was opened by, as the kernel shows it.
+    /// The path of the file, as its process sees it, or what else it is, in words.
     pub path: String,
+    /// As [`super::File::object_kind`]; none where only files are told.
+    pub object_kind: Option<&'static str>,
 }
 
 impl Rowed for Descriptor {
@@ -31,7 +33,8 @@ impl ByRow for Descriptor {
         pid(|r| Some(r.owner.pid)),
         cgroup_id(|r| r.owner.cgroup()),
         Field::i32("fd", "", "its number", |r| Some(r.fd)),
-        Field::text("path", "", "the file", |r| Some(&r.path)),
+        Field::text("path", "", "the file, or what else it is, in words", |r| Some(&r.path)),
+        Field::text("object_kind", "", "what it is", |r| r.object_kind),
     ];
 
     fn ts_ns(&self) -> i64 {

@@ -34,6 +34,8 @@ pub(crate) enum Get<R> {
     /// The number of a system call; the file holds its name.
     Call(fn(&R) -> u16),
     Time(fn(&R) -> i64),
+    /// A time that a row may be without.
+    MaybeTime(fn(&R) -> Option<i64>),
     U64(fn(&R) -> Option<u64>),
     U32(fn(&R) -> Option<u32>),
     I32(fn(&R) -> Option<i32>),
@@ -91,6 +93,7 @@ columns_of! {
     text Text Text fn(&R) -> Option<&str>;
     call Text Call fn(&R) -> u16;
     time Time Time fn(&R) -> i64;
+    maybe_time Time MaybeTime fn(&R) -> Option<i64>;
     u64 U64 U64 fn(&R) -> Option<u64>;
     duration Duration U64 fn(&R) -> Option<u64>;
     u32 U32 U32 fn(&R) -> Option<u32>;

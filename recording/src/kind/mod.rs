@@ -12,6 +12,8 @@ mod common;
 mod container;
 mod descriptor;
 mod field;
+mod file;
+mod flow;
 mod label;
 mod loss;
 mod neighbour;
@@ -146,7 +148,7 @@ kinds! {
     Neighbour in neighbour;
     /// What a thread is called.
     Thread in thread;
-    /// What a descriptor was when the recording began.
+    /// What a descriptor is.
     Descriptor in descriptor;
     /// The first time that a process was asked for a capability in a system call.
     Capability in capability;
@@ -154,6 +156,10 @@ kinds! {
     Container in container;
     /// Where threads were, function by function.
     Stack in stack;
+    /// What a process did with one of the things it has open, in one interval.
+    File in file;
+    /// One process and one internet socket in one interval.
+    Flow in flow;
 }
 
 impl Kind {

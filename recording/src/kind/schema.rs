@@ -89,7 +89,7 @@ mod tests {
             assert_eq!(Kind::from_name(kind.name()), Some(kind));
             assert!(kind.columns().count() > 2);
         }
-        assert_eq!(Kind::from_name("flow"), None);
+        assert_eq!(Kind::from_name("flux"), None);
     }
 
     /// Groups find a column by its number in the kind, files by its number in the schema.

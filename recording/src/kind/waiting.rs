@@ -115,6 +115,7 @@ impl<R: ByRow> Values for Vec<R> {
         let mut number = |bits: Option<u64>| put(bits.map_or(Value::Null, Value::Number));
         match &R::FIELDS[column].fill {
             Get::Time(get) => self.iter().for_each(|row| number(Some(get(row) as u64))),
+            Get::MaybeTime(get) => self.iter().for_each(|row| number(get(row).map(|ns| ns as u64))),
             Get::U64(get) => self.iter().for_each(|row| number(get(row))),
             Get::U32(get) => self.iter().for_each(|row| number(get(row).map(u64::from))),
             Get::I32(get) => self.iter().for_each(|row| number(get(row).map(|v| u64::from(v as u32)))),

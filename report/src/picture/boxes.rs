@@ -167,7 +167,7 @@ fn table(scene: &mut Scene, card: &Card, x: f64, top: f64, width: f64) -> f64 {
 
 fn lists(scene: &mut Scene, card: &Card, x: f64, top: f64, width: f64) -> f64 {
     let mut y = top;
-    for (head, lines) in [("Errors", &card.errors), ("New processes", &card.processes)] {
+    for (head, lines) in [("Flows", &card.flows), ("Errors", &card.errors), ("New processes", &card.processes)] {
         if lines.is_empty() {
             continue;
         }

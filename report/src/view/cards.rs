@@ -9,6 +9,7 @@ use osd_recording::words::plural;
 
 /// Calls in a card's table.
 const MAX_CALLS: usize = 6;
+const MAX_FLOWS: usize = 4;
 const MAX_ERRORS: usize = 4;
 const MAX_PROCESSES: usize = 4;
 const MAX_SEQUENCE: usize = 10;
@@ -34,6 +35,7 @@ pub(crate) struct Card {
     pub(crate) details: Vec<String>,
     pub(crate) calls: Vec<CallRow>,
     pub(crate) calls_left_out: usize,
+    pub(crate) flows: Vec<String>,
     pub(crate) errors: Vec<String>,
     pub(crate) processes: Vec<String>,
     pub(crate) thread: String,
@@ -110,6 +112,7 @@ impl Card {
                 .collect(),
             calls: window.syscalls.iter().take(MAX_CALLS).map(call_row).collect(),
             calls_left_out: window.syscalls.len().saturating_sub(MAX_CALLS),
+            flows: window.flows.iter().take(MAX_FLOWS).map(flow_line).collect(),
             errors: window.errors.iter().take(MAX_ERRORS).map(error_line).collect(),
             processes: window.new_processes.iter().take(MAX_PROCESSES).map(process_line).collect(),
             thread: clean(&window.sequence_thread, 60),
@@ -145,6 +148,12 @@ fn process_line(p: &osd_findings::NewProcess) -> String {
     let times = if p.count > 1 { format!(" × {}", units::grouped(p.count)) } else { String::new() };
     let what = if p.argv.is_empty() { &p.exe } else { &p.argv };
     format!("{}{times} (first PID {}): {}", clean(&p.comm, 20), p.first_pid, clean(what, 120))
+}
+
+/// What it is in words, and how much of both ways went through it.
+fn flow_line(flow: &osd_findings::FlowShift) -> String {
+    let bytes = |n: u64| units::quantity(n as f64, "bytes");
+    format!("{} ({} in, {} out)", clean(&flow.text, 240), bytes(flow.rx_bytes), bytes(flow.tx_bytes))
 }
 
 fn arrow(before: &str, during: &str) -> String {

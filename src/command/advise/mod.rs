@@ -16,9 +16,9 @@ pub(crate) struct Args {
 }
 
 const EXAMPLES: &str = "EXAMPLES:
-  osd record -o run.parquet -- nginx -g 'daemon off;'   record whole runs: start, work, end
   osd advise seccomp run*.parquet -o nginx.json         podman run --security-opt seccomp=nginx.json
-  osd advise capabilities run*.parquet                  podman run --cap-drop=all --cap-add=...";
+  osd advise capabilities run*.parquet                  podman run --cap-drop=all --cap-add=...
+  osd record -o run.parquet -- nginx -g 'daemon off;'   how they are made: whole runs, from start to end";
 
 /// What is advised on.
 #[derive(clap::Subcommand)]

@@ -135,6 +135,28 @@ fn said(kind: Kind, rows: &RecordBatch, row: usize) -> Result<String> {
         Kind::Stack => {
             format!("{} x {}: {}", texts("event")?, number("count")?.unwrap_or(0), texts("frames")?)
         }
+        Kind::File => {
+            let (path, kind) = (texts("path")?, texts("object_kind")?);
+            let of = |name: &str| -> Result<u64> { Ok(number(name)?.unwrap_or(0)) };
+            let read = format!("{} x, {}", of("n_reads")?, format::bytes(of("bytes_read")?));
+            let written = format!("{} x, {}", of("n_writes")?, format::bytes(of("bytes_written")?));
+            format!("{}: read {read}, written {written}", if path.is_empty() { kind } else { path })
+        }
+        Kind::Flow => {
+            let end = |address: &str, port: &str| -> Result<String> {
+                let port = number(port)?.map_or_else(|| "?".to_owned(), |port| port.to_string());
+                Ok(format!("{}:{port}", columns.text(address)?.at(row).unwrap_or("?")))
+            };
+            let (sent, received) = (number("tx_bytes")?.unwrap_or(0), number("rx_bytes")?.unwrap_or(0));
+            let moved = format!("{} in {} out", format::bytes(received), format::bytes(sent));
+            match number("socket")? {
+                None => format!("sockets that were not told apart, {moved}"),
+                Some(_) => {
+                    let (own, peer) = (end("laddr", "lport")?, end("raddr", "rport")?);
+                    format!("{} {own} {peer} {}, {moved}", texts("protocol")?, texts("state")?)
+                }
+            }
+        }
         Kind::Neighbour => {
             format!("{} used {}{dur}", texts("comm")?, format::duration(number("cpu_ns")?.unwrap_or(0)))
         }

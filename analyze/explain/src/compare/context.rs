@@ -153,18 +153,20 @@ impl<'a> Context<'a> {
         (all, sum)
     }
 
-    /// What the descriptor `fd` of `proc` was at that time, as a path, if the recording says so.
+    /// What descriptors were.
+    pub(crate) fn files(&self) -> Result<&Files> {
+        if let Some(files) = self.files.get() {
+            return Ok(files);
+        }
+        // Opened before the time that is looked at counts, too.
+        let until = self.range.map(|range| i64::MIN..range.end);
+        let read = Files::read(self.recording, until.as_ref())?;
+        Ok(self.files.get_or_init(|| read))
+    }
+
+    /// What the descriptor `fd` of `proc` was at that time, if the recording says so.
     pub(crate) fn path(&self, proc: u64, fd: i64, ts_ns: i64) -> Result<Option<&str>> {
-        let files = match self.files.get() {
-            Some(files) => files,
-            None => {
-                // Opened before the time that is looked at counts, too.
-                let until = self.range.map(|range| i64::MIN..range.end);
-                let read = Files::read(self.recording, until.as_ref())?;
-                self.files.get_or_init(|| read)
-            }
-        };
-        Ok(files.path(proc, fd, ts_ns))
+        Ok(self.files()?.path(proc, fd, ts_ns))
     }
 
     /// The process that is called like `proc` of the other recording `which`; that one, if none is.

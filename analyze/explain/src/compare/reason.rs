@@ -194,7 +194,7 @@ impl Context<'_> {
         let on = match &wait.object {
             Some(Owned::Path(path)) => format!(" on {path}"),
             Some(Owned::Fd(proc, fd)) => match self.path(*proc, *fd, ts_ns)? {
-                Some(path) => format!(" on {path} (fd {fd})"),
+                Some(path) => format!(" on {path}"),
                 None => format!(" on fd {fd}"),
             },
             None => String::new(),

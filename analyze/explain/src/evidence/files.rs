@@ -1,8 +1,8 @@
-//! Which file or peer a descriptor is: what was opened or connected under its number last, of the
-//! process itself.
+//! Which file or peer a descriptor is: what its number of that process was at that moment.
 //!
-//! A recording has the path in the row of the call that opened a file, or in a `descriptor` row, if it was open when the recording began; and
-//! the number alone in the rows of the calls that use it.
+//! The rows of the calls that use a descriptor have its number alone. What it is, a `descriptor` row says, or the row of the call that opened
+//! it by a path. Of a call that opens, the number is what it is from its return on; of one that closes, until its entry: another thread may
+//! be given the number before the close is over.
 
 use osd_recording::{Batches, Columns, Kind, Recording, Result};
 use osd_signals::grid::{self, query};
@@ -24,7 +24,7 @@ pub(crate) struct Files(Changes);
 impl Files {
     /// From the calls that open and close, of the rows that begin in `range`.
     pub(crate) fn read(recording: &Recording, range: Option<&Range<i64>>) -> Result<Self> {
-        let query = query(Kind::Syscall, &["ts", "proc", "syscall", "ret", "fd", "path"], range);
+        let query = query(Kind::Syscall, &["ts", "dur_ns", "proc", "syscall", "ret", "fd", "path"], range);
         let parts = parallel::read(recording, &query, |rows| part(rows, recording.path()))?;
         let mut all = Changes::new();
         for (key, changes) in parts.into_iter().flatten() {
@@ -39,7 +39,8 @@ impl Files {
                 all.entry((proc, fd)).or_default().push((*ts, path.to_owned()));
             }
         }
-        all.values_mut().for_each(|changes| changes.sort());
+        // Of what is said of one moment, what a `descriptor` row says comes last: it was added last.
+        all.values_mut().for_each(|changes| changes.sort_by_key(|(at, _)| *at));
         Ok(Self(all))
     }
 
@@ -68,8 +69,9 @@ enum Does {
 fn does(syscall: &str) -> Does {
     match syscall {
         "open" | "openat" | "openat2" | "creat" => Does::Open,
-        "socket" | "accept" | "accept4" | "eventfd2" | "epoll_create1" | "timerfd_create" | "memfd_create" | "dup"
-        | "signalfd4" | "inotify_init1" => Does::Other,
+        "socket" | "accept" | "accept4" | "eventfd" | "eventfd2" | "epoll_create" | "epoll_create1"
+        | "timerfd_create" | "memfd_create" | "dup" | "dup2" | "dup3" | "signalfd" | "signalfd4" | "inotify_init"
+        | "inotify_init1" | "pidfd_open" | "pidfd_getfd" => Does::Other,
         "close" => Does::Close,
         "connect" => Does::Connect,
         _ => Does::Nothing,
@@ -82,17 +84,20 @@ fn part(rows: Batches, path: &Path) -> Result<Changes> {
         let batch = batch?;
         let columns = Columns::of(&batch, path);
         let (proc, ret, fd) = (columns.u64("proc")?, columns.i64("ret")?, columns.i64("fd")?);
+        let dur = columns.u64("dur_ns")?;
         let (names, paths) = (columns.text("syscall")?, columns.text("path")?);
         let of_code: Vec<Does> = names.all().map(does).collect();
         for (row, ts) in columns.ts()?.iter().enumerate() {
             let Some(code) = names.code(row) else { continue };
             let opened = ret.at(row).filter(|ret| *ret >= 0);
-            let (number, file) = match of_code[code] {
-                Does::Open => (opened, paths.at(row).unwrap_or_default()),
-                Does::Other => (opened, ""),
-                Does::Close => (fd.at(row), ""),
+            let end = ts.saturating_add_unsigned(dur.at(row).unwrap_or(0));
+            let (number, file, at) = match of_code[code] {
+                Does::Open => (opened, paths.at(row).unwrap_or_default(), end),
+                Does::Other => (opened, "", end),
+                // The call itself is on what it closes.
+                Does::Close => (fd.at(row), "", ts.saturating_add(1)),
                 // One that does not wait for the answer is connected later, or never.
-                Does::Connect => (fd.at(row), paths.at(row).unwrap_or_default()),
+                Does::Connect => (fd.at(row), paths.at(row).unwrap_or_default(), *ts),
                 Does::Nothing => continue,
             };
             let Some(number) = number else { continue };
@@ -100,7 +105,7 @@ fn part(rows: Batches, path: &Path) -> Result<Changes> {
             // That it is no file is said once.
             if kept < CHANGES_MAX && !(file.is_empty() && changes.last().is_some_and(|(_, path)| path.is_empty())) {
                 kept += 1;
-                changes.push((*ts, file.to_owned()));
+                changes.push((at, file.to_owned()));
             }
         }
     }

@@ -3,6 +3,7 @@
 
 use super::bins::Reference;
 use super::events::Thread;
+use super::files::Files;
 use super::objects::{Collector, Object, Ranked, Topic};
 use osd_findings::SequenceCall;
 use osd_recording::names::errno_name;
@@ -28,9 +29,9 @@ const SEQUENCE_CALLS: usize = 12;
 
 impl Verbatim {
     /// Reads what is shown of `span`: the objects of `topics`, against those of `reference` and of `elsewhere`, whose processes are called
-    /// as `same` says here, and the first calls of `thread`.
+    /// as `same` says here, and the first calls of `thread`. Descriptors are what `files` says they were.
     pub(crate) fn read(
-        recording: &Recording,
+        (recording, files): (&Recording, &Files),
         span: &Range<i64>,
         reference: &Reference<'_>,
         (elsewhere, same): (&[Elsewhere<'_>], &dyn Fn(usize, u64) -> u64),
@@ -39,7 +40,8 @@ impl Verbatim {
     ) -> Result<Self> {
         let mut objects = Collector::new(topics);
         for (which, usual) in elsewhere.iter().enumerate() {
-            outside(&mut objects, usual, &|proc| same(which, proc))?;
+            let files = Files::read(usual.recording, None)?;
+            outside(&mut objects, (usual, &files), &|proc| same(which, proc))?;
         }
         let mut rows: Vec<(i64, SequenceCall)> = vec![];
         let columns = ["ts", "dur_ns", "proc", "tid", "syscall", "ret", "errno", "fd", "path"];
@@ -59,6 +61,7 @@ impl Verbatim {
                 let Some(code) = names.code(row) else { continue };
                 let path = paths.at(row).filter(|p| !p.is_empty());
                 let (proc, errno, fd) = (proc.at(row).unwrap_or(0), errno.at(row), fd.at(row));
+                let path = path.or_else(|| files.path(proc, fd?, *ts));
                 if !of_code[code].is_empty() {
                     let object = path.map(Object::Path).or_else(|| fd.map(|fd| Object::Fd(proc, fd)));
                     objects.add(&of_code[code], inside, errno, dur.at(row).unwrap_or(0), object);
@@ -107,7 +110,7 @@ impl Verbatim {
 }
 
 /// Counts the objects of another recording as outside of the window.
-fn outside(objects: &mut Collector, usual: &Elsewhere<'_>, same: &dyn Fn(u64) -> u64) -> Result<()> {
+fn outside(objects: &mut Collector, (usual, files): (&Elsewhere<'_>, &Files), same: &dyn Fn(u64) -> u64) -> Result<()> {
     let columns = ["ts", "dur_ns", "proc", "syscall", "errno", "fd", "path"];
     for batch in usual.recording.read(&query(Kind::Syscall, &columns, Some(&usual.span)))? {
         let batch = batch?;
@@ -115,10 +118,11 @@ fn outside(objects: &mut Collector, usual: &Elsewhere<'_>, same: &dyn Fn(u64) ->
         let (proc, dur, errno) = (columns.u64("proc")?, columns.u64("dur_ns")?, columns.i64("errno")?);
         let (fd, names, paths) = (columns.i64("fd")?, columns.text("syscall")?, columns.text("path")?);
         let of_code: Vec<Vec<usize>> = names.all().map(|name| objects.topics_of(name)).collect();
-        for row in 0..batch.num_rows() {
+        for (row, ts) in columns.ts()?.iter().enumerate() {
             let Some(code) = names.code(row).filter(|code| !of_code[*code].is_empty()) else { continue };
-            let path = paths.at(row).filter(|p| !p.is_empty()).map(Object::Path);
-            let object = path.or_else(|| fd.at(row).map(|fd| Object::Fd(same(proc.at(row).unwrap_or(0)), fd)));
+            let (proc, fd) = (proc.at(row).unwrap_or(0), fd.at(row));
+            let path = paths.at(row).filter(|p| !p.is_empty()).or_else(|| files.path(proc, fd?, *ts));
+            let object = path.map(Object::Path).or_else(|| fd.map(|fd| Object::Fd(same(proc), fd)));
             objects.add(&of_code[code], false, errno.at(row), dur.at(row).unwrap_or(0), object);
         }
     }

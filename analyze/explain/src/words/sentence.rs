@@ -270,7 +270,19 @@ fn evidence(window: &Window, extra: &Extra) -> String {
         let faults = faults.map(|m| format!("page faults {} -> {}/s", number(m.before), number(m.during)));
         return [faults, Some(leading)].into_iter().flatten().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("; ");
     }
-    leading
+    match window.flows.first().filter(|_| is_about_peers(&extra.pattern)) {
+        Some(flow) if leading.is_empty() => flow.text.clone(),
+        Some(flow) => format!("{leading}; {}", flow.text),
+        None => leading,
+    }
+}
+
+/// Whether who was talked to is the first question.
+fn is_about_peers(pattern: &Pattern) -> bool {
+    matches!(
+        pattern,
+        Pattern::OutgoingTransfer | Pattern::IncomingTransfer | Pattern::LargeValues | Pattern::ConnectionBurst
+    )
 }
 
 /// Where the rise is: `93 % of it in crc32_slow called by handle_request`.
@@ -337,6 +349,8 @@ pub(crate) fn details(window: &Window, extra: &Extra) -> Vec<String> {
             .take(4)
             .map(call),
     );
+    let told = usize::from(is_about_peers(&extra.pattern) && window.reason.is_none());
+    out.extend(window.flows.iter().skip(told).take(3).map(|flow| flow.text.clone()));
     for t in window.threads.iter().take(2) {
         out.push(format!(
             "thread {}/{} made {:.0} % of the excess calls: {} -> {}/s, mostly {}",

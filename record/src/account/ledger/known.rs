@@ -7,6 +7,15 @@ use osd_recording::rows::{Owner, Process, ProcessEvent, Sample};
 /// A process that no pass has met for so long has ended, and the record of that was lost.
 const ABSENT_NS: i64 = 1_000_000_000;
 
+/// What was moved through sockets that have no flow of their own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Rest {
+    pub(crate) rest_tx_bytes: u64,
+    pub(crate) rest_rx_bytes: u64,
+    pub(crate) rest_tx_msgs: u64,
+    pub(crate) rest_rx_msgs: u64,
+}
+
 /// A process, as far as it is known.
 pub(super) struct Known {
     pub(super) owner: Owner,
@@ -23,6 +32,8 @@ pub(super) struct Known {
     pub(super) used: Sample,
     /// Likewise; apart, because not every kernel can tell.
     pub(super) n_io_uring_sqes: u64,
+    /// Moved through sockets that have no flow, likewise.
+    pub(super) rest: Rest,
     /// Used something since its last sample.
     pub(super) grew: bool,
     /// CPU time and waiting for a processor that were charged after its exit and have not been in a sample yet.
@@ -56,6 +67,7 @@ impl Known {
             pid_ns: None,
             used: Sample::default(),
             n_io_uring_sqes: 0,
+            rest: Rest::default(),
             grew: false,
             after_exit_ns: 0,
             ending: 0,

@@ -13,6 +13,7 @@ use osd_recording::{ClockTable, ProcId};
 use std::collections::{HashMap, HashSet};
 
 use known::Known;
+pub(crate) use known::Rest;
 use thread::{End, FORGET_NS, Thread};
 
 /// The books.
@@ -49,6 +50,8 @@ pub(crate) struct Interval {
     pub(crate) samples: Vec<Sample>,
     pub(crate) tallies: Vec<Tally>,
     pub(crate) threads: Vec<ThreadRow>,
+    /// What processes moved through sockets that have no flow.
+    pub(crate) rests: Vec<(Owner, Rest)>,
     /// Keys of ended processes, to be deleted in the kernel.
     pub(crate) dead_tallies: Vec<(u32, u32)>,
 }
@@ -227,7 +230,8 @@ impl Ledger {
     /// they do. One that is known stays as it is.
     pub(crate) fn baseline(&mut self, usages: &[usage]) {
         for u in usages {
-            // Its name is told at the end of the first interval.
+            // Its name is told at the end of the first interval. What it counted since it became a target is no time before the recording:
+            // rows of flows have it too, and both must sum to the same.
             let last = usage { comm: [0; 16], counted: counted::default(), ..*u };
             self.threads.entry(u.thread_seq).or_insert(Thread { last, end: End::Not, pass: self.pass });
         }
@@ -267,18 +271,19 @@ impl Ledger {
         let (sqes, last_sqes) = (now.counted.n_io_uring_sqes, &mut last.counted.n_io_uring_sqes);
         process.n_io_uring_sqes += sqes.saturating_sub(*last_sqes);
         *last_sqes = sqes.max(*last_sqes);
-        let used = &mut process.used;
+        let (used, rest) = (&mut process.used, &mut process.rest);
         let mut grew = process.n_io_uring_sqes > 0;
         macro_rules! grow {
-            ($now:expr, $last:expr; $($field:ident),*) => {$(
+            ($used:ident, $now:expr, $last:expr; $($field:ident),*) => {$(
                 grew |= $now.$field > $last.$field;
-                used.$field += $now.$field.saturating_sub($last.$field);
+                $used.$field += $now.$field.saturating_sub($last.$field);
                 $last.$field = $last.$field.max($now.$field);
             )*};
         }
-        grow!(now.totals, last.totals; cpu_ns, runq_ns, ctx_voluntary, ctx_involuntary, minor_faults, major_faults,
+        grow!(used, now.totals, last.totals; cpu_ns, runq_ns, ctx_voluntary, ctx_involuntary, minor_faults, major_faults,
             read_chars, write_chars, read_bytes, write_bytes);
-        grow!(now.counted, last.counted; n_syscalls, n_syscall_errors, syscall_ns, net_rx_bytes, net_tx_bytes, net_rx_msgs, net_tx_msgs);
+        grow!(used, now.counted, last.counted; n_syscalls, n_syscall_errors, syscall_ns, net_rx_bytes, net_tx_bytes, net_rx_msgs, net_tx_msgs);
+        grow!(rest, now.counted, last.counted; rest_tx_bytes, rest_rx_bytes, rest_tx_msgs, rest_rx_msgs);
         process.grew |= grew;
         let bytes = |pages: i64| u64::try_from(pages).unwrap_or(0) * self.page_bytes;
         // Levels of the whole process, the same in each of its threads; an exiting thread may have let go of its memory.
@@ -322,6 +327,9 @@ impl Ledger {
         let mut interval = Interval { tallies: self.tally_rows(start_ns, end_ns, totals), ..Interval::default() };
         for (seq, process) in &mut self.processes {
             process.notice_absence(n_threads.contains_key(seq), end_ns);
+            if process.rest != Rest::default() {
+                interval.rests.push((process.owner, std::mem::take(&mut process.rest)));
+            }
             // A zombie is met in every pass, and has used nothing since the last.
             if process.gone_for > 0 && !process.grew {
                 continue;
@@ -350,6 +358,7 @@ impl Ledger {
         self.retire(end_ns, settled, &mut interval.dead_tallies);
         // Maps iterate in any order; a recording should not.
         interval.samples.sort_by_key(|s| (s.ts_ns, s.owner.pid));
+        interval.rests.sort_by_key(|(owner, _)| owner.pid);
         interval
     }
 

@@ -4,10 +4,9 @@
 //! The kernel side marks the thread that made a process match and tells of it; if the process has others, a pass marks those. Rules that
 //! depend on what only `/proc` tells are looked at once a second.
 
-use super::decode::NewGroup;
-use super::recorder::BpfSource;
+use super::adopted::MOST_SEQS;
+use super::recorder::{BpfSource, OPEN_FILES_MAX};
 use crate::error::Result;
-use crate::family::Loss;
 use crate::host;
 use crate::output::sink::Sink;
 use crate::whom::trees::{Group, number_of};
@@ -20,33 +19,6 @@ use std::time::{Duration, Instant};
 const LOOKS: Duration = Duration::from_secs(1);
 /// How often names of new containers are looked for.
 const NAMES: Duration = Duration::from_millis(20);
-/// Processes that matched and are not recorded: user space has no number for them.
-pub(super) const TOO_MANY: Loss = Loss { stream: "process", reason: "too_many" };
-/// Numbers of processes that user space gives.
-const MOST_SEQS: u32 = 65_535;
-
-/// What is to be done for those that were met.
-#[derive(Default)]
-pub(super) struct Adopted {
-    /// Groups that were made.
-    pub(super) groups: Vec<NewGroup>,
-    /// Processes with threads that are not marked yet.
-    threads: Vec<(u32, u32)>,
-    n_seqs: u32,
-    /// Looks at processes that matched when all numbers had been given.
-    pub(super) n_left_out: u64,
-    looked: Option<Instant>,
-    named: Option<Instant>,
-}
-
-impl Adopted {
-    /// A number for a process that user space marks.
-    pub(super) fn next_seq(&mut self) -> u32 {
-        self.n_seqs += 1;
-        self.n_seqs
-    }
-}
-
 impl BpfSource {
     /// From now on the kernel side decides, and who runs and matches is taken in.
     pub(super) fn begin_to_select(&mut self, sink: &mut Sink) -> Result<()> {
@@ -131,14 +103,16 @@ impl BpfSource {
         for mut l in leaders {
             l.parent_seq = seqs.get(&l.ppid).copied().unwrap_or(0);
             let row = self.ledger.arrived(&l, ProcessEvent::Running, host::running_text(l.pid), &sink.clock);
-            if sink.metadata.syscalls == "events" {
-                let of_row = |(fd, path)| Descriptor { ts_ns: row.ts_ns, owner: row.owner, fd, path };
-                let open = host::open_files(l.pid, super::recorder::OPEN_FILES_MAX.saturating_sub(n_files));
+            if self.files.is_none() && sink.metadata.syscalls == "events" {
+                let object_kind = None;
+                let of_row = |(fd, path)| Descriptor { ts_ns: row.ts_ns, owner: row.owner, fd, path, object_kind };
+                let open = host::open_files(l.pid, OPEN_FILES_MAX.saturating_sub(n_files));
                 n_files += open.len();
                 rows.extend(open.into_iter().map(of_row).map(Row::from));
             }
             rows.push(row.into());
         }
+        self.look_at_start(&new.iter().copied().collect(), rows, sink)?;
         self.baseline_of(&new.iter().map(|(_, seq)| *seq).collect())
     }
 

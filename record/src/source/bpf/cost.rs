@@ -52,7 +52,7 @@ fn attached(arch: Arch, access: &Access, plan: &AttachPlan, events: bool) -> Res
     let bystander = median(get_parent, || ());
     probes.seed(std::process::id(), 1)?;
     // A ring that runs full would make the calls look cheap.
-    let target = median(get_parent, || while probes.drain_calls(|_| ()) {});
+    let target = median(get_parent, || while probes.drain_calls(|_| ()).is_some() {});
     Ok(((bystander, target), families))
 }
 
@@ -64,6 +64,7 @@ fn load(arch: Arch, access: &Access, plan: &AttachPlan, (events, latency): (bool
         ring_bytes: 4 << 20,
         life_ring_bytes: 1 << 20,
         tally_entries: 1024,
+        flow_entries: 1024,
         arch,
         stacks: None,
         hold_tasks: true,
@@ -93,8 +94,8 @@ pub(crate) fn prices(arch: Arch, access: &Access, plan: &AttachPlan, latency: bo
     let plain_path = median_above(&touch, look_at_root, || ());
     let mut probes = load(arch, access, plan, (true, latency))?.probes;
     probes.seed(std::process::id(), 1)?;
-    let event = median_above(&touch, get_parent, || while probes.drain_calls(|_| ()) {});
-    let path = median_above(&touch, look_at_root, || while probes.drain_calls(|_| ()) {});
+    let event = median_above(&touch, get_parent, || while probes.drain_calls(|_| ()).is_some() {});
+    let path = median_above(&touch, look_at_root, || while probes.drain_calls(|_| ()).is_some() {});
     probes.shed(1);
     let tally = median_above(&touch, get_parent, || ());
     let above = |plain: f64, ns: f64| (ns - plain).max(0.0);

@@ -2,7 +2,7 @@
 
 use crate::account::resolve::Call;
 use crate::host::text::{ExecText, quote_args, until_nul};
-use osd_bpf::wire::{self, Wire, asked_capability, call, ended_thread, life, life_exec, new_group, usage};
+use osd_bpf::wire::{self, Wire, asked_capability, call, ended_thread, life, life_exec, new_group, object, usage};
 use std::net::{Ipv6Addr, SocketAddr};
 
 /// A record of the life ring.
@@ -10,11 +10,11 @@ pub(crate) enum Life {
     Fork(life),
     Exec(life, ExecText),
     Exit(life),
-    ThreadExit(life, usage),
+    ThreadExit(life, Box<usage>),
     ThreadGone(ended_thread),
     Capability(asked_capability),
     /// A process that was met by a rule, and what it had used.
-    Adopted(life, usage),
+    Adopted(life, Box<usage>),
     Group(NewGroup),
 }
 
@@ -39,9 +39,9 @@ pub(crate) fn life_record(bytes: &[u8]) -> Option<Life> {
         wire::LIFE_THREAD_EXIT | wire::LIFE_ADOPTED => {
             let usage = usage::read(bytes.get(std::mem::offset_of!(wire::life_thread_exit, usage)..)?)?;
             Some(if head.what == wire::LIFE_ADOPTED {
-                Life::Adopted(head, usage)
+                Life::Adopted(head, Box::new(usage))
             } else {
-                Life::ThreadExit(head, usage)
+                Life::ThreadExit(head, Box::new(usage))
             })
         }
         wire::LIFE_GROUP => {
@@ -76,6 +76,31 @@ pub(crate) fn call_record(bytes: &[u8]) -> Option<Call> {
     let text = |path: &[u8]| if is_address { address(path) } else { Some(until_nul(path)) };
     let path = bytes.get(wire::PATH_OFFSET..).filter(|path| (1..=wire::PATH_BYTES).contains(&path.len()));
     Some((head, path.and_then(text).map(String::into_boxed_str)))
+}
+
+/// Reads an object: the record, and its names as far as they are there.
+pub(crate) fn object_record(bytes: &[u8]) -> Option<(object, &[u8])> {
+    // Sent only as far as the names go.
+    let mut whole = [0; size_of::<object>()];
+    let head = bytes.get(..wire::NAMES_OFFSET)?;
+    whole.get_mut(..wire::NAMES_OFFSET)?.copy_from_slice(head);
+    let object = object::read(&whole)?;
+    let names = &bytes[wire::NAMES_OFFSET..];
+    Some((object, names.get(..object.names_len as usize).unwrap_or(names)))
+}
+
+/// A record of a pass over what is open, with its names.
+pub(crate) type OpenFile = (object, Vec<u8>);
+
+/// Reads the records of a pass over what is open, each with its names and filled up to eight bytes.
+pub(crate) fn object_records(mut bytes: &[u8]) -> Vec<OpenFile> {
+    let mut all = Vec::new();
+    while let Some((object, names)) = object_record(bytes) {
+        let len = (names.len()).next_multiple_of(8);
+        all.push((object, names.to_vec()));
+        bytes = bytes.get(wire::NAMES_OFFSET + len..).unwrap_or_default();
+    }
+    all
 }
 
 /// A `struct sockaddr` as text: `127.0.0.1:80`, `[::1]:80`, `unix:/run/x.sock`, `unix:@name` of one without a file; of another family
@@ -133,6 +158,7 @@ mod tests {
             }
             let _ = life_record(&bytes);
             let _ = call_record(&bytes);
+            let _ = object_records(&bytes);
         }
 
         /// An exec as the kernel side writes it is read as it was; with any lengths claimed, cut anywhere, it is read within its bytes or refused.

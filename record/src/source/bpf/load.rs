@@ -1,11 +1,14 @@
 //! Loads the programs of a plan and attaches them; what the kernel refuses is left out, if it may
 //! be, or tried in a lesser attach mode.
 
+use super::flows::{self, KernelFlows};
 use super::perf;
 use super::probes::{Attached, Endings, Probes, RingSizes};
 use crate::config::{Access, Stacks};
 use crate::error::{Error, Result, bpf};
-use crate::family::call_table::call_args;
+use crate::family::call_table::{call_args, call_objects};
+use crate::family::files::FILES;
+use crate::family::flow::FLOW;
 use crate::family::plan::AttachPlan;
 use crate::family::{FAMILIES, Program, Setup};
 use crate::host::kernel::{Offers, kernel_types};
@@ -37,6 +40,8 @@ pub(crate) struct Knobs {
     pub(crate) tally_entries: u32,
     /// Which stacks are taken.
     pub(crate) stacks: Option<Stacks>,
+    /// (process, socket) pairs that can be counted at once.
+    pub(crate) flow_entries: u32,
     /// What syscall numbers mean here.
     pub(crate) arch: Arch,
     /// Hold the tasks of threads that have ended, if they can be held.
@@ -67,7 +72,10 @@ pub(crate) fn load(mut plan: AttachPlan, access: &Access, knobs: Knobs, rules: O
     let mut first = None;
     loop {
         let refused = match try_to_load(&plan, knobs, rules) {
-            Ok((probes, setup)) => return Ok(Loaded { families: plan.describe(&setup), probes, plan }),
+            Ok((probes, setup)) => {
+                plan.drop_dependent();
+                return Ok(Loaded { families: plan.describe(&setup), probes, plan });
+            }
             Err(Error::Program { program, source }) => (program, source),
             Err(error) => return Err(error),
         };
@@ -106,11 +114,14 @@ fn try_to_load(plan: &AttachPlan, knobs: Knobs, rules: Option<&Rules>) -> Result
     let n_cpus = libbpf_rs::num_possible_cpus().map_err(bpf("count processors"))?;
     let slots = if rules.is_some() { MANY_SLOTS } else { wire_size::LEAST_SLOTS.0 };
     let sizes = ring_sizes(&knobs, host::n_present_cpus());
+    let flows = (plan.typed && plan.has(&FLOW)).then_some(knobs.flow_entries);
     if let Some(rodata) = open.maps.rodata_data.as_deref_mut() {
         rodata.record_calls = knobs.events;
         rodata.latency = knobs.latency;
         rodata.follow = knobs.follow;
-        rodata.call_args = call_args(knobs.arch);
+        let objects = knobs.events && plan.has(&FILES);
+        rodata.call_args = call_args(knobs.arch, objects);
+        rodata.call_objects = call_objects(knobs.arch, objects);
         rodata.cpu_bits = n_cpus.next_power_of_two().trailing_zeros();
         rodata.hold_tasks = hold_tasks;
         rodata.exit_tells_last = offers.exit_tells_last;
@@ -125,6 +136,8 @@ fn try_to_load(plan: &AttachPlan, knobs: Knobs, rules: Option<&Rules>) -> Result
         rodata.stack_period_ns = knobs.stacks.map_or(0, |s| period_ns(s.hz));
         rodata.stack_wait_ns = if knobs.stacks.is_some() && plan.typed { WAIT_NS } else { 0 };
         rodata.stack_cpus = n_cpus as u32;
+        rodata.flows = flows.is_some();
+        rodata.flow_slots_max = flows.unwrap_or(1);
     }
     let slot_bytes = slots * size_of::<thread>() as u32;
     open.maps.bss_slots.set_value_size(slot_bytes).map_err(bpf("size the table of threads"))?;
@@ -134,6 +147,8 @@ fn try_to_load(plan: &AttachPlan, knobs: Knobs, rules: Option<&Rules>) -> Result
         .map_err(bpf("size the rings of calls"))?;
     maps.call_rings.set_max_entries(sizes.rings as u32).map_err(bpf("size the rings of calls"))?;
     maps.paths.set_max_entries(sizes.path_bytes).map_err(bpf("size the ring of paths"))?;
+    let object_bytes = if plan.has(&FILES) { 2 * sizes.path_bytes } else { 4096 };
+    maps.objects.set_max_entries(object_bytes).map_err(bpf("size the ring of objects"))?;
     maps.lives.set_max_entries(knobs.life_ring_bytes).map_err(bpf("size the ring of life events"))?;
     maps.tally_slots.set_max_entries((sizes.tables * TALLY_SLOTS) as u32).map_err(bpf("size the tallies"))?;
     maps.tallies.set_max_entries(knobs.tally_entries).map_err(bpf("size the tallies"))?;
@@ -148,6 +163,7 @@ fn try_to_load(plan: &AttachPlan, knobs: Knobs, rules: Option<&Rules>) -> Result
     maps.threads_by_tid.set_autocreate(plan.by_tid).map_err(bpf("choose where threads are"))?;
     maps.held_tasks.set_autocreate(hold_tasks).map_err(bpf("choose where ended threads are"))?;
     maps.ending.set_autocreate(!hold_tasks).map_err(bpf("choose where ended threads are"))?;
+    flows::size(&mut open.maps, flows)?;
     for mut program in open.open_object_mut().progs_mut() {
         let runs = plan.runs(&program.name().to_string_lossy(), &setup);
         program.set_autoload(runs);
@@ -160,7 +176,8 @@ fn try_to_load(plan: &AttachPlan, knobs: Knobs, rules: Option<&Rules>) -> Result
     if let Some(stacks) = knobs.stacks.filter(|_| takes_stacks) {
         attached.links.extend(clocks(&skel, period_ns(stacks.hz))?);
     }
-    Ok((Probes::new(skel, attached, &sizes, n_cpus)?, setup))
+    let flows = flows.map(|n| KernelFlows::new(&skel, n)).transpose()?;
+    Ok((Probes::new(skel, attached, &sizes, n_cpus, flows)?, setup))
 }
 
 /// Attaches what has been loaded, in the order that [`FAMILIES`] asks for. The pass over threads is attached at the end: it counts nothing.
@@ -204,7 +221,14 @@ fn attach(skel: &OsdSkel<'static>, typed: bool, setup: &Setup) -> Result<Attache
         .then(|| skel.progs.sample_threads.attach())
         .transpose()
         .map_err(bpf("attach BPF iterator `sample_threads`"))?;
-    Ok(Attached { links, endings, sampler, seeder, running })
+    let open_files = skel
+        .progs
+        .describe_open_files
+        .autoload()
+        .then(|| skel.progs.describe_open_files.attach())
+        .transpose()
+        .map_err(bpf("attach BPF iterator `describe_open_files`"))?;
+    Ok(Attached { links, endings, sampler, seeder, open_files, running })
 }
 
 /// Tells the kernel side whom to record.

@@ -1,7 +1,8 @@
 //! What is loaded and attached, seen from user space: drains the rings, runs the passes, reads the
 //! counters.
 
-use super::decode::{self, Life};
+use super::decode::{self, Life, OpenFile};
+use super::flows::{self, KernelFlows, Sockets};
 use super::passes;
 use super::tallies::KernelTallies;
 use crate::account::losses;
@@ -12,7 +13,7 @@ use osd_bpf::OsdSkel;
 use osd_bpf::libbpf_rs::{self, Iter, Link, MapCore, MapFlags, libbpf_sys};
 use osd_bpf::ring::{CallRings, RecordRing};
 use osd_bpf::tallies::TallySlots;
-use osd_bpf::wire::{self, Wire, ended_thread, life, tally, tally_key, usage};
+use osd_bpf::wire::{self, Wire, ended_thread, flow_share, life, object, tally, tally_key, usage};
 use std::cell::Cell;
 use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
@@ -20,6 +21,9 @@ use std::time::Duration;
 
 /// Calls taken from a ring in one go: bounds memory, and lets other work come between.
 const DRAIN: usize = 8 * 1024;
+
+/// Records of one ring that several processors write are out of order by less than this.
+const NEARLY_NS: u64 = 1_000_000;
 
 /// The loaded and attached programs.
 pub(crate) struct Probes {
@@ -31,6 +35,8 @@ pub(crate) struct Probes {
     sampler: Option<Link>,
     /// The pass that names targets, where some are named later.
     seeder: Option<Link>,
+    /// The pass over all that is open, if the kernel has one and it is wanted.
+    open_files: Option<Link>,
     /// Threads named so far without a pass.
     n_seeded: Cell<u64>,
     /// The programs that run, by the stream that lacks something when the kernel refuses to run one. They are `skel`'s.
@@ -38,9 +44,11 @@ pub(crate) struct Probes {
     counters: Vec<&'static Counter>,
     calls: CallRings,
     paths: RecordRing,
+    objects: RecordRing,
     lives: RecordRing,
     doorbell: RecordRing,
     tallies: KernelTallies,
+    flows: Option<KernelFlows>,
     slots: usize,
     /// Calls with a path handed over so far.
     n_paths: u64,
@@ -55,6 +63,8 @@ pub(super) struct Attached {
     pub(super) sampler: Option<Link>,
     /// The pass that names targets, where some are named later.
     pub(super) seeder: Option<Link>,
+    /// The pass over all that is open.
+    pub(super) open_files: Option<Link>,
     pub(super) running: Vec<(&'static str, Vec<RawFd>)>,
 }
 
@@ -84,14 +94,16 @@ impl Probes {
     /// [`Error::Os`] if a ring cannot be mapped.
     pub(super) fn new(
         skel: OsdSkel<'static>,
-        Attached { links, endings, sampler, seeder, running }: Attached,
+        Attached { links, endings, sampler, seeder, open_files, running }: Attached,
         sizes: &RingSizes,
         n_cpus: usize,
+        flows: Option<KernelFlows>,
     ) -> Result<Self> {
         let mapped = |source| Error::Os { action: "map a ring", source };
         let maps = &skel.maps;
         let calls = CallRings::new(&maps.call_rings, sizes.rings, sizes.slots).map_err(mapped)?;
         let paths = RecordRing::new(&maps.paths, maps.paths.max_entries()).map_err(mapped)?;
+        let objects = RecordRing::new(&maps.objects, maps.objects.max_entries()).map_err(mapped)?;
         let lives = RecordRing::new(&maps.lives, maps.lives.max_entries()).map_err(mapped)?;
         let doorbell = RecordRing::new(&maps.doorbell, maps.doorbell.max_entries()).map_err(mapped)?;
         let slots = TallySlots::new(&maps.tally_slots, sizes.tables).map_err(mapped)?;
@@ -102,14 +114,17 @@ impl Probes {
             endings,
             sampler,
             seeder,
+            open_files,
             n_seeded: Cell::new(0),
             running,
             counters: family::counters(),
             calls,
             paths,
+            objects,
             lives,
             doorbell,
             tallies,
+            flows,
             slots: sizes.slots,
             n_paths: 0,
         })
@@ -225,16 +240,40 @@ impl Probes {
         lives
     }
 
-    /// Hands over the calls since the last time, at most [`DRAIN`] of each ring; true if there are more. A thread's calls are in
-    /// order unless it moved to another processor or some of them have a path.
-    pub(crate) fn drain_calls(&mut self, mut each: impl FnMut(Call)) -> bool {
+    /// Hands over the calls since the last time, at most [`DRAIN`] of each ring. If there are more: until when all calls that returned have
+    /// been handed over (boot time). A thread's calls are in order unless it moved to another processor or some of them have a path.
+    pub(crate) fn drain_calls(&mut self, mut each: impl FnMut(Call)) -> Option<u64> {
+        let mut last_ns = 0;
         let paths = self.paths.read(DRAIN, |bytes| {
             if let Some(call) = decode::call_record(bytes) {
+                last_ns = call.0.exit_ns;
                 each(call);
             }
         });
         self.n_paths += paths as u64;
-        self.calls.read(DRAIN, |call| each((call, None))) || paths == DRAIN
+        let read_until = self.calls.read(DRAIN, |call| each((call, None)));
+        // Of several processors in one ring, those are nearly in order.
+        let paths_until = (paths == DRAIN).then(|| last_ns.saturating_sub(NEARLY_NS));
+        read_until.into_iter().chain(paths_until).min()
+    }
+
+    /// Hands over what was told of descriptors since the last time: each record, and its names. Whatever was told before a call that has
+    /// been handed over returned is among it, if this comes after.
+    pub(crate) fn drain_objects(&mut self, mut each: impl FnMut(&object, &[u8])) {
+        self.objects.read(usize::MAX, |bytes| {
+            if let Some((object, names)) = decode::object_record(bytes) {
+                each(&object, names);
+            }
+        });
+    }
+
+    /// What all targets have open now, with their names; `None` where there is no such pass.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if the pass cannot run.
+    pub(crate) fn open_files(&self) -> Result<Option<Vec<OpenFile>>> {
+        let Some(link) = &self.open_files else { return Ok(None) };
+        Ok(Some(decode::object_records(&read_pass(link)?)))
     }
 
     /// Of the calls handed over so far, those with a path.
@@ -256,6 +295,17 @@ impl Probes {
     /// [`Error::Bpf`] if the map cannot be read.
     pub(crate) fn calls_lost(&self) -> Result<u64> {
         self.read_loss(wire::loss::LOSS_CALL_RING_FULL)
+    }
+
+    /// Records that were lost of what descriptors are, so far: of calls that make them, name them or close them.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if the map cannot be read.
+    pub(crate) fn changes_lost(&self) -> Result<u64> {
+        use wire::loss as l;
+        let counters =
+            [l::LOSS_OBJECT_RING_FULL, l::LOSS_OBJECT_UNTOLD, l::LOSS_CALL_RING_FULL, l::LOSS_LIFE_RING_FULL];
+        counters.into_iter().map(|counter| self.read_loss(counter)).sum()
     }
 
     /// What a counter says.
@@ -343,6 +393,36 @@ impl Probes {
         self.tallies.delete(&self.skel.maps.tallies, &self.skel.maps.spilled_tallies, keys);
     }
 
+    /// Enters the sockets that targets have open. Listeners must be known before their connections are.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if the pass cannot run.
+    pub(crate) fn seed_flows(&self) -> Result<()> {
+        self.flows.as_ref().map_or(Ok(()), |_| flows::seed(&self.skel))
+    }
+
+    /// What is counted by process and socket; `None` where that is not recorded. `at_once`: after a pass over the sockets, which otherwise
+    /// is left out if it would cost too much.
+    ///
+    /// # Errors
+    /// [`Error::Bpf`] if the pass cannot run.
+    pub(crate) fn read_flows(&mut self, at_once: bool) -> Result<Option<Sockets>> {
+        let Some(flows) = &mut self.flows else { return Ok(None) };
+        flows.read(&mut self.skel, at_once).map(Some)
+    }
+
+    /// Whether slots of flows are running out, so that those of sockets that are gone should be freed before the interval is over.
+    pub(crate) fn flows_are_due(&self) -> bool {
+        self.flows.as_ref().is_some_and(|flows| flows.are_due(&self.skel))
+    }
+
+    /// Forgets flows that have ended.
+    pub(crate) fn free_flows(&mut self, slots: &[u32], shares: &[flow_share]) {
+        if let Some(flows) = &mut self.flows {
+            flows.free(&self.skel, slots, shares);
+        }
+    }
+
     /// Running totals of what was lost, by stream and reason.
     ///
     /// # Errors
@@ -395,9 +475,14 @@ fn recursion_misses(program: RawFd) -> Result<u64> {
     Ok(info.recursion_misses)
 }
 
-fn run_pass<T: Wire>(link: &Link) -> Result<Vec<T>> {
+fn read_pass(link: &Link) -> Result<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut pass = Iter::new(link).map_err(bpf("start a pass over threads"))?;
     pass.read_to_end(&mut bytes).map_err(|source| Error::Os { action: "run a pass over threads", source })?;
+    Ok(bytes)
+}
+
+fn run_pass<T: Wire>(link: &Link) -> Result<Vec<T>> {
+    let bytes = read_pass(link)?;
     Ok(bytes.chunks_exact(size_of::<T>()).filter_map(T::read).collect())
 }

@@ -5,13 +5,15 @@
 //! At the end: programs off, rings drained, last pass, last tallies. So a call is in the tallies if and only if it is in the events or
 //! among the losses. The end of an interval is the same without the first step: what the rings hold at that moment is counted in it.
 
-use super::adopt::{Adopted, TOO_MANY};
+use super::adopted::{Adopted, TOO_MANY};
 use super::cost;
 use super::decode::Life;
 use super::load::{self, Knobs, Loaded};
 use super::probes::Probes;
 use super::stacks::StackReader;
 use crate::account::counts::Counts;
+use crate::account::files::Files;
+use crate::account::flows::Flows;
 use crate::account::ledger::{Interval, Ledger};
 use crate::account::losses::Losses;
 use crate::account::resolve::{Call, Resolver};
@@ -19,12 +21,14 @@ use crate::budget::controller::{Prices, Spent};
 use crate::budget::spending::Spending;
 use crate::config::{Config, Control, Status, Syscalls};
 use crate::error::Result;
+use crate::family::files::FILES;
+use crate::family::flow::FLOW;
 use crate::family::io_uring::IO_URING;
 use crate::family::plan::AttachPlan;
 use crate::family::stacks::STACKS;
-use crate::family::syscalls::SYSCALLS;
+use crate::family::syscalls::{RING_FULL, SYSCALLS};
 use crate::family::usage::END_UNSEEN;
-use crate::family::{FAMILIES, blind_spots, call_table};
+use crate::family::{Absence, FAMILIES, blind_spots, call_table};
 use crate::host;
 use crate::host::proc::with_descendants;
 use crate::host::text::ExecText;
@@ -46,6 +50,7 @@ pub(super) const OPEN_FILES_MAX: usize = 16_384;
 pub(crate) struct BpfSource {
     pub(super) probes: Probes,
     pub(super) ledger: Ledger,
+    pub(super) flows: Flows,
     takes_fd: [bool; NR_TABLE],
     losses: Losses,
     counts: Counts,
@@ -71,6 +76,10 @@ pub(crate) struct BpfSource {
     /// The ring of calls ran dry in this interval.
     settled: bool,
     ending: bool,
+    /// What calls are on, if that is recorded.
+    pub(super) files: Option<Files>,
+    /// Rows of calls are written.
+    keep_calls: bool,
 }
 
 impl BpfSource {
@@ -87,6 +96,7 @@ impl BpfSource {
             life_ring_bytes: config.life_ring_bytes,
             tally_entries: config.tally_entries,
             stacks: config.stacks,
+            flow_entries: config.flow_entries,
             arch,
             hold_tasks: !config.access.lacks("held_tasks"),
         };
@@ -98,10 +108,17 @@ impl BpfSource {
         };
         let plan = if config.syscalls == Syscalls::Off { plan.without(&SYSCALLS) } else { plan };
         let plan = if config.stacks.is_none() { plan.without(&STACKS) } else { plan };
+        let with_files = config.files && config.syscalls == Syscalls::Events && plan.has(&SYSCALLS);
+        let plan = if with_files { plan } else { plan.without(&FILES) };
+        let optional =
+            FAMILIES.iter().filter(|f| f.absence == Absence::Accepted || f.absence == Absence::AcceptedOneOf);
+        let unwanted = optional.filter(|f| config.without.iter().any(|name| name == f.name));
+        let plan = unwanted.fold(plan, |plan, family| plan.without(family));
+        let plan = if config.flows { plan } else { plan.without(&FLOW) };
         let Loaded { probes, plan, families } = load::load(plan, &config.access, knobs, rules.as_ref())?;
         metadata.syscalls = match config.syscalls {
-            Syscalls::Events if plan.has(&SYSCALLS) => "events",
-            Syscalls::Tally if plan.has(&SYSCALLS) => "tally",
+            Syscalls::Events if plan.has(&SYSCALLS) && config.keep_calls => "events",
+            Syscalls::Events | Syscalls::Tally if plan.has(&SYSCALLS) => "tally",
             _ => "off",
         }
         .into();
@@ -127,6 +144,7 @@ impl BpfSource {
             ledger,
             rules,
             adopted: Adopted::default(),
+            flows: Flows::default(),
             probes,
             takes_fd: call_table::takes_fd(arch),
             losses: Losses::default(),
@@ -142,27 +160,41 @@ impl BpfSource {
             unseen,
             settled: false,
             ending: false,
+            files: plan.has(&FILES).then(|| Files::new(arch)),
+            keep_calls: config.keep_calls,
         })
     }
 
     /// Takes what the rings hold, lives first so that calls find their process. True if there is more.
     pub(super) fn drain(&mut self, sink: &mut Sink) -> Result<bool> {
         let mut batch = sink.writer.batch();
+        let read_until_ns = host::boottime_ns().unsigned_abs();
         self.drain_lives(&mut batch.rows, sink);
         self.attend(&mut batch.rows, sink)?;
         if self.ends_are_due() {
             self.read_ended(&mut batch.rows, sink)?;
         }
+        if self.probes.flows_are_due() {
+            self.read_flows(sink.now_ns(), &mut batch.rows, sink)?;
+        }
         self.resolve_waiting(&mut batch.syscalls, sink);
         let mut stranded = std::mem::take(&mut self.waiting);
         let mut resolver = Resolver::new(&self.ledger, &sink.clock, &self.takes_fd);
-        let syscalls = &mut batch.syscalls;
-        let more = self.probes.drain_calls(|call| {
+        let (syscalls, keep_calls) = (&mut batch.syscalls, self.keep_calls);
+        let behind = self.probes.drain_calls(|call| {
             self.counts.add(&call.0);
-            resolver.resolve(call, syscalls, &mut stranded);
+            if let Some(files) = &mut self.files {
+                files.call(&call.0, call.1.as_deref());
+            }
+            match keep_calls {
+                true => resolver.resolve(call, syscalls, &mut stranded),
+                false => self.n_events += 1,
+            }
         });
         self.waiting = stranded;
         self.n_events += batch.syscalls.len() as u64;
+        let more = behind.is_some();
+        self.settle_objects(behind.map_or(read_until_ns, |until| until.min(read_until_ns)), &mut batch.rows, sink);
         self.hand_over(batch, sink)?;
         self.settled |= !more;
         Ok(more)
@@ -191,12 +223,18 @@ impl BpfSource {
         for record in self.probes.drain_lives() {
             match record {
                 Life::Fork(l) => {
+                    if let Some(files) = &mut self.files {
+                        files.forked(l.ts_ns, l.parent_seq, l.process_seq);
+                    }
                     // Of a parent that is not recorded nobody has said what it runs.
                     let text = if l.parent_seq == 0 { host::running_text(l.pid) } else { ExecText::default() };
                     rows.push(self.ledger.arrived(&l, ProcessEvent::Fork, text, &sink.clock).into());
                 }
                 Life::Exec(l, text) => {
                     self.losses.argv_cut(text.cut);
+                    if let Some(files) = &mut self.files {
+                        files.execed(l.ts_ns, l.process_seq);
+                    }
                     rows.push(self.ledger.execed(&l, text, &sink.clock).into());
                 }
                 Life::Exit(l) => {
@@ -263,7 +301,9 @@ impl BpfSource {
         let tallied = (sink.metadata.syscalls == "events" && !self.ending).then_some(tallied);
         let (lost, shed) = self.losses.interval(totals, tallied);
         for (lost, count) in lost {
-            let loss = LossTotal { stream: lost.stream.to_owned(), reason: lost.reason.to_owned(), count };
+            // Without rows of calls, what is lost are those of files.
+            let stream = if lost.stream == RING_FULL.stream && !self.keep_calls { "file" } else { lost.stream };
+            let loss = LossTotal { stream: stream.to_owned(), reason: lost.reason.to_owned(), count };
             sink.metadata.add_loss(&loss);
             let (ts_ns, stream, reason) = (sink.interval_start_ns, loss.stream, loss.reason);
             rows.push(Loss { ts_ns, dur_ns, stream, reason, count }.into());
@@ -298,9 +338,14 @@ impl Source for BpfSource {
                 if let Some(mut l) = self.probes.seed(pid, seq)? {
                     l.parent_seq = seeded.get(&l.ppid).copied().unwrap_or(0);
                     let row = self.ledger.arrived(&l, ProcessEvent::Running, host::running_text(pid), &sink.clock);
-                    // What a command has open before it begins is the recorder's own, and closed by its exec.
-                    if sink.metadata.syscalls == "events" && sink.metadata.target.command.is_empty() {
-                        let of_row = |(fd, path)| Descriptor { ts_ns: row.ts_ns, owner: row.owner, fd, path };
+                    // What a command has open before it begins is the recorder's own, and most of it is closed by its exec.
+                    if self.files.is_none()
+                        && sink.metadata.syscalls == "events"
+                        && sink.metadata.target.command.is_empty()
+                    {
+                        let object_kind = None;
+                        let of_row =
+                            |(fd, path)| Descriptor { ts_ns: row.ts_ns, owner: row.owner, fd, path, object_kind };
                         let open = host::open_files(pid, OPEN_FILES_MAX.saturating_sub(n_files));
                         n_files += open.len();
                         rows.extend(open.into_iter().map(of_row).map(Row::from));
@@ -309,6 +354,7 @@ impl Source for BpfSource {
                 }
             }
         }
+        self.look_at_start(&seeded, &mut rows, sink)?;
         sink.send(rows)
     }
 
@@ -317,6 +363,8 @@ impl Source for BpfSource {
     }
 
     fn begin(&mut self, sink: &Sink) -> Result<i64> {
+        // Before the first interval: a connection that a listener gets is known by its listener.
+        self.probes.seed_flows()?;
         let usages = self.probes.sample()?;
         self.ledger.baseline(&usages);
         if let Some(spending) = &mut self.spending {
@@ -373,6 +421,7 @@ impl Source for BpfSource {
         let mut batch = Batch::default();
         self.drain_lives(&mut batch.rows, sink);
         self.read_ended(&mut batch.rows, sink)?;
+        self.settle_objects(u64::MAX, &mut batch.rows, sink);
         let usages = self.probes.sample()?;
         if self.ending {
             note_under_way(&usages, sink);
@@ -383,6 +432,7 @@ impl Source for BpfSource {
             self.probes.read_tallies(|key, total| not_events.push((key, total)))?;
         }
         let totals = self.counts.with(not_events);
+        let sockets = self.probes.read_flows(self.ending)?;
         // A thousand stats of /proc an interval is where it would begin to cost; beyond that the column is null.
         let active = self.rules.as_ref().map(|_| self.ledger.active(&usages));
         let moved = |seq: u32| active.as_ref().is_none_or(|active| active.contains(&seq));
@@ -391,6 +441,7 @@ impl Source for BpfSource {
         let of_stacks = self.stacks.as_mut().map_or_else(Vec::new, StackReader::processes);
         let seqs = self.waiting.iter().map(|(c, _)| c.process_seq).chain(totals.iter().map(|(key, _)| key.process_seq));
         let seqs = seqs.chain(of_stacks);
+        let seqs = seqs.chain(sockets.iter().flat_map(|s| self.flows.untold(&s.flows)));
         let met = self.ledger.meet(seqs, &usages, end_ns, self.ending, &sink.clock, host::read_info);
         batch.rows.extend(met.into_iter().map(Row::from));
         // Whoever was introduced above has its tallies in this interval, so its calls belong here too.
@@ -403,6 +454,7 @@ impl Source for BpfSource {
         }
         let settled = std::mem::take(&mut self.settled);
         let mut interval = self.ledger.close_interval(end_ns, &usages, &totals, &n_fds, settled);
+        self.close_files(end_ns, &interval, &mut batch.rows, sink)?;
         self.probes.delete_tallies(&interval.dead_tallies);
         for (seq, _) in &interval.dead_tallies {
             self.counts.forget(*seq);
@@ -417,6 +469,8 @@ impl Source for BpfSource {
         batch.rows.extend(interval.samples.into_iter().map(|s| Sample { unseen, ..s }.into()));
         batch.rows.extend(interval.tallies.into_iter().map(Row::from));
         batch.rows.extend(interval.threads.into_iter().map(Row::from));
+        self.tell_flows(sockets, end_ns, &mut batch.rows, sink);
+        Self::tell_rests(interval.rests, dur_ns, &mut batch.rows, sink);
         let live = || self.ledger.live_pids().map(|(_, pid)| pid);
         batch.rows.extend(sink.surroundings(end_ns, waited_ns, live));
         spent.shed = self.note_losses(dur_ns, spent.tallied, &mut batch.rows, sink)?;
@@ -446,6 +500,13 @@ impl Source for BpfSource {
 
     fn settle(&mut self, sink: &mut Sink) -> Result<()> {
         self.settle_ends(sink)
+    }
+
+    fn turned_over(&mut self) {
+        if let Some(files) = &mut self.files {
+            files.tell_again();
+        }
+        self.flows.retell();
     }
 
     fn alive(&self, now_ns: i64) -> Vec<Process> {
