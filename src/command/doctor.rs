@@ -73,9 +73,14 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
             }
         }
     }
+    let expected = preflight::expected(&access, btf).unwrap_or_default();
     let families = match &measured {
-        Some(cost) => cost.families.clone(),
-        None => preflight::expected(&access, btf).unwrap_or_default(),
+        // Stacks are taken when they are asked for, so they were not tried.
+        Some(cost) => {
+            let of = |f: &Family| expected.iter().find(|e| e.name == "stacks" && e.name == f.name).unwrap_or(f).clone();
+            cost.families.iter().map(of).collect()
+        }
+        None => expected,
     };
     let mut out = Output::stdout();
     match args.format {

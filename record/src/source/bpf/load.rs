@@ -8,6 +8,7 @@ use crate::config::{Access, Stacks};
 use crate::error::{Error, Result, bpf};
 use crate::family::call_table::{call_args, call_objects};
 use crate::family::files::FILES;
+use crate::family::stacks::STACKS;
 use crate::family::flow::FLOW;
 use crate::family::plan::AttachPlan;
 use crate::family::{FAMILIES, Program, Setup};
@@ -68,6 +69,9 @@ const MIN_SLOTS: usize = 8 * 1024;
 /// # Errors
 /// [`Error::NoAttachPoint`] naming the program, or another if no program is to blame.
 pub(crate) fn load(mut plan: AttachPlan, access: &Access, knobs: Knobs, rules: Option<&Rules>) -> Result<Loaded> {
+    if knobs.stacks.is_none() {
+        plan = plan.without(&STACKS);
+    }
     let preferred = (plan.typed, plan.by_tid);
     let mut first = None;
     loop {

@@ -25,7 +25,6 @@ use crate::family::files::FILES;
 use crate::family::flow::FLOW;
 use crate::family::io_uring::IO_URING;
 use crate::family::plan::AttachPlan;
-use crate::family::stacks::STACKS;
 use crate::family::syscalls::{RING_FULL, SYSCALLS};
 use crate::family::usage::END_UNSEEN;
 use crate::family::{Absence, FAMILIES, blind_spots, call_table};
@@ -107,7 +106,6 @@ impl BpfSource {
             _ => Prices::default(),
         };
         let plan = if config.syscalls == Syscalls::Off { plan.without(&SYSCALLS) } else { plan };
-        let plan = if config.stacks.is_none() { plan.without(&STACKS) } else { plan };
         let with_files = config.files && config.syscalls == Syscalls::Events && plan.has(&SYSCALLS);
         let plan = if with_files { plan } else { plan.without(&FILES) };
         let optional =
