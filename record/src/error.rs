@@ -35,6 +35,9 @@ pub enum Error {
         /// What was asked for.
         what: &'static str,
     },
+    /// Asked for stacks, which this build does not take.
+    #[error("this osd was built without stacks, as the small recorder is")]
+    WithoutStacks,
     /// No `/proc`, as in an empty chroot.
     #[error("/proc is not mounted: {source}")]
     NoProc {
@@ -188,6 +191,7 @@ impl Error {
                 missing.join(",").to_lowercase()
             )),
             Self::Config { fix, .. } => Some((*fix).to_owned()),
+            Self::WithoutStacks => Some("use the osd that has everything in it".into()),
             Self::NeedsBpf { .. } => {
                 Some("run it with sudo, or without --max-overhead and --stacks; `osd doctor` says more".into())
             }

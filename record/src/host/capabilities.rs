@@ -87,6 +87,7 @@ impl Keep {
     }
 
     /// And for reading the files that processes of others have mapped.
+    #[cfg_attr(not(feature = "stacks"), expect(dead_code, reason = "of those who look at stacks"))]
     pub(crate) fn and_mapped_files(self) -> Self {
         Self(self.and_proc().0.with(CHECKPOINT_RESTORE, true))
     }

@@ -50,6 +50,9 @@ pub fn record_watched(
         return Err(Error::NeedsBpf { what: "a budget for what recording costs" });
     }
     let rules = config.select.as_ref().map(Rules::resolve).transpose()?;
+    if config.stacks.is_some() && cfg!(not(feature = "stacks")) {
+        return Err(Error::WithoutStacks);
+    }
     if backend == Backend::Proc && config.stacks.is_some() {
         return Err(Error::NeedsBpf { what: "taking stacks" });
     }

@@ -9,7 +9,10 @@ use super::adopted::{Adopted, TOO_MANY};
 use super::cost;
 use super::decode::Life;
 use super::load::{self, Knobs, Loaded};
+#[cfg(not(feature = "stacks"))]
+use super::no_stacks::StackReader;
 use super::probes::Probes;
+#[cfg(feature = "stacks")]
 use super::stacks::StackReader;
 use crate::account::counts::Counts;
 use crate::account::files::Files;
