@@ -1,5 +1,6 @@
 //! Groups: control groups that are made, and what becomes a target without its doing: a process
-//! that is put into a group that is recorded, or takes a name that is (`groups.bpf.h`, `select.bpf.h`).
+//! that is put into a group that is recorded, or takes a name that is (`groups.bpf.h`,
+//! `select.bpf.h`).
 
 use super::definition::{Absence, Counter, Family, Loss, Program, Topic};
 use osd_bpf::wire::loss;
