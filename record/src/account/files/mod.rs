@@ -390,7 +390,8 @@ impl Files {
         };
         if !span.told {
             span.told = true;
-            self.to_tell.push((w.seq, w.fd, span.begin, Arc::clone(&span.object)));
+            // From its first use on, not from its beginning: rows that come later in a file are about what was known later.
+            self.to_tell.push((w.seq, w.fd, span.begin.max(w.enter), Arc::clone(&span.object)));
         }
         if w.does != Use::Looks {
             let slot = slot_of(&mut one.sums, span, self.epoch);

@@ -130,7 +130,8 @@ fn a_row_says_what_a_number_is_if_the_call_that_opened_it_does_not() {
     }
     files.settle(50);
     let told: Vec<_> = files.descriptors(owner, |stamp| stamp as i64).map(|d| (d.fd, d.path, d.ts_ns)).collect();
-    assert_eq!(told, [(4, "/b".to_owned(), 20)]);
+    // From its first use on.
+    assert_eq!(told, [(4, "/b".to_owned(), 32)]);
     files.tell_again();
     files.call(&a_call(1, "fstat", 3, 0, 60, 61), None);
     files.settle(70);
