@@ -2,7 +2,7 @@
 //! in real containers and without any one of its calls do not, and what recordings cannot show is
 //! refused.
 
-use crate::support::{alone, may_record, osd, osd_ok, record, text, until};
+use crate::support::{alone, child_of, may_record, osd, osd_ok, record, text, until};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::io::{Read, Write};
@@ -301,7 +301,11 @@ fn recorded(kind: &Kind, dir: &Path) -> PathBuf {
     command.args(["record", "-o"]).arg(&path).arg("--").args((kind.command)(own.to_str().unwrap(), port));
     let server = Server::start(command, port).unwrap();
     assert!((kind.works)(port), "{} does not work where nothing hinders it", kind.name);
+    // The recorder leaves its command running.
+    let command = until("the command is there", || child_of(server.0.id()));
     drop(server);
+    // SAFETY: a signal to the server that was started above.
+    unsafe { libc::kill(command.cast_signed(), libc::SIGTERM) };
     until("the recording is there", || path.exists());
     path
 }
