@@ -85,11 +85,11 @@ pub fn calls(recordings: &[Recording], config: &Config) -> Result<Calls> {
         && !runs.iter().any(|r| r.from_start)
         && let Some(first) = recordings.first()
     {
-        gaps.push(Gap {
-            recording: first.path().display().to_string(),
-            what: "no recording has the program's start: it was running already".into(),
-            remedy: "record it from its start (osd record -o run.parquet -- CMD), or say --steady for a filter that is set later".into(),
-        });
+        gaps.push(Gap::of(
+            first,
+            "no recording has the program's start: it was running already",
+            "record it from its start (osd record -o run.parquet -- CMD), or say --steady for a filter that is set later",
+        ));
     }
     if !gaps.is_empty() && !config.partial {
         return Err(Error::Coverage(gaps));

@@ -1,7 +1,7 @@
 //! Capabilities that the kernel was asked for: those that a program used, those that it was
 //! refused, and questions whose answer changes nothing.
 
-use crate::coverage::Gap;
+use crate::coverage::{Gap, ends_of};
 use crate::error::{Error, Result};
 use crate::processes::{Processes, query};
 use osd_recording::{Columns, Kind, Recording};
@@ -111,11 +111,7 @@ pub fn capabilities(recordings: &[Recording], partial: bool) -> Result<Capabilit
 /// Why `recording` may lack some.
 fn missing(recording: &Recording) -> Vec<Gap> {
     let metadata = recording.metadata();
-    let gap = |what: String, remedy: &str| Gap {
-        recording: recording.path().display().to_string(),
-        what,
-        remedy: remedy.to_owned(),
-    };
+    let gap = |what: String, remedy: &str| Gap::of(recording, what, remedy);
     let mut gaps = vec![];
     if !metadata.families.iter().any(|f| f.name == "capabilities" && f.attach != "off") {
         let what = "it does not have what the kernel was asked for".to_owned();
@@ -129,11 +125,6 @@ fn missing(recording: &Recording) -> Vec<Gap> {
             "record again, with less load at its start",
         ));
     }
-    if !metadata.target.follow {
-        gaps.push(gap("children of the program were not recorded".into(), "record without --no-follow"));
-    }
-    if !metadata.complete {
-        gaps.push(gap("it was cut off before its end".into(), "record a run to its end"));
-    }
+    gaps.extend(ends_of(recording));
     gaps
 }

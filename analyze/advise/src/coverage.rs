@@ -15,6 +15,13 @@ pub struct Gap {
     pub remedy: String,
 }
 
+impl Gap {
+    pub(crate) fn of(recording: &Recording, what: impl Into<String>, remedy: &str) -> Self {
+        let recording = recording.path().display().to_string();
+        Self { recording, what: what.into(), remedy: remedy.to_owned() }
+    }
+}
+
 impl fmt::Display for Gap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.recording, self.what)
@@ -24,8 +31,7 @@ impl fmt::Display for Gap {
 /// What the footer of `recording` tells.
 pub(crate) fn gaps(recording: &Recording) -> Vec<Gap> {
     let metadata = recording.metadata();
-    let path = recording.path().display().to_string();
-    let gap = |what: String, remedy: &str| Gap { recording: path.clone(), what, remedy: remedy.to_owned() };
+    let gap = |what: String, remedy: &str| Gap::of(recording, what, remedy);
     let mut gaps = vec![];
     if !counts_calls(metadata) {
         gaps.push(gap(
@@ -47,13 +53,18 @@ pub(crate) fn gaps(recording: &Recording) -> Vec<Gap> {
         let what = format!("{strangers} children were not followed, and their calls are not there");
         gaps.push(gap(what, "record again: the host had no memory for them"));
     }
-    if !metadata.target.follow {
-        gaps.push(gap("children of the program were not recorded".into(), "record without --no-follow"));
-    }
-    if !metadata.complete {
-        gaps.push(gap("it was cut off before its end".into(), "record a run to its end"));
-    }
+    gaps.extend(ends_of(recording));
     gaps
+}
+
+/// Whom, and how long, it does not show, whatever it is asked for.
+pub(crate) fn ends_of(recording: &Recording) -> impl Iterator<Item = Gap> {
+    let metadata = recording.metadata();
+    let alone = (!metadata.target.follow)
+        .then(|| Gap::of(recording, "children of the program were not recorded", "record without --no-follow"));
+    let cut =
+        (!metadata.complete).then(|| Gap::of(recording, "it was cut off before its end", "record a run to its end"));
+    alone.into_iter().chain(cut)
 }
 
 /// Whether the kernel counted calls by name, and went on to the end.

@@ -71,7 +71,7 @@ impl Run {
     fn judge(&mut self, recording: &Recording, processes: &Processes) {
         let path = recording.path().display().to_string();
         let metadata = recording.metadata();
-        let gap = |what: String, remedy: &str| Gap { recording: path.clone(), what, remedy: remedy.to_owned() };
+        let gap = |what: String, remedy: &str| Gap::of(recording, what, remedy);
         let foreign: Vec<_> = self.calls.keys().filter(|n| n.contains(':')).cloned().collect();
         if let Some(first) = foreign.first() {
             let what = format!(

@@ -1,85 +1,26 @@
 //! What calls on descriptors were about: from numbers to objects, and from calls on objects to rows
 //! of an interval.
 //!
-//! `object` is what a descriptor is, `table` which object a number was at a moment, `sums` what a process did with each. Here is the order of
-//! things: what changes a table, and the calls that use it, wait until everything that happened before them has been read. Calls that were
+//! `object` is what a descriptor is, `table` which object a number was at a moment, `changes` what waits to be settled, `sums` what a process
+//! did with each object. Here is the order of things: what changes a table, and the calls that use it, wait until everything that happened before them has been read. Calls that were
 //! shed or lost are not attributed to any object; they are the difference to the tallies, and a row says how many they are.
 
+mod changes;
 mod object;
 mod sums;
 mod table;
 
 use crate::family::call_table::{self, Use};
-use object::{Kind, Object, way};
+use changes::{Change, Waiting, What, failed};
+use object::{Kind, Object, joined, way};
 use osd_bpf::wire::{self, NO_DURATION, NR_TABLE, call, object as record};
 use osd_recording::names::Arch;
 use osd_recording::rows::{Descriptor, File, Owner, Tally};
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use sums::{Sum, Sums};
+use sums::Sums;
 use table::{Span, Table};
-
-/// A call on a descriptor that waits.
-struct Waiting {
-    seq: u32,
-    fd: i32,
-    enter: u64,
-    exit: u64,
-    took_ns: u64,
-    ret: i64,
-    does: Use,
-}
-
-/// Something that changes which object a number is.
-struct Change {
-    /// When it takes effect.
-    at: u64,
-    /// When it was told: by then all that came before it has been told, too.
-    told: u64,
-    seq: u32,
-    what: What,
-}
-
-enum What {
-    Begin {
-        fd: i32,
-        object: Arc<Object>,
-        cloexec: bool,
-        told: bool,
-        opened: bool,
-    },
-    /// The same descriptor, described anew.
-    Became {
-        fd: i32,
-        object: Arc<Object>,
-        cloexec: bool,
-    },
-    End {
-        fd: i32,
-    },
-    EndRange {
-        first: i32,
-        last: i32,
-    },
-    RangeAtExec {
-        first: i32,
-        last: i32,
-    },
-    Folder(Box<str>),
-    Fork {
-        parent: u32,
-    },
-    Exec,
-    /// A call on a path.
-    Named {
-        path: Box<str>,
-        dir: i32,
-        does: Use,
-        failed: bool,
-        took_ns: u64,
-    },
-}
 
 /// A process.
 #[derive(Default)]
@@ -342,7 +283,7 @@ impl Files {
             What::Begin { fd, object, cloexec, told, opened } => {
                 let mut span = Span { told, ..Span::new(at, object, cloexec) };
                 if opened {
-                    let slot = slot_of(&mut one.sums, &mut span, self.epoch);
+                    let slot = one.sums.slot_of(&mut span, self.epoch);
                     one.sums.at(slot).opens += 1;
                 }
                 one.table.begin(fd, span, settled);
@@ -384,7 +325,7 @@ impl Files {
             let exists = w.ret != -i64::from(libc::EBADF) && w.fd >= 0;
             self.met_unknown |= exists && !one.table.has(w.fd);
             if w.does != Use::Looks {
-                count(one.sums.unknown(), w);
+                one.sums.unknown().count(w);
             }
             return;
         };
@@ -394,8 +335,8 @@ impl Files {
             self.to_tell.push((w.seq, w.fd, span.begin.max(w.enter), Arc::clone(&span.object)));
         }
         if w.does != Use::Looks {
-            let slot = slot_of(&mut one.sums, span, self.epoch);
-            count(one.sums.at(slot), w);
+            let slot = one.sums.slot_of(span, self.epoch);
+            one.sums.at(slot).count(w);
         }
     }
 
@@ -476,53 +417,6 @@ impl Files {
     pub(crate) fn tell_again(&mut self) {
         self.processes.values_mut().for_each(|one| one.table.tell_again());
     }
-}
-
-/// As in `syscalls.bpf.h`.
-fn failed(ret: i64) -> bool {
-    (-4095..0).contains(&ret) && !(-516..=-512).contains(&ret)
-}
-
-fn slot_of(sums: &mut Sums, span: &mut Span, epoch: u32) -> Option<u32> {
-    const REST: u32 = u32::MAX;
-    if span.slot.0 != epoch {
-        let slot = sums.slot(&span.object);
-        if slot.is_none() {
-            sums.one_more();
-        }
-        span.slot = (epoch, slot.unwrap_or(REST));
-    }
-    Some(span.slot.1).filter(|slot| *slot != REST)
-}
-
-fn count(sum: &mut Sum, w: &Waiting) {
-    let bytes = u64::try_from(w.ret).unwrap_or(0);
-    match w.does {
-        Use::Reads => (sum.reads, sum.bytes_read) = (sum.reads + 1, sum.bytes_read.saturating_add(bytes)),
-        Use::Writes => (sum.writes, sum.bytes_written) = (sum.writes + 1, sum.bytes_written.saturating_add(bytes)),
-        // They return how many messages.
-        Use::ReadsMany => sum.reads += 1,
-        Use::WritesMany => sum.writes += 1,
-        Use::Syncs => sum.syncs += 1,
-        _ => {}
-    }
-    sum.errors += u64::from(failed(w.ret));
-    sum.ns += w.took_ns;
-}
-
-/// A path as the program gave it, from the root, if the directory it is relative to is known. `.` and `..` are taken as words: links are
-/// not followed.
-fn joined(folder: Option<&str>, path: &str) -> String {
-    let Some(folder) = folder.filter(|_| !path.starts_with('/')) else { return path.to_owned() };
-    let mut parts: Vec<&str> = folder.split('/').filter(|p| !p.is_empty()).collect();
-    for part in path.split('/') {
-        match part {
-            "" | "." => {}
-            ".." => drop(parts.pop()),
-            name => parts.push(name),
-        }
-    }
-    format!("/{}", parts.join("/"))
 }
 
 #[cfg(test)]

@@ -204,6 +204,21 @@ fn address(family: i32, bytes: [u8; 16], port: u16) -> SocketAddr {
     SocketAddr::from((Ipv6Addr::from(bytes).to_canonical(), port))
 }
 
+/// A path as the program gave it, from the root, if the directory it is relative to is known. `.` and `..` are taken as words: links are
+/// not followed.
+pub(super) fn joined(folder: Option<&str>, path: &str) -> String {
+    let Some(folder) = folder.filter(|_| !path.starts_with('/')) else { return path.to_owned() };
+    let mut parts: Vec<&str> = folder.split('/').filter(|p| !p.is_empty()).collect();
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()),
+            name => parts.push(name),
+        }
+    }
+    format!("/{}", parts.join("/"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

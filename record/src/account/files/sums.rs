@@ -1,6 +1,9 @@
 //! What a process did with each of its objects in one interval, and which of them get a row.
 
+use super::changes::{Waiting, failed};
 use super::object::Object;
+use super::table::Span;
+use crate::family::call_table::Use;
 use osd_recording::rows::{File, Owner};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,6 +29,24 @@ pub(super) struct Sum {
 }
 
 impl Sum {
+    /// Adds a call.
+    pub(super) fn count(&mut self, w: &Waiting) {
+        let bytes = u64::try_from(w.ret).unwrap_or(0);
+        match w.does {
+            Use::Reads => (self.reads, self.bytes_read) = (self.reads + 1, self.bytes_read.saturating_add(bytes)),
+            Use::Writes => {
+                (self.writes, self.bytes_written) = (self.writes + 1, self.bytes_written.saturating_add(bytes))
+            }
+            // They return how many messages.
+            Use::ReadsMany => self.reads += 1,
+            Use::WritesMany => self.writes += 1,
+            Use::Syncs => self.syncs += 1,
+            _ => {}
+        }
+        self.errors += u64::from(failed(w.ret));
+        self.ns += w.took_ns;
+    }
+
     fn add(&mut self, more: &Self) {
         let Self { opens, reads, writes, bytes_read, bytes_written, syncs, renames, unlinks, errors, ns } = more;
         self.opens += opens;
@@ -74,6 +95,19 @@ impl Sums {
         self.of.push((Arc::clone(object), Sum::default()));
         self.index.insert(Arc::clone(object), slot);
         Some(slot)
+    }
+
+    /// The slot of what `span` is, in the interval `epoch`; `None`: of the rest.
+    pub(super) fn slot_of(&mut self, span: &mut Span, epoch: u32) -> Option<u32> {
+        const REST: u32 = u32::MAX;
+        if span.slot.0 != epoch {
+            let slot = self.slot(&span.object);
+            if slot.is_none() {
+                self.one_more();
+            }
+            span.slot = (epoch, slot.unwrap_or(REST));
+        }
+        Some(span.slot.1).filter(|slot| *slot != REST)
     }
 
     pub(super) fn at(&mut self, slot: Option<u32>) -> &mut Sum {

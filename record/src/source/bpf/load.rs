@@ -2,8 +2,8 @@
 //! be, or tried in a lesser attach mode.
 
 use super::flows::{self, KernelFlows};
-use super::perf;
 use super::probes::{Attached, Endings, Probes, RingSizes};
+use super::stacks::clock;
 use crate::config::{Access, Stacks};
 use crate::error::{Error, Result, bpf};
 use crate::family::call_table::{call_args, call_objects};
@@ -269,7 +269,7 @@ fn clocks(skel: &OsdSkel<'static>, period_ns: u64) -> Result<Vec<Link>> {
     let n_cpus = libbpf_rs::num_possible_cpus().map_err(bpf("count processors"))?;
     let mut links = Vec::new();
     for cpu in 0..n_cpus {
-        let clock = match perf::clock(cpu as i32, period_ns) {
+        let clock = match clock(cpu as i32, period_ns) {
             Ok(clock) => clock,
             // A processor that is possible and not there.
             Err(e) if e.raw_os_error() == Some(libc::ENODEV) => continue,

@@ -6,13 +6,8 @@
 //! among the losses. The end of an interval is the same without the first step: what the rings hold at that moment is counted in it.
 
 use super::adopted::{Adopted, TOO_MANY};
-use super::cost;
 use super::decode::Life;
-use super::load::{self, Knobs, Loaded};
-#[cfg(not(feature = "stacks"))]
-use super::no_stacks::StackReader;
 use super::probes::Probes;
-#[cfg(feature = "stacks")]
 use super::stacks::StackReader;
 use crate::account::counts::Counts;
 use crate::account::files::Files;
@@ -20,17 +15,12 @@ use crate::account::flows::Flows;
 use crate::account::ledger::{Interval, Ledger};
 use crate::account::losses::Losses;
 use crate::account::resolve::{Call, Resolver};
-use crate::budget::controller::{Prices, Spent};
+use crate::budget::controller::Spent;
 use crate::budget::spending::Spending;
-use crate::config::{Config, Control, Status, Syscalls};
+use crate::config::{Control, Status};
 use crate::error::Result;
-use crate::family::files::FILES;
-use crate::family::flow::FLOW;
-use crate::family::io_uring::IO_URING;
-use crate::family::plan::AttachPlan;
-use crate::family::syscalls::{RING_FULL, SYSCALLS};
+use crate::family::syscalls::RING_FULL;
 use crate::family::usage::END_UNSEEN;
-use crate::family::{Absence, FAMILIES, blind_spots, call_table};
 use crate::host;
 use crate::host::proc::with_descendants;
 use crate::host::text::ExecText;
@@ -41,7 +31,7 @@ use crate::whom::rules::Rules;
 use osd_bpf::wire::{N_CLASSES, NO_DURATION, NR_TABLE, asked_capability, usage};
 use osd_recording::names::Arch;
 use osd_recording::rows::{Capability, Descriptor, Loss, Process, ProcessEvent, Row, Sample, Unseen};
-use osd_recording::{Budget, Calls, LossTotal, Metadata, StackTotals};
+use osd_recording::{Budget, Calls, LossTotal, StackTotals};
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
@@ -53,21 +43,21 @@ pub(crate) struct BpfSource {
     pub(super) probes: Probes,
     pub(super) ledger: Ledger,
     pub(super) flows: Flows,
-    takes_fd: [bool; NR_TABLE],
-    losses: Losses,
-    counts: Counts,
+    pub(super) takes_fd: [bool; NR_TABLE],
+    pub(super) losses: Losses,
+    pub(super) counts: Counts,
     /// Calls of a process whose fork record has not been read yet.
-    waiting: Vec<Call>,
+    pub(super) waiting: Vec<Call>,
     /// Likewise capabilities that such a process was asked for.
-    asked: Vec<asked_capability>,
-    n_events: u64,
-    spending: Option<Spending>,
+    pub(super) asked: Vec<asked_capability>,
+    pub(super) n_events: u64,
+    pub(super) spending: Option<Spending>,
     /// Events, and those with a path, when the last interval ended.
-    counted: (u64, u64),
+    pub(super) counted: (u64, u64),
     /// `None`: no stacks are taken.
-    stacks: Option<StackReader>,
+    pub(super) stacks: Option<StackReader>,
     /// A process that was named ended badly.
-    target_failed: bool,
+    pub(super) target_failed: bool,
     /// When those who have ended were last read.
     pub(super) ends_read: Instant,
     /// What nobody fills of a sample.
@@ -76,96 +66,15 @@ pub(crate) struct BpfSource {
     pub(super) rules: Option<Rules>,
     pub(super) adopted: Adopted,
     /// The ring of calls ran dry in this interval.
-    settled: bool,
-    ending: bool,
+    pub(super) settled: bool,
+    pub(super) ending: bool,
     /// What calls are on, if that is recorded.
     pub(super) files: Option<Files>,
     /// Rows of calls are written.
-    keep_calls: bool,
+    pub(super) keep_calls: bool,
 }
 
 impl BpfSource {
-    /// Loads and attaches the programs, and says in `metadata` which. Nothing is a target yet.
-    ///
-    /// # Errors
-    /// What the kernel refuses: see [`crate::Error`].
-    pub(crate) fn start(config: &Config, arch: Arch, metadata: &mut Metadata, rules: Option<Rules>) -> Result<Self> {
-        let knobs = Knobs {
-            events: config.syscalls == Syscalls::Events,
-            latency: config.latency,
-            follow: config.follow,
-            ring_bytes: config.ring_bytes,
-            life_ring_bytes: config.life_ring_bytes,
-            tally_entries: config.tally_entries,
-            stacks: config.stacks,
-            flow_entries: config.flow_entries,
-            arch,
-            hold_tasks: !config.access.lacks("held_tasks"),
-        };
-        let plan = AttachPlan::find(&config.access, config.btf.as_deref())?;
-        // Before the programs that record are there, which would make it look cheaper.
-        let prices = match config.max_overhead {
-            Some(_) if config.syscalls != Syscalls::Off => cost::prices(arch, &config.access, &plan, config.latency)?,
-            _ => Prices::default(),
-        };
-        let plan = if config.syscalls == Syscalls::Off { plan.without(&SYSCALLS) } else { plan };
-        let with_files = config.files && config.syscalls == Syscalls::Events && plan.has(&SYSCALLS);
-        let plan = if with_files { plan } else { plan.without(&FILES) };
-        let optional =
-            FAMILIES.iter().filter(|f| f.absence == Absence::Accepted || f.absence == Absence::AcceptedOneOf);
-        let unwanted = optional.filter(|f| config.without.iter().any(|name| name == f.name));
-        let plan = unwanted.fold(plan, |plan, family| plan.without(family));
-        let plan = if config.flows { plan } else { plan.without(&FLOW) };
-        let Loaded { probes, plan, families } = load::load(plan, &config.access, knobs, rules.as_ref())?;
-        metadata.syscalls = match config.syscalls {
-            Syscalls::Events if plan.has(&SYSCALLS) && config.keep_calls => "events",
-            Syscalls::Events | Syscalls::Tally if plan.has(&SYSCALLS) => "tally",
-            _ => "off",
-        }
-        .into();
-        metadata.no_latency = !config.latency;
-        metadata.families = families;
-        metadata.blind_spots =
-            blind_spots(|f| plan.has(f), &plan.left_out, config, probes.by_proc(), probes.holds_ended());
-        let stacks = match (config.stacks, probes.stack_ring()?) {
-            (Some(settings), Some((ring, fd))) => {
-                Some(StackReader::start(settings, ring, fd, config.access.keep_privileges)?)
-            }
-            _ => None,
-        };
-        let mut unseen = Unseen { latency: !config.latency, ..Unseen::default() };
-        FAMILIES.iter().filter(|f| !plan.has(f)).for_each(|f| (f.unseen)(&mut unseen));
-        let events = metadata.syscalls == "events";
-        let spending = config.max_overhead.map(|allowed| Spending::new(allowed, metadata.host.n_cpus, prices, events));
-        let mut ledger = Ledger::new(&metadata.host.boot_id, metadata.host.page_bytes, plan.has(&IO_URING));
-        if rules.is_some() {
-            ledger.join_idle();
-        }
-        Ok(Self {
-            ledger,
-            rules,
-            adopted: Adopted::default(),
-            flows: Flows::default(),
-            probes,
-            takes_fd: call_table::takes_fd(arch),
-            losses: Losses::default(),
-            counts: Counts::default(),
-            waiting: Vec::new(),
-            asked: Vec::new(),
-            n_events: 0,
-            spending,
-            counted: (0, 0),
-            stacks,
-            target_failed: false,
-            ends_read: Instant::now(),
-            unseen,
-            settled: false,
-            ending: false,
-            files: plan.has(&FILES).then(|| Files::new(arch)),
-            keep_calls: config.keep_calls,
-        })
-    }
-
     /// Takes what the rings hold, lives first so that calls find their process. True if there is more.
     pub(super) fn drain(&mut self, sink: &mut Sink) -> Result<bool> {
         let mut batch = sink.writer.batch();
@@ -441,12 +350,13 @@ impl Source for BpfSource {
         let n_fds = looked_at.filter_map(|(seq, pid)| Some((seq, host::n_fds(pid)?))).collect();
         let of_stacks = self.stacks.as_mut().map_or_else(Vec::new, StackReader::processes);
         let seqs = self.waiting.iter().map(|(c, _)| c.process_seq).chain(totals.iter().map(|(key, _)| key.process_seq));
-        let seqs = seqs.chain(of_stacks);
+        let seqs = seqs.chain(self.asked.iter().map(|a| a.process_seq)).chain(of_stacks);
         let seqs = seqs.chain(sockets.iter().flat_map(|s| self.flows.untold(&s.flows)));
         let met = self.ledger.meet(seqs, &usages, end_ns, self.ending, &sink.clock, host::read_info);
         batch.rows.extend(met.into_iter().map(Row::from));
         // Whoever was introduced above has its tallies in this interval, so its calls belong here too.
         self.resolve_waiting(&mut batch.syscalls, sink);
+        self.tell_capabilities(&mut batch.rows, sink);
         self.n_events += batch.syscalls.len() as u64;
         if let Some(stacks) = &mut self.stacks {
             let until_ns = if self.ending { i64::MAX } else { end_ns };

@@ -12,30 +12,30 @@ use osd_recording::{ClockTable, StackTotals};
 use std::os::fd::OwnedFd;
 
 /// There is none.
-pub(super) enum StackReader {}
+pub(crate) enum StackReader {}
 
 impl StackReader {
-    pub(super) fn start(_: Stacks, _: RecordRing, _: OwnedFd, _: bool) -> Result<Self> {
+    pub(crate) fn start(_: Stacks, _: RecordRing, _: OwnedFd, _: bool) -> Result<Self> {
         Err(Error::WithoutStacks)
     }
 
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         match *self {}
     }
 
-    pub(super) fn processes(&mut self) -> Vec<u32> {
+    pub(crate) fn processes(&mut self) -> Vec<u32> {
         match *self {}
     }
 
-    pub(super) fn rows(&mut self, _: i64, _: impl Fn(u32) -> Option<Owner>, _: &ClockTable) -> Vec<Stack> {
+    pub(crate) fn rows(&mut self, _: i64, _: impl Fn(u32) -> Option<Owner>, _: &ClockTable) -> Vec<Stack> {
         match *self {}
     }
 
-    pub(super) fn losses(&self) -> [(Loss, u64); 5] {
+    pub(crate) fn losses(&self) -> [(Loss, u64); 5] {
         [TRUNCATED, BROKEN, GONE, UNNAMED, DROPPED].map(|loss| (loss, 0))
     }
 
-    pub(super) fn close_totals(&mut self) -> StackTotals {
+    pub(crate) fn close_totals(&mut self) -> StackTotals {
         match *self {}
     }
 }

@@ -55,7 +55,7 @@ struct Shared {
 }
 
 /// The thread, from outside.
-pub(super) struct StackReader {
+pub(crate) struct StackReader {
     settings: Stacks,
     shared: Arc<Shared>,
     /// What it sleeps on beside the ring: it ends when this is dropped.
@@ -69,7 +69,7 @@ pub(super) struct StackReader {
 
 impl StackReader {
     /// Starts it. `ring` is the kernel side's, of `fd`; the list of the kernel's functions is opened here, with the rights of now.
-    pub(super) fn start(settings: Stacks, ring: RecordRing, fd: OwnedFd, keep_privileges: bool) -> Result<Self> {
+    pub(crate) fn start(settings: Stacks, ring: RecordRing, fd: OwnedFd, keep_privileges: bool) -> Result<Self> {
         let failed = |source| Error::Os { action: "start the thread that reads stacks", source };
         let (stop, stopped) = UnixStream::pair().map_err(failed)?;
         let shared = Arc::new(Shared::default());
@@ -91,7 +91,7 @@ impl StackReader {
     }
 
     /// Nothing comes any more: waits until all that has come is walked.
-    pub(super) fn finish(&mut self) {
+    pub(crate) fn finish(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take() {
             // One that panicked has said so, and has nothing more to give.
@@ -100,7 +100,7 @@ impl StackReader {
     }
 
     /// The processes of which stacks wait.
-    pub(super) fn processes(&mut self) -> Vec<u32> {
+    pub(crate) fn processes(&mut self) -> Vec<u32> {
         let mut taken = self.shared.taken.lock().unwrap_or_else(PoisonError::into_inner);
         self.waiting.append(&mut taken);
         drop(taken);
@@ -111,7 +111,7 @@ impl StackReader {
     }
 
     /// Rows of what was taken before `end_ns` (UTC); `owner` knows processes.
-    pub(super) fn rows(&mut self, end_ns: i64, owner: impl Fn(u32) -> Option<Owner>, clock: &ClockTable) -> Vec<Stack> {
+    pub(crate) fn rows(&mut self, end_ns: i64, owner: impl Fn(u32) -> Option<Owner>, clock: &ClockTable) -> Vec<Stack> {
         let mut rows: HashMap<(u32, u32, StackEvent, usize), Stack> = HashMap::new();
         let mut later = Vec::new();
         for mut taken in std::mem::take(&mut self.waiting) {
@@ -153,7 +153,7 @@ impl StackReader {
     }
 
     /// Running totals of what is missing.
-    pub(super) fn losses(&self) -> [(Loss, u64); 5] {
+    pub(crate) fn losses(&self) -> [(Loss, u64); 5] {
         let read = |n: &AtomicU64| n.load(Ordering::Relaxed);
         let ended = |end: End| read(&self.shared.ends[end as usize]);
         [
@@ -166,7 +166,7 @@ impl StackReader {
     }
 
     /// The sums for a file that ends here.
-    pub(super) fn close_totals(&mut self) -> StackTotals {
+    pub(crate) fn close_totals(&mut self) -> StackTotals {
         let ends = self.shared.ends.each_ref().map(|n| n.load(Ordering::Relaxed));
         let now = (ends.iter().sum::<u64>(), ends[End::Complete as usize]);
         let before = std::mem::replace(&mut self.before, now);

@@ -1,24 +1,24 @@
 //! Flows on their way from slots to rows: read, told, freed.
 
-use super::flows::Sockets;
-use super::recorder::BpfSource;
+use super::slots::Sockets;
 use crate::account::flows::Look;
 use crate::account::ledger::Rest;
 use crate::error::Result;
 use crate::host;
 use crate::output::sink::Sink;
+use crate::source::bpf::recorder::BpfSource;
 use osd_recording::rows::{Flow, Owner, Row};
 
 impl BpfSource {
     /// Before the interval is over: there are so many that those which have ended must make room.
-    pub(super) fn read_flows(&mut self, end_ns: i64, rows: &mut Vec<Row>, sink: &Sink) -> Result<()> {
+    pub(crate) fn read_flows(&mut self, end_ns: i64, rows: &mut Vec<Row>, sink: &Sink) -> Result<()> {
         let sockets = self.probes.read_flows(true)?;
         self.tell_flows(sockets, end_ns, rows, sink);
         Ok(())
     }
 
     /// Makes rows of what has changed, and forgets what has ended.
-    pub(super) fn tell_flows(&mut self, sockets: Option<Sockets>, end_ns: i64, rows: &mut Vec<Row>, sink: &Sink) {
+    pub(crate) fn tell_flows(&mut self, sockets: Option<Sockets>, end_ns: i64, rows: &mut Vec<Row>, sink: &Sink) {
         let Some(Sockets { flows, pass }) = sockets else { return };
         let boottime_ns = host::boottime_ns().unsigned_abs();
         let look = Look { start_ns: sink.interval_start_ns, end_ns, boottime_ns, pass, clock: &sink.clock };
@@ -28,7 +28,7 @@ impl BpfSource {
     }
 
     /// What processes moved through sockets that have no flow: a row each, without a socket.
-    pub(super) fn tell_rests(rests: Vec<(Owner, Rest)>, dur_ns: u64, rows: &mut Vec<Row>, sink: &Sink) {
+    pub(crate) fn tell_rests(rests: Vec<(Owner, Rest)>, dur_ns: u64, rows: &mut Vec<Row>, sink: &Sink) {
         let ts_ns = sink.interval_start_ns;
         rows.extend(rests.into_iter().map(|(owner, rest)| {
             let (tx_bytes, rx_bytes) = (rest.rest_tx_bytes, rest.rest_rx_bytes);

@@ -30,7 +30,7 @@ struct Attributes {
 ///
 /// # Errors
 /// What the kernel says: `ENODEV` for a processor that is not there.
-pub(super) fn clock(cpu: i32, period_ns: u64) -> io::Result<OwnedFd> {
+pub(crate) fn clock(cpu: i32, period_ns: u64) -> io::Result<OwnedFd> {
     let attributes = Attributes {
         kind: SOFTWARE,
         size: size_of::<Attributes>() as u32,

@@ -39,7 +39,7 @@ pub(crate) struct Sockets {
 ///
 /// # Errors
 /// [`Error::Bpf`] if libbpf refuses a size.
-pub(super) fn size(maps: &mut osd_bpf::OpenOsdMaps<'_>, n: Option<u32>) -> Result<()> {
+pub(crate) fn size(maps: &mut osd_bpf::OpenOsdMaps<'_>, n: Option<u32>) -> Result<()> {
     let sized = bpf("size the flows");
     let set = |maps: &mut osd_bpf::OpenOsdMaps<'_>| {
         maps.flow_sockets.set_autocreate(n.is_some())?;
@@ -54,7 +54,7 @@ pub(super) fn size(maps: &mut osd_bpf::OpenOsdMaps<'_>, n: Option<u32>) -> Resul
 ///
 /// # Errors
 /// [`Error::Bpf`] if the pass cannot run.
-pub(super) fn seed(skel: &OsdSkel<'_>) -> Result<()> {
+pub(crate) fn seed(skel: &OsdSkel<'_>) -> Result<()> {
     let link = skel.progs.seed_flows.attach().map_err(bpf("attach BPF iterator `seed_flows`"))?;
     run(&link)
 }
@@ -62,7 +62,7 @@ pub(super) fn seed(skel: &OsdSkel<'_>) -> Result<()> {
 impl KernelFlows {
     /// # Errors
     /// [`Error::Os`] if the slots cannot be mapped, [`Error::Bpf`] if the pass cannot be attached.
-    pub(super) fn new(skel: &OsdSkel<'_>, n: u32) -> Result<Self> {
+    pub(crate) fn new(skel: &OsdSkel<'_>, n: u32) -> Result<Self> {
         let mapped = |source| Error::Os { action: "map the flows", source };
         let slots = FlowSlots::new(&skel.maps.flow_slots, n as usize).map_err(mapped)?;
         let pass = skel.progs.look_at_flows.attach_iter(skel.maps.flow_sockets.as_fd());
@@ -74,7 +74,7 @@ impl KernelFlows {
     ///
     /// # Errors
     /// [`Error::Bpf`] if the pass cannot run.
-    pub(super) fn read(&mut self, skel: &mut OsdSkel<'_>, at_once: bool) -> Result<Sockets> {
+    pub(crate) fn read(&mut self, skel: &mut OsdSkel<'_>, at_once: bool) -> Result<Sockets> {
         let began = Instant::now();
         if at_once || began >= self.next_pass {
             self.pass += 1;
@@ -93,7 +93,7 @@ impl KernelFlows {
     }
 
     /// Whether those that have ended should be freed soon.
-    pub(super) fn are_due(&self, skel: &OsdSkel<'_>) -> bool {
+    pub(crate) fn are_due(&self, skel: &OsdSkel<'_>) -> bool {
         let (_, begun) = counters(skel);
         let n = u32::try_from(self.slots.len()).unwrap_or(u32::MAX);
         // Where nearly all are in use, looking again and again would free none.
@@ -101,7 +101,7 @@ impl KernelFlows {
     }
 
     /// Forgets those in `slots`, and what leads to them.
-    pub(super) fn free(&mut self, skel: &OsdSkel<'_>, slots: &[u32], shares: &[flow_share]) {
+    pub(crate) fn free(&mut self, skel: &OsdSkel<'_>, slots: &[u32], shares: &[flow_share]) {
         for share in shares {
             // One that is not there has been forgotten.
             let _ = skel.maps.flow_shares.delete(share.bytes());
