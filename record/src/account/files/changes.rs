@@ -1,5 +1,5 @@
-//! What waits until everything that happened before it has been read: calls on descriptors, and what
-//! changes which object a number is.
+//! What waits until everything that happened before it has been read: calls on descriptors, and
+//! what changes which object a number is.
 
 use super::object::Object;
 use crate::family::call_table::Use;
