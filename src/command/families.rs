@@ -13,6 +13,9 @@ pub(crate) enum Family {
     Files,
     /// Bytes of sockets.
     Network,
+    /// What is moved through each internet socket, its peer and its life. Brings `network`.
+    #[value(alias = "tcp")]
+    Flows,
     /// Requests of io_uring.
     #[value(name = "io_uring")]
     IoUring,
@@ -21,7 +24,8 @@ pub(crate) enum Family {
 }
 
 /// Those that are on when nobody says anything.
-const USUAL: [Family; 5] = [Family::Syscalls, Family::Files, Family::Network, Family::IoUring, Family::Capabilities];
+const USUAL: [Family; 6] =
+    [Family::Syscalls, Family::Files, Family::Network, Family::Flows, Family::IoUring, Family::Capabilities];
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -36,18 +40,30 @@ pub(crate) struct Args {
     /// Do not record what descriptors are and what is done with files: the same as `--without files`.
     #[arg(long)]
     no_files: bool,
+
+    /// Do not tell sockets apart: the same as `--without flows`.
+    #[arg(long)]
+    no_flows: bool,
 }
 
 impl Args {
     /// Whether `family` is on.
     pub(crate) fn has(&self, family: Family) -> bool {
-        let asked = if self.only.is_empty() { USUAL.contains(&family) } else { self.only.contains(&family) };
-        asked && !self.without.contains(&family) && !(family == Family::Files && self.no_files)
+        let named = |family| if self.only.is_empty() { USUAL.contains(&family) } else { self.only.contains(&family) };
+        // Flows are told apart among the calls that are counted by `network`.
+        let asked = named(family) || family == Family::Network && named(Family::Flows);
+        let refused = match family {
+            Family::Files => self.no_files,
+            Family::Flows => self.no_flows,
+            _ => false,
+        };
+        asked && !refused && !self.without.contains(&family)
     }
 
     /// Switches them in `config`.
     pub(crate) fn apply(&self, config: &mut Config) {
         config.files = self.has(Family::Files);
+        config.flows = self.has(Family::Flows);
         config.keep_calls = self.has(Family::Syscalls);
         // What is not kept is counted, and needs no row on its way, unless files are made of it.
         if !config.keep_calls && !config.files && config.syscalls == Syscalls::Events {

@@ -28,6 +28,7 @@ const EXAMPLES: &str = "EXAMPLES:
   osd record --propagate-status -o run.parquet -- make test   exits as the command did
   osd record -p 1234 --serve 127.0.0.1:9435 -o run.parquet   with /metrics for Prometheus while it records
   osd record -p 1234 --only files --live -o run.parquet   what is done with which file, every second; counts of calls, no rows
+  osd record -p 1234 --only flows -o run.parquet   who is talked to, and what with: counts of calls, no rows
   osd record -p 1234 --without files,network -o run.parquet   without these families
   osd record -p 1234 --status json -o run.parquet        for scripts: its state as one JSON object a line
 
@@ -145,10 +146,6 @@ pub(crate) struct Args {
     /// (process, call) pairs that can be counted at once: for tests.
     #[arg(long, value_name = "N", default_value_t = 65_536, hide = true, value_parser = clap::value_parser!(u32).range(1..))]
     tally_entries: u32,
-
-    /// Do not tell sockets apart. By default each process has a row for each internet socket that it moved something through.
-    #[arg(long)]
-    no_flows: bool,
 
     /// (process, socket) pairs that can be counted at once: for tests.
     #[arg(long, value_name = "N", default_value_t = 16_384, hide = true, value_parser = clap::value_parser!(u32).range(1..=1_048_576))]
@@ -332,7 +329,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode> {
         life_ring_bytes: args.life_ring_kib.next_power_of_two() << 10,
         tally_entries: args.tally_entries,
         stacks: args.stacks.map(|hz| Stacks { hz, bytes: u32::try_from(args.stack_size).unwrap_or(u32::MAX) }),
-        flows: !args.no_flows,
+        flows: true,
         flow_entries: args.flow_entries,
         labels: args.labels.clone(),
         btf: args.btf.clone(),

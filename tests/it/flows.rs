@@ -353,6 +353,8 @@ fn without_flows_there_are_none_and_where_the_kernel_lacks_them_it_is_said() {
     let pair = [program(), "pair", "1000", "10", "127.0.0.1"];
     for (options, why) in [
         (&["--no-flows"][..], "--no-flows: sockets are not told apart"),
+        (&["--without", "flows"], "--no-flows: sockets are not told apart"),
+        (&["--only", "files"], "--no-flows: sockets are not told apart"),
         (&["--pretend-missing", "flow"], "flows: not recorded; they need"),
         (&["--pretend-missing", "network"], "flows: not recorded; they need"),
         (&["--pretend-missing", "tp_btf"], "flows: not recorded; they need"),
@@ -365,4 +367,11 @@ fn without_flows_there_are_none_and_where_the_kernel_lacks_them_it_is_said() {
         let family = metadata.families.iter().find(|f| f.name == "flow").unwrap();
         assert_eq!(family.attach, "off", "{options:?}");
     }
+    // Nothing but these, by the name that people look for.
+    record(&path, &["--only", "tcp"], &pair);
+    assert_sums_hold(&path);
+    let rows = Recording::open(&path).unwrap().metadata().rows.clone();
+    let n = |kind: &str| rows.get(kind).copied().unwrap_or(0);
+    assert!(n("flow") > 0 && n("tally") > 0, "{rows:?}");
+    assert_eq!((n("syscall"), n("file"), n("capability")), (0, 0, 0), "{rows:?}");
 }
